@@ -1,0 +1,29 @@
+# AToP benchmark suite: the table of contents. Rules lie in workflow/rules, settings in workflow/config,
+# and what a rule does in atop/ (python -m atop --help).
+#
+#   snakemake --cores all --resources gpu=1 -- tables/table7.tex    the paper's Table 7, one GPU
+#   snakemake --cores all -- tables/smoke/table7.md                 the same in small, minutes on a CPU
+#   snakemake -n -- tables/table7.tex                               the plan
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: "workflow/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/classifier.smk"
+include: "workflow/rules/purifier.smk"
+include: "workflow/rules/attack.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/embedded.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("tables/{table}.{ending}", table=settings.tables(), ending=["tex", "md"]),

@@ -1,0 +1,96 @@
+"""The verbs: `python -m atop VERB`. Every rule of the workflow is one of them."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from atop import verbs
+from atop.errors import AtopError
+
+EPILOG = """\
+The workflow calls these verbs in order; each can be typed by hand to do one step again, from the root
+of the checkout. A cell is DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-FINETUNE-RECIPE-sSEED, such as
+  cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0
+or DATASET-CLASSIFIER-undefended. Example, the smoke preset's RT2 with AToP again:
+  python -m atop fetch --dataset cifar10_slice
+  python -m atop finetune --preset smoke --cell CELL
+  python -m atop attack --preset smoke --cell cifar10_slice-resnet_small-undefended --attack pgd-20
+  python -m atop evaluate --preset smoke --cell CELL --suite table7
+  python -m atop table --preset smoke --table table7
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m atop",
+        description="Steps of the AToP benchmark suite.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        about = run.__doc__ or ""
+        made = commands.add_parser(name, help=about.split("\n")[0], description=about)
+        made.set_defaults(run=run)
+        return made
+
+    fetch = verb("fetch", verbs.fetch)
+    fetch.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
+    fetch.add_argument("--folder", type=Path, help="where you have it already; no download then")
+
+    weights = verb("weights", verbs.weights)
+    weights.add_argument("--purifier", required=True)
+    weights.add_argument("--init", required=True, help="such as places2")
+
+    verb("device", verbs.device)
+    classifier = verb("classifier", verbs.classifier)
+    classifier.add_argument("--dataset", required=True)
+    classifier.add_argument("--classifier", required=True, help="a member of atop/classifiers/")
+    pretrain = verb("pretrain", verbs.pretrain)
+    pretrain.add_argument("--dataset", required=True)
+    pretrain.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
+    verb("finetune", verbs.finetune)
+    attack = verb("attack", verbs.attack)
+    attack.add_argument("--attack", required=True, help="a row of workflow/config/attacks.yaml")
+    evaluate = verb("evaluate", verbs.evaluate)
+    evaluate.add_argument("--suite", required=True, help="a suite of workflow/config/attacks.yaml")
+    for name in ("finetune", "attack", "evaluate"):
+        commands.choices[name].add_argument("--cell", required=True, help="a cell; see below")
+    for name in ("device", "classifier", "pretrain", "finetune", "attack", "evaluate"):
+        made = commands.choices[name]
+        made.add_argument("--preset", required=True, help="paper, native or smoke")
+        made.add_argument("--threads", type=int, help="CPU threads; all by default")
+        made.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
+    table = verb("table", verbs.table)
+    table.add_argument("--table", required=True, help="such as table7")
+    table.add_argument("--preset", required=True)
+    table.add_argument("--init", help="of the purifiers; the preset's by default")
+    table.add_argument("--recipe", help="paper (default) or official")
+    table.add_argument("--seed", type=int, help="training seed, 0 by default")
+    table.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
+    for made in (evaluate, table):
+        made.add_argument(
+            "--target",
+            choices=("classifier", "defense"),
+            help="what the attacker differentiates; the suite's by default",
+        )
+    verb("embed", verbs.embed)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; an error a person can mend is one line and exit code 2."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except AtopError as error:
+        print(f"atop {options.verb}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

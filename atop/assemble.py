@@ -1,0 +1,123 @@
+"""From names to networks: builds classifiers, purifiers and whole defences as a preset says."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from atop import checkpoints, config, paths
+from atop.attacks._base import Attack
+from atop.cells import Cell
+from atop.data import Dataset, load
+from atop.defense import Defense, Sizes
+from atop.errors import AtopError
+from atop.registry import build, module_of
+from atop.transforms._base import Transform
+
+
+def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
+    """The device that a preset runs on.
+
+    Raises:
+        AtopError: the preset wants a GPU, there is none, and nobody said that the CPU will do.
+    """
+    if config.preset(preset)["device"] == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if allow_cpu:
+        return torch.device("cpu")
+    raise AtopError(
+        f"preset '{preset}' needs a GPU and torch sees none; smaller presets are 'native' "
+        "(tables/native/..., one GPU hour) and 'smoke' (tables/smoke/..., minutes on a CPU); "
+        "to run this one on the CPU all the same, add --config allow_cpu=true"
+    )
+
+
+def sizes(preset: str) -> Sizes:
+    """The three side lengths of a preset."""
+    return Sizes(**config.preset(preset)["sizes"])
+
+
+def dataset(name: str) -> Dataset:
+    """A fetched dataset."""
+    return load(paths.dataset(name), classes=config.dataset(name)["classes"])
+
+
+def transform(name: str) -> Transform:
+    """A random transform with its hyper-parameters."""
+    return build("transforms", name, **config.transform(name))  # type: ignore[no-any-return]
+
+
+def classifier(dataset: str, name: str) -> nn.Module:
+    """A classifier with random weights."""
+    return build("classifiers", name, classes=config.dataset(dataset)["classes"])  # type: ignore[no-any-return]
+
+
+def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
+    """A classifier with the weights that the preset gives it or trained, verified."""
+    chosen = config.preset(preset)
+    path = paths.classifier(chosen, preset, dataset, name)
+    given = chosen["classifiers"].get(name, {}).get("checkpoint", {})
+    checkpoints.verify(path, given.get("sha256"))
+    network = classifier(dataset, name)
+    checkpoints.load(network, path)
+    return network
+
+
+def purifier(preset: str, name: str) -> nn.Module:
+    """A purifier with random weights, of the size that the preset gives it."""
+    options = config.preset(preset)["purifiers"].get(name, {}).get("options", {})
+    return build("purifiers", name, **options)  # type: ignore[no-any-return]
+
+
+def discriminator(preset: str, name: str, *, spectral_norm: str) -> nn.Module:
+    """The discriminator that trains with a purifier."""
+    options = config.preset(preset)["purifiers"][name]["discriminator"]
+    build_it = module_of("purifiers", name).build_discriminator
+    return build_it(**options, spectral_norm=spectral_norm)  # type: ignore[no-any-return]
+
+
+def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
+    """Load what a purifier starts from: public weights, or what was pretrained here."""
+    chosen = config.preset(preset)
+    weights = paths.initial(chosen, preset, cell)
+    given = chosen["purifiers"][cell.purifier].get("checkpoints", {}).get(cell.init, {})
+    checkpoints.verify(weights, given.get("sha256"))
+    if weights.suffix == ".safetensors":
+        checkpoints.load(network, weights)
+    else:
+        module_of("purifiers", cell.purifier).load_public(network, checkpoints.read(weights))
+
+
+def defense(preset: str, cell: Cell) -> Defense:
+    """The trained defence of a cell, frozen, on the CPU."""
+    network = purifier(preset, cell.purifier)
+    if not cell.undefended:
+        checkpoints.load(network, paths.purifier(preset, cell))
+    f = trained_classifier(preset, cell.dataset, cell.classifier)
+    return pipeline(preset, cell, network, f).eval().requires_grad_(False)
+
+
+def pipeline(preset: str, cell: Cell, purifier: nn.Module, classifier: nn.Module) -> Defense:
+    """f(g(t(x))) of a cell around given networks, which keep their state."""
+    chosen = sizes(preset)
+    if cell.undefended:  # nothing works at the purifier's size
+        chosen = replace(chosen, purifier=chosen.input)
+    recipe = config.recipe(cell.recipe, cell.transform)
+    return Defense(
+        transform=transform(cell.transform),
+        purifier=purifier,
+        classifier=classifier,
+        sizes=chosen,
+        signed_classifier=recipe["classifier_range"] == "signed" and not cell.undefended,
+        seed=cell.seed,
+    )
+
+
+def attack(preset: str, name: str) -> Attack:
+    """An attack with the budget that a preset gives it."""
+    budget = {**config.attack(name, preset)}
+    method = budget.pop("method")
+    budget.pop("scaled", None)
+    return build("attacks", method, **budget)  # type: ignore[no-any-return]

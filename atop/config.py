@@ -1,0 +1,229 @@
+"""The config: YAML files in workflow/config, validated by workflow/schemas before anything runs.
+
+Everything that changes a number is written there. `ATOP_CONFIG_DIR` names another folder with the same
+files.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from atop.cells import Cell
+from atop.errors import AtopError
+from atop.files import ROOT
+
+Dict = dict[str, Any]
+
+
+def folder() -> Path:
+    """Where the config lies."""
+    return Path(os.environ.get("ATOP_CONFIG_DIR", ROOT / "workflow" / "config"))
+
+
+@cache
+def read(name: str, schema: str | None = None) -> Dict:
+    """Read and validate one config file, such as "attacks" or "presets/smoke".
+
+    Raises:
+        AtopError: no such file, not YAML, or a key or value that the schema does not know.
+    """
+    path = folder() / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        raise AtopError(f"{path}: no such file; known are {known}") from error
+    except yaml.YAMLError as error:
+        raise AtopError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    validate(content, schema or name, where=str(path))
+    return content  # type: ignore[no-any-return]
+
+
+def validate(content: Any, schema: str, *, where: str) -> None:
+    """Check `content` against workflow/schemas/<schema>.schema.yaml; AtopError names key and fix."""
+    path = ROOT / "workflow" / "schemas" / f"{schema}.schema.yaml"
+    validator = Draft202012Validator(yaml.safe_load(path.read_text()))
+    error = best_match(validator.iter_errors(content))
+    if error is not None:
+        raise AtopError(f"{where}: {_explain(error)}")
+
+
+def _explain(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    if error.validator == "additionalProperties" and isinstance(error.schema, dict):
+        known = ", ".join(error.schema.get("properties", {}))
+        return f"{key}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
+    return f"{key}: {' '.join(error.message.split())}"
+
+
+def digest(*parts: Any) -> str:
+    """Short digest of JSON-like values: two runs with equal digests had equal settings."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def number(value: str | float) -> float:
+    """A number of the config: 0.5, or an exact fraction such as "8/255"."""
+    return float(Fraction(value)) if isinstance(value, str) else float(value)
+
+
+def dataset(name: str) -> Dict:
+    """A row of datasets.yaml."""
+    return _row("datasets", name)
+
+
+def transform(name: str) -> Dict:
+    """A row of transforms.yaml."""
+    return _row("transforms", name)
+
+
+def weights(name: str) -> Dict:
+    """A row of weights.yaml, by PURIFIER-INIT."""
+    return _row("weights", name)
+
+
+def recipe(name: str, transform: str) -> Dict:
+    """A recipe of recipes.yaml with what it says about a transform filled in."""
+    row = dict(_row("recipes", name))
+    overrides = row.pop("transforms", {})
+    return {**row, **overrides.get(transform, {})}
+
+
+def _row(file: str, name: str) -> Dict:
+    rows = read(file)
+    if name not in rows:
+        raise AtopError(f"{folder()}/{file}.yaml: no '{name}'; known are {', '.join(rows)}")
+    return rows[name]  # type: ignore[no-any-return]
+
+
+def presets() -> list[str]:
+    """Names of all presets."""
+    return sorted(path.stem for path in (folder() / "presets").glob("*.yaml"))
+
+
+def tables() -> list[str]:
+    """Names of all tables that have a config."""
+    return sorted(path.stem for path in (folder() / "tables").glob("*.yaml"))
+
+
+def preset(name: str) -> Dict:
+    """A preset."""
+    return read(f"presets/{name}", "preset")
+
+
+def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
+    """The budget of a training stage, with what it says about a transform filled in."""
+    stages = preset(preset_name)["stages"]
+    if stage not in stages:
+        raise AtopError(f"{folder()}/presets/{preset_name}.yaml: stages: no '{stage}'")
+    row = dict(stages[stage])
+    overrides = row.pop("overrides", {})
+    return {**row, **overrides.get(transform, {})}
+
+
+def attack(name: str, preset_name: str) -> Dict:
+    """An attack's budget under a preset, and `scaled`: what the preset changed, from what."""
+    rows = read("attacks")["attacks"]
+    if name not in rows:
+        raise AtopError(f"{folder()}/attacks.yaml: no attack '{name}'; known are {', '.join(rows)}")
+    changes = preset(preset_name).get("attacks", {}).get(name, {})
+    scaled = {key: rows[name][key] for key in changes}
+    return {**rows[name], **changes, **({"scaled": scaled} if scaled else {})}
+
+
+def suite(name: str) -> Dict:
+    """A suite: target, attacks, draws."""
+    suites: Dict = read("attacks")["suites"]
+    if name not in suites:
+        raise AtopError(f"{folder()}/attacks.yaml: no suite '{name}'; known: {', '.join(suites)}")
+    return suites[name]  # type: ignore[no-any-return]
+
+
+def fingerprint(
+    stage: str,
+    preset_name: str,
+    cell: Cell | None = None,
+    *,
+    attack_name: str | None = None,
+    suite_name: str | None = None,
+) -> str:
+    """Digest of all settings that shape a stage's result; a rule runs again when it changes."""
+    chosen = preset(preset_name)
+    parts: list[Any] = [chosen["seed"], chosen["sizes"]]
+    if stage in ("classifier", "pretrain"):
+        parts += [chosen["stages"].get(stage), chosen["purifiers"], recipe("paper", "none")]
+    if stage in ("attack", "evaluate"):
+        parts.append(chosen["evaluation"])
+    if stage == "finetune" and cell is not None:
+        budget = stage_budget(preset_name, "l_org" if cell.finetune == "none" else "atop", cell.transform)
+        parts += [budget, recipe(cell.recipe, cell.transform), transform(cell.transform)]
+        parts += [chosen["purifiers"], attack("fgsm", preset_name)]
+    if attack_name is not None:
+        parts.append(attack(attack_name, preset_name))
+    if suite_name is not None:
+        row = suite(suite_name)
+        parts += [row, *(attack(name, preset_name) for name in row["attacks"])]
+    return digest(stage, parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table: its key in the paper's CSV, its labels, its cell, and whether it is ours."""
+
+    key: str
+    labels: tuple[str, ...]
+    cell: Cell
+    control: bool
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table under a preset: rows with their cells, and the file's other keys as they stand."""
+
+    name: str
+    preset: str
+    rows: tuple[Row, ...]
+    spec: Dict
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells that can run."""
+        return [row.cell for row in self.rows if row.unavailable is None]
+
+
+def table(name: str, preset_name: str, **overrides: Any) -> Table:
+    """A table with the preset's stand-ins, and the words that a user may set (init, recipe, seed)."""
+    spec = read(f"tables/{name}", "table")
+    chosen = preset(preset_name)
+    rows = []
+    for control, listed in ((False, spec["rows"]), (True, spec.get("controls", []))):
+        for row in listed:
+            cell = Cell(**{**spec["defaults"], **row["cell"]})
+            stand_ins = {
+                "dataset": chosen["dataset"].get(cell.dataset, cell.dataset),
+                "classifier": chosen["classifier"].get(cell.classifier, cell.classifier),
+            }
+            if not cell.undefended:
+                stand_ins["init"] = chosen["init"]
+                stand_ins |= {key: value for key, value in overrides.items() if value is not None}
+            cell = replace(cell, **stand_ins)
+            rows.append(
+                Row(
+                    key=row["key"],
+                    labels=tuple(row["labels"]),
+                    cell=cell,
+                    control=control,
+                    unavailable=row.get("unavailable"),
+                )
+            )
+    return Table(name=name, preset=preset_name, rows=tuple(rows), spec=spec)

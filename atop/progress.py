@@ -1,0 +1,24 @@
+"""Progress bars with throughput and time left, for a terminal and for a log file alike."""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress(title: str, total: int, *, unit: str) -> "tqdm[Any]":
+    """A bar on standard error; where that is a file, a line every ten seconds instead."""
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=title,
+        unit=unit,
+        smoothing=0.1,
+        mininterval=0.2 if terminal else 10.0,
+        maxinterval=float("inf"),
+        bar_format=None if terminal else _LINE,
+        file=sys.stderr,
+    )
+
+
+_LINE = "{desc}: {percentage:3.0f}% of {total_fmt} {unit}, {rate_fmt}, {remaining} left{postfix}\n"

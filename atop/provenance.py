@@ -1,0 +1,60 @@
+"""What made a file: code, settings, versions, device, time."""
+
+import platform
+import resource
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from atop.files import ROOT, digest_of
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
+
+
+@cache
+def code_sha() -> str:
+    """SHA-256 of all Python source of this package: names and contents, in order."""
+    return digest_of(sorted((ROOT / "atop").rglob("*.py")), relative_to=ROOT)[:16]
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of the checkout, "+" appended if it has changes; None outside of git."""
+    try:
+        run = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        return subprocess.run(run, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Stopwatch:
+    """Starts when it is made; `provenance` tells what has happened since."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.start = device, time.monotonic()
+
+    def provenance(self, **more: Any) -> dict[str, Any]:
+        """A JSON-like account of this run."""
+        cuda = self.device.type == "cuda"
+        memory = (
+            torch.cuda.max_memory_allocated(self.device)
+            if cuda
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        )
+        return {
+            "code_sha": code_sha(),
+            "commit": commit(),
+            **more,
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in PACKAGES},
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "threads": torch.get_num_threads(),
+            "wall_s": round(time.monotonic() - self.start, 2),
+            "peak_memory_mb": round(memory / 2**20, 1),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }

@@ -1,0 +1,103 @@
+"""Random numbers that depend on what they are for, and on nothing else.
+
+What an example gets is a pure function of (seed, stream, purpose, example index, draw). It does not
+depend on the batch it sits in, on order, device, a resume, or on anybody who reseeds the global
+generator (AutoAttack does). The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers:
+as easy as 1, 2, 3", SC 2011), written on int64 tensors so that it runs on any device.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> Tensor:
+    """Philox4x32-10 of broadcastable int64 counter words and a key, each word in [0, 2**32).
+
+    Returns int64 words in [0, 2**32), shape (..., 4).
+    """
+    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        # int64 products wrap modulo 2**64, which keeps all bits; the masks undo the sign of the shift
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((p1 >> 32) & _MASK) ^ c1 ^ k0,
+            p1 & _MASK,
+            ((p0 >> 32) & _MASK) ^ c3 ^ k1,
+            p0 & _MASK,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return torch.stack((c0, c1, c2, c3), dim=-1)
+
+
+def _digest(*words: object) -> int:
+    text = "\0".join(str(word) for word in words)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Names one draw for each example of a batch.
+
+    Args:
+        seed: the run's seed.
+        stream: who draws, such as "train", "attack" or "evaluate"; streams are independent.
+        index: (B,) int64, the examples' indices in their dataset, in [0, 2**32).
+        draw: which draw of each example, in [0, 2**32).
+        shared: purposes in which the whole batch gets what example 0 would get (the authors' code
+            draws one mask a batch; ledger B21).
+    """
+
+    seed: int
+    stream: str
+    index: Tensor
+    draw: int = 0
+    shared: frozenset[str] = frozenset()
+
+    def at(self, draw: int) -> "Randomness":
+        """The same examples at another draw."""
+        return replace(self, draw=draw)
+
+    def select(self, keep: Tensor | slice) -> "Randomness":
+        """The same draw for some of the examples."""
+        return replace(self, index=self.index[keep])
+
+    def _words(self, count: int, purpose: str) -> Tensor:
+        """(B, count) int64 words in [0, 2**32)."""
+        index = self.index
+        if purpose in self.shared:
+            index = torch.zeros_like(index)
+        key = _digest(self.seed, self.stream, purpose)
+        blocks = torch.arange(-(-count // 4), device=index.device)
+        draw = torch.tensor(self.draw, device=index.device)
+        counter = (index[:, None], draw, blocks, torch.zeros_like(draw))
+        words = philox(counter, (key >> 32, key & _MASK))
+        return words.flatten(1)[:, :count]
+
+    def uniform(self, shape: tuple[int, ...], purpose: str) -> Tensor:
+        """(B, *shape) float32, uniform in the open interval (0, 1)."""
+        words = self._words(math.prod(shape), purpose)
+        return (((words >> 8).float() + 0.5) / 2**24).reshape(-1, *shape)
+
+    def normal(self, shape: tuple[int, ...], purpose: str) -> Tensor:
+        """(B, *shape) float32, standard normal (Box-Muller; no value beyond 5.9)."""
+        count = math.prod(shape)
+        pairs = -(-count // 2)
+        radius, angle = self.uniform((2 * pairs,), purpose).chunk(2, dim=1)
+        radius = (-2 * radius.log()).sqrt()
+        angle = 2 * math.pi * angle
+        both = torch.cat((radius * angle.cos(), radius * angle.sin()), dim=1)
+        return both[:, :count].reshape(-1, *shape)
+
+    def permutation(self, size: int, purpose: str) -> Tensor:
+        """(B, size) int64, a uniformly random permutation of range(size) for each example."""
+        return self.uniform((size,), purpose).argsort(dim=1, stable=True)

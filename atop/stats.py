@@ -1,0 +1,171 @@
+"""Intervals, paired comparisons and verdicts, all in percent and percentage points.
+
+Every interval covers the sampling of test examples and nothing else: not the training seed, not the
+choice of subset by whoever tuned the method.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Outcomes = NDArray[np.bool_]
+
+MARGIN = 5.0
+"""Differences up to this many points count as the same result."""
+
+CONFIDENCE = 0.95
+VERDICTS = ("consistent", "inconclusive", "higher", "lower", "not comparable")
+
+
+class Estimate(NamedTuple):
+    """A number with its 95% interval, in percent or in percentage points."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Paired(NamedTuple):
+    """A difference on the same examples, its 95% interval in points, and McNemar's exact p.
+
+    `p` is None where an example was drawn more than once: the test needs one outcome an example.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float | None
+
+
+def wilson(*, successes: int, n: int) -> Estimate:
+    """Accuracy with its Wilson score interval (Wilson, 1927), in percent.
+
+    Unlike the Wald interval it keeps its width at 0% and 100%.
+
+    Raises:
+        ValueError: n < 1, or successes outside [0, n].
+    """
+    interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(100 * successes / n, 100 * float(interval.low), 100 * float(interval.high))
+
+
+def exact(value: float) -> Estimate:
+    """A number in percent whose sampling error is unknown, taken as it stands."""
+    return Estimate(value, value, value)
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """first - second, for independent estimates, with its interval in points.
+
+    The square-and-add method (Zou & Donner, 2008): what Newcombe (1998) does with two Wilson
+    intervals, for any two.
+    """
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, value - below, value + above)
+
+
+def newcombe(*, k1: int, n1: int, k2: int, n2: int) -> Estimate:
+    """k1/n1 - k2/n2 of independent samples in points: Newcombe's (1998) hybrid score interval.
+
+    Raises:
+        ValueError: as `wilson`.
+    """
+    return difference(wilson(successes=k1, n=n1), wilson(successes=k2, n=n2))
+
+
+def accuracy(correct: Outcomes) -> Estimate:
+    """Accuracy of (draws, n) outcomes, in percent.
+
+    One draw, or draws that all agree: Wilson. Otherwise the mean over draws with a bootstrap over
+    examples, because draws of one example are not independent.
+
+    Raises:
+        ValueError: not two-dimensional, or empty.
+    """
+    rates = _rates(correct)
+    if _settled(rates):
+        return wilson(successes=int(rates.sum()), n=rates.size)
+    return bootstrap(rates)
+
+
+def bootstrap(per_example: NDArray[np.float64]) -> Estimate:
+    """Mean of n per-example numbers (1 = 100%) with a percentile bootstrap over examples.
+
+    The generator is fixed: the same record gives the same interval.
+    """
+    result = stats.bootstrap(
+        (per_example,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=4999,
+        batch=500,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    interval = result.confidence_interval
+    return Estimate(
+        100 * float(per_example.mean()), 100 * float(interval.low), 100 * float(interval.high)
+    )
+
+
+def paired(a: Outcomes, b: Outcomes) -> Paired:
+    """Accuracy of a minus accuracy of b in points, both (draws, n) outcomes on the same n examples.
+
+    Single draws: the adjusted Wald interval of Agresti & Min (2005), which adds 1/2 to each cell of
+    the 2x2 table, and the exact McNemar test, two-sided. More draws: bootstrap over examples.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    first, second = _rates(a), _rates(b)
+    if first.shape != second.shape:
+        raise ValueError(f"not the same examples: {first.size} and {second.size}")
+    if not (_settled(first) and _settled(second)):
+        return Paired(*bootstrap(first - second), p=None)
+    gained, lost = int((first > second).sum()), int((first < second).sum())
+    n = first.size
+    low, high = _agresti_min(gained, lost, n)
+    discordant = gained + lost
+    p = float(stats.binomtest(gained, discordant).pvalue) if discordant else 1.0
+    return Paired(100 * (gained - lost) / n, low, high, p)
+
+
+def verdict(difference: Estimate, *, comparable: bool) -> str:
+    """What a difference from the paper's number, in points, says: one of VERDICTS.
+
+    This is equivalence testing (Schuirmann, 1987). A difference that is merely "not significant"
+    would reward small n; here only an interval that lies inside +-MARGIN earns `consistent`,
+    only one beyond it earns `higher` or `lower`, and a wide one is `inconclusive`.
+    """
+    if not comparable:
+        return "not comparable"
+    if difference.low > MARGIN:
+        return "higher"
+    if difference.high < -MARGIN:
+        return "lower"
+    inside = difference.low >= -MARGIN and difference.high <= MARGIN
+    return "consistent" if inside else "inconclusive"
+
+
+def _rates(correct: Outcomes) -> NDArray[np.float64]:
+    """Share of right draws per example."""
+    if correct.ndim != 2 or correct.size == 0:
+        raise ValueError(f"outcomes must be (draws, n), got {correct.shape}")
+    return np.asarray(correct.mean(axis=0), dtype=np.float64)
+
+
+def _settled(rates: NDArray[np.float64]) -> bool:
+    """Whether each example has a single outcome, so that binomial counts describe them."""
+    return bool(np.isin(rates, (0.0, 1.0)).all())
+
+
+def _agresti_min(gained: int, lost: int, n: int) -> tuple[float, float]:
+    p12, p21, total = (gained + 0.5) / (n + 2), (lost + 0.5) / (n + 2), n + 2
+    centre = p12 - p21
+    half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * math.sqrt((p12 + p21 - centre**2) / total)
+    return 100 * (centre - half), 100 * (centre + half)

@@ -1,0 +1,1 @@
+"""Training: the classifier, the purifier's own loss, and AToP, all driven by one resumable loop."""

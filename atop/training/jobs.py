@@ -1,0 +1,146 @@
+"""The three training jobs of a run, assembled from the config: classifier, pretrain, finetune."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from atop import assemble, checkpoints, config, paths
+from atop.cells import Cell
+from atop.defense import resize
+from atop.files import sha256
+from atop.provenance import Stopwatch
+from atop.training.classifier import ClassifierStage
+from atop.training.loop import Stage, train
+from atop.training.purifier import Classification, PurifierStage
+
+
+def classifier(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
+    """Train a classifier on clean pictures; return where its weights lie."""
+    chosen = config.preset(preset)
+    torch.manual_seed(chosen["seed"])
+    network = assemble.classifier(dataset, name).to(device)
+    stage = ClassifierStage(
+        network,
+        assemble.dataset(dataset).train.to(device),
+        size=chosen["sizes"]["classifier"],
+        budget=chosen["stages"]["classifier"],
+        seed=chosen["seed"],
+    )
+    out = paths.classifier(chosen, preset, dataset, name)
+    settings = {"stage": "classifier", "dataset": dataset, "classifier": name}
+    return _run(stage, network, out, settings | {"budget": stage.budget}, device)
+
+
+def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
+    """Pretrain a purifier from scratch with L_org (`init: scratch`)."""
+    chosen = config.preset(preset)
+    budget = config.stage_budget(preset, "pretrain", "none")
+    cell = Cell(
+        dataset=dataset,
+        classifier="any",
+        purifier=name,
+        init="scratch",
+        seed=chosen["seed"],
+    )
+    recipe = config.recipe(cell.recipe, cell.transform)
+    torch.manual_seed(cell.seed)
+    network = assemble.purifier(preset, name).to(device)
+    stage = _purifier_stage(
+        preset,
+        cell,
+        network,
+        stream="pretrain",
+        transforms=budget["transforms"],
+        recipe=recipe,
+        budget=budget,
+        device=device,
+    )
+    settings = {"stage": "pretrain", "dataset": dataset, "purifier": name, "recipe": recipe}
+    out = paths.initial(chosen, preset, cell)
+    return _run(stage, network, out, settings | {"budget": budget}, device)
+
+
+def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
+    """Make a cell's purifier: the L_org stage (`none`), or what follows it."""
+    chosen = config.preset(preset)
+    recipe = config.recipe(cell.recipe, cell.transform)
+    first = cell.finetune == "none"
+    budget = config.stage_budget(preset, "l_org" if first else "atop", cell.transform)
+    start = paths.initial(chosen, preset, cell) if first else paths.purifier(preset, cell.base)
+    network = assemble.purifier(preset, cell.purifier)
+    if first:
+        assemble.initialise(network, preset, cell)
+    else:
+        checkpoints.load(network, start)
+    stage = _purifier_stage(
+        preset,
+        cell,
+        network.to(device),
+        stream="l_org" if first else "finetune",
+        transforms=[cell.transform],
+        recipe=recipe,
+        budget=budget,
+        classification=_classification(preset, cell, recipe, network, device),
+        device=device,
+    )
+    settings = {
+        "stage": "finetune",
+        "cell": cell.as_dict(),
+        "recipe": recipe,
+        "budget": budget,
+        "start_sha256": sha256(start),
+    }
+    return _run(stage, network, paths.purifier(preset, cell), settings, device)
+
+
+def _purifier_stage(
+    preset: str, cell: Cell, network: nn.Module, *, transforms: list[str], device: torch.device,
+    recipe: dict[str, Any], **options: Any,
+) -> PurifierStage:
+    torch.manual_seed(cell.seed)  # the discriminator's initial weights
+    judge = assemble.discriminator(preset, cell.purifier, spectral_norm=recipe["spectral_norm"])
+    sizes = assemble.sizes(preset)
+    return PurifierStage(
+        purifier=network,
+        discriminator=judge.to(device),
+        transforms=[assemble.transform(one) for one in transforms],
+        data=assemble.dataset(cell.dataset).train.to(device),
+        input_size=sizes.input,
+        resize=lambda x: resize(x, sizes.purifier),
+        recipe=recipe,
+        seed=cell.seed,
+        **options,
+    )
+
+
+def _classification(
+    preset: str, cell: Cell, recipe: dict[str, Any], network: nn.Module, device: torch.device
+) -> Classification | None:
+    """The AToP term of a cell: none for L_org, clean examples or FGSM examples otherwise."""
+    if cell.finetune in ("none", "continued"):
+        return None
+    bare = assemble.defense(preset, cell.bare).to(device)
+    pipeline = assemble.pipeline(preset, cell, network, bare.classifier)
+    if cell.finetune == "clean":
+        return Classification(classify=pipeline.classify, attack=None)
+    target = bare if recipe["attack_target"] == "classifier" else pipeline
+    fgsm = assemble.attack(preset, "fgsm")
+    return Classification(
+        classify=pipeline.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
+    )
+
+
+def _run(
+    stage: Stage, network: nn.Module, out: Path, settings: dict[str, Any], device: torch.device
+) -> Path:
+    """Train, save weights and an account of how they came about, drop the state."""
+    watch = Stopwatch(device)
+    state = paths.state(out)
+    identity = config.digest(settings)
+    history = train(stage, state=state, identity=identity, title=f"{settings['stage']} {out.stem}")
+    about = {"settings": settings, "history": history}
+    checkpoints.save(out, network, about | {"provenance": watch.provenance(identity=identity)})
+    state.unlink(missing_ok=True)
+    return out

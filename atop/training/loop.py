@@ -1,0 +1,125 @@
+"""The one training loop. A run that was killed and started again ends bit-identical to one that was not.
+
+That holds because a stage's step is a function of its state and of the step's number alone: batch
+order, augmentation, noise and masks all come from `atop.randomness`.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from tqdm import tqdm
+
+from atop.errors import AtopError
+from atop.files import writing
+from atop.progress import progress
+
+Metrics = dict[str, torch.Tensor]
+History = list[dict[str, float]]
+
+
+class Stage(Protocol):
+    """Something that trains step by step."""
+
+    batch: int
+    steps: int
+
+    def step(self, number: int) -> Metrics:
+        """Train on batch `number`; return scalar tensors to be logged."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes from step to step, as torch can save it."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+
+
+def train(
+    stage: Stage, *, state: Path, identity: str, title: str, save_every_s: float = 60.0
+) -> History:
+    """Run a stage to its end, resuming from `state` if an earlier run of the same identity left one.
+
+    The state is saved every `save_every_s` seconds and on SIGTERM, which then ends the process with
+    exit code 143. The caller deletes the state once the result is safe.
+
+    Args:
+        stage: what to train; it says how many steps.
+        state: file for the state; never a declared output of a rule.
+        identity: digest of everything that shapes the run; a state of another identity is ignored.
+        title: what the progress bar is called.
+        save_every_s: seconds between saves.
+
+    Returns:
+        About 100 rows of metrics, each the mean over the steps since the row before, with its step.
+
+    Raises:
+        AtopError: a metric is no longer finite.
+    """
+    done, history, sums = _resume(stage, state, identity)
+    every = max(1, stage.steps // 100)
+    saved = time.monotonic()
+    with _sigterm() as asked, progress(title, stage.steps * stage.batch, unit="img") as bar:
+        bar.update(done * stage.batch)
+        for number in range(done, stage.steps):
+            for name, value in stage.step(number).items():
+                sums[name] = sums.get(name, 0.0) + value.detach()
+            if (number + 1) % every == 0 or number + 1 == stage.steps:
+                count = (number % every) + 1
+                history.append(_row(number + 1, sums, count, bar))
+                sums = {}
+            bar.update(stage.batch)
+            if asked or time.monotonic() - saved > save_every_s:
+                _save(stage, state, identity, number + 1, history, sums)
+                saved = time.monotonic()
+            if asked:
+                raise SystemExit(143)
+    return history
+
+
+def _row(step: int, sums: dict[str, Any], count: int, bar: "tqdm[Any]") -> dict[str, float]:
+    row = {name: float(total) / count for name, total in sums.items()}
+    bad = [name for name, value in row.items() if value != value or abs(value) == float("inf")]
+    if bad:
+        raise AtopError(f"{bar.desc}: {bad[0]} is not finite at step {step}; lower lr or set clip")
+    bar.set_postfix({name: f"{value:.3f}" for name, value in row.items()}, refresh=False)
+    return {"step": step, **row}
+
+
+def _save(
+    stage: Stage, path: Path, identity: str, done: int, history: History, sums: dict[str, Any]
+) -> None:
+    content = {
+        "identity": identity,
+        "done": done,
+        "history": history,
+        "sums": sums,
+        "stage": stage.state_dict(),
+    }
+    with writing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, dict[str, Any]]:
+    if not path.exists():
+        return 0, [], {}
+    content = torch.load(path, weights_only=True)
+    if content["identity"] != identity:
+        tqdm.write(f"{path}: left by a run with other settings; starting afresh")
+        return 0, [], {}
+    stage.load_state_dict(content["stage"])
+    return content["done"], content["history"], content["sums"]
+
+
+@contextmanager
+def _sigterm() -> Iterator[list[int]]:
+    """Collect SIGTERM in a list, so that the loop can end the step that it is in."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)

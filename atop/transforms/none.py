@@ -1,0 +1,20 @@
+"""No transform: the purifier sees the picture as it is (undefended rows, surrogates)."""
+
+import torch
+from torch import Tensor
+
+from atop.randomness import Randomness
+from atop.transforms._base import SingleView, Views
+
+
+class NoTransform(SingleView):
+    """x_t = x, nothing missing."""
+
+    def __call__(self, x: Tensor, randomness: Randomness) -> Views:
+        """(B, 3, H, W) -> one view."""
+        return Views(x[:, None], torch.zeros_like(x[:, None, :1]))
+
+
+def build() -> NoTransform:
+    """It has no hyper-parameters."""
+    return NoTransform()

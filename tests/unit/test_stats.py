@@ -1,0 +1,159 @@
+"""Intervals and tests against published examples and degenerate cases."""
+
+import math
+
+import numpy as np
+import pytest
+
+from atop import stats
+from atop.stats import Estimate
+
+
+def close(estimate: tuple[float, ...], *expected: float, tolerance: float = 0.05) -> bool:
+    return all(
+        math.isclose(a, b, abs_tol=tolerance) for a, b in zip(estimate, expected, strict=True)
+    )
+
+
+def outcomes(both: int, first: int, second: int, neither: int) -> tuple[stats.Outcomes, ...]:
+    """A 2x2 table as two rows of outcomes."""
+    a = [True] * (both + first) + [False] * (second + neither)
+    b = [True] * both + [False] * first + [True] * second + [False] * neither
+    return np.array([a]), np.array([b])
+
+
+def test_wilson_as_newcombe_1998_prints_it() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857, Table I: method 3.
+    assert close(stats.wilson(successes=81, n=263), 30.80, 25.53, 36.62)
+    assert close(stats.wilson(successes=15, n=148), 10.14, 6.24, 16.05)
+    assert close(stats.wilson(successes=0, n=20), 0.0, 0.0, 16.11)
+    assert close(stats.wilson(successes=1, n=29), 3.45, 0.61, 17.18)
+
+
+def test_wilson_keeps_its_width_at_the_ends() -> None:
+    low, high = stats.wilson(successes=0, n=512), stats.wilson(successes=512, n=512)
+    assert low.low == pytest.approx(0, abs=1e-9)
+    assert 0.5 < low.high < 1
+    assert high.high == pytest.approx(100)
+    assert 99 < high.low < 99.5
+    with pytest.raises(ValueError):
+        stats.wilson(successes=3, n=2)
+
+
+def test_newcombe_as_newcombe_1998_prints_it() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:873, Table II: method 10, in points.
+    assert close(stats.newcombe(k1=56, n1=70, k2=48, n2=80), 20.0, 5.24, 33.39, tolerance=0.01)
+    assert close(stats.newcombe(k1=9, n1=10, k2=3, n2=10), 60.0, 17.05, 80.90, tolerance=0.01)
+    assert close(stats.newcombe(k1=10, n1=10, k2=0, n2=20), 100.0, 67.91, 100.0, tolerance=0.01)
+
+
+def test_newcombe_changes_sign_with_its_arguments() -> None:
+    there = stats.newcombe(k1=56, n1=70, k2=48, n2=80)
+    back = stats.newcombe(k1=48, n1=80, k2=56, n2=70)
+    assert back == pytest.approx((-there.value, -there.high, -there.low))
+
+
+def test_difference_from_an_exact_number_has_only_the_measured_width() -> None:
+    measured = stats.wilson(successes=400, n=512)
+    gap = stats.difference(measured, stats.exact(70.0))
+    assert gap == pytest.approx((measured.value - 70, measured.low - 70, measured.high - 70))
+
+
+def test_mcnemar_exact_and_direction() -> None:
+    # 15 gained, 5 lost: two-sided binomial p = 2 * P(X <= 5 | 20, 1/2).
+    a, b = outcomes(both=50, first=15, second=5, neither=30)
+    result = stats.paired(a, b)
+    expected = 2 * sum(math.comb(20, i) for i in range(6)) / 2**20
+    assert result.p == pytest.approx(expected)
+    assert result.value == pytest.approx(10)
+    assert result.low > 0
+    back = stats.paired(b, a)
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (-result.value, -result.high, -result.low)
+    )
+
+
+def test_agresti_min_2005_adds_half_to_each_cell() -> None:
+    # The arithmetic of Agresti & Min (2005), Section 2, on 15 gained and 5 lost of 100.
+    p12, p21, n = 15.5 / 102, 5.5 / 102, 102
+    half = 1.959964 * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / n)
+    a, b = outcomes(both=50, first=15, second=5, neither=30)
+    result = stats.paired(a, b)
+    assert result.low == pytest.approx(100 * (p12 - p21 - half), abs=1e-4)
+    assert result.high == pytest.approx(100 * (p12 - p21 + half), abs=1e-4)
+
+
+def test_identical_outcomes_do_not_differ_but_keep_a_width() -> None:
+    a, _ = outcomes(both=10, first=0, second=0, neither=10)
+    result = stats.paired(a, a)
+    assert (result.value, result.p) == (0, 1.0)
+    assert result.low < 0 < result.high
+
+
+def test_pairing_beats_independence() -> None:
+    a, b = outcomes(both=250, first=40, second=10, neither=212)
+    alone = stats.newcombe(k1=290, n1=512, k2=260, n2=512)
+    together = stats.paired(a, b)
+    assert together.high - together.low < 0.6 * (alone.high - alone.low)
+
+
+def test_paired_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="same examples"):
+        stats.paired(np.ones((1, 3), bool), np.ones((1, 4), bool))
+    with pytest.raises(ValueError, match="draws, n"):
+        stats.paired(np.ones(3, bool), np.ones(3, bool))
+
+
+def test_draws_of_one_example_do_not_count_as_examples() -> None:
+    """Ten copies of a draw carry no more information than one."""
+    once = np.random.default_rng(1).random((1, 300)) < 0.6
+    assert stats.accuracy(np.repeat(once, 10, axis=0)) == stats.accuracy(once)
+    settled = stats.accuracy(once)
+    assert settled == stats.wilson(successes=int(once.sum()), n=300)
+
+
+def test_bootstrap_covers_examples_and_repeats_itself() -> None:
+    rng = np.random.default_rng(2)
+    rates = rng.beta(2, 1, 400)
+    correct = rng.random((20, 400)) < rates
+    result = stats.accuracy(correct)
+    per_example = correct.mean(axis=0)
+    half = 196 * per_example.std() / math.sqrt(400)
+    assert result.value == pytest.approx(100 * correct.mean())
+    assert result.high - result.low == pytest.approx(2 * half, rel=0.1)
+    assert stats.accuracy(correct) == result
+
+
+def test_paired_draws_have_an_interval_and_no_p() -> None:
+    rng = np.random.default_rng(3)
+    rates = rng.beta(2, 2, 400)
+    better, worse = rng.random((10, 400)) < rates + 0.1, rng.random((10, 400)) < rates
+    result = stats.paired(better, worse)
+    assert result.p is None
+    assert 0 < result.low < result.value < result.high < 20
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-4.9, 4.9, "consistent"),
+        (-5.0, 5.0, "consistent"),
+        (1.0, 4.0, "consistent"),
+        (-5.1, 0.0, "inconclusive"),
+        (-2.0, 9.0, "inconclusive"),
+        (-20.0, 20.0, "inconclusive"),
+        (5.1, 9.0, "higher"),
+        (5.0, 9.0, "inconclusive"),
+        (-9.0, -5.1, "lower"),
+    ],
+)
+def test_verdict(low: float, high: float, expected: str) -> None:
+    gap = Estimate((low + high) / 2, low, high)
+    assert stats.verdict(gap, comparable=True) == expected
+    assert stats.verdict(gap, comparable=False) == "not comparable"
+
+
+def test_a_small_sample_earns_no_pass() -> None:
+    small = stats.newcombe(k1=45, n1=50, k2=461, n2=512)
+    assert abs(small.value) < 0.1
+    assert stats.verdict(small, comparable=True) == "inconclusive"

@@ -1,0 +1,22 @@
+# Adversarial sets: made once on a cell (the bare classifier is one too), shared by every evaluation.
+
+
+rule attack:
+    input:
+        attack_inputs,
+    output:
+        "results/{preset}/adversarial/{cell}/{attack}.safetensors",
+        "results/{preset}/adversarial/{cell}/{attack}.json",
+    log:
+        "results/logs/{preset}/attack/{cell}/{attack}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: cpus
+    resources:
+        gpu=gpus,
+    params:
+        flags=flags(allow_cpu=config["allow_cpu"]),
+        settings=lambda w: settings.fingerprint("attack", w.preset, attack_name=w.attack),
+    shell:
+        "python -m atop attack --preset {wildcards.preset} --cell {wildcards.cell}"
+        " --attack {wildcards.attack} --threads {threads} {params.flags} 2>&1 | tee {log}"

@@ -1,0 +1,15 @@
+# What lies in workflow/resources: made from all of CIFAR-10 by `snakemake --cores 2 -- embedded`, and
+# never asked for by another rule, so that a clone needs no download.
+
+
+rule embedded:
+    input:
+        paths.dataset("cifar10"),
+        "results/embedded/classifiers/cifar10-resnet_small.safetensors",
+        "results/embedded/pretrained/cifar10-deepfill.safetensors",
+    log:
+        "results/logs/embedded.log",
+    conda:
+        "../../envs/conda.yaml"
+    shell:
+        "python -m atop embed 2>&1 | tee {log}"

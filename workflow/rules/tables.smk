@@ -1,0 +1,32 @@
+# Tables: from records, beside the paper's numbers; no torch from here on. Rendering is cheap, so its
+# source is an input: editing a template renders again.
+
+
+localrules:
+    table,
+
+
+rule table:
+    input:
+        records=table_records,
+        paper="tables/paper/{table}.csv",
+        spec="workflow/config/tables/{table}.yaml",
+        ledger="workflow/config/deviations.yaml",
+        source=[f"atop/{name}.py" for name in ("stats", "aggregate", "render", "diff")],
+        templates=sorted(Path("atop/templates").glob("*.j2")),
+    output:
+        report("tables/{where}{table}.md", category="Tables"),
+        report("tables/{where}{table}.diff.md", category="Differences"),
+        "tables/{where}{table}.tex",
+        "tables/{where}{table}.csv",
+    log:
+        "results/logs/tables/{where}{table}.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        preset=lambda w: paths.preset_of(w.where),
+        target=target_of,
+        flags=lambda w: flags(init=config["init"], recipe=config["recipe"], seed=config["seed"]),
+    shell:
+        "python -m atop table --table {wildcards.table} --preset {params.preset}"
+        " --target {params.target} {params.flags} 2>&1 | tee {log}"

@@ -21,12 +21,16 @@ Dict = dict[str, Any]
 
 PAPER = ROOT / "tables" / "paper"
 
-COLUMNS = (
-    "preset target row labels control cell column column_label attack budget measured low high "
-    "n draws seeds paper paper_n paper_source difference difference_low difference_high "
-    "verdict reason"
-).split()
-PAIR_COLUMNS = "first second column column_label n difference low high p reason".split()
+# fmt: off
+COLUMNS = [
+    "preset", "target", "row", "labels", "control", "cell", "column", "column_label", "attack",
+    "budget", "measured", "low", "high", "n", "draws", "seeds", "paper", "paper_n", "paper_source",
+    "difference", "difference_low", "difference_high", "verdict", "reason",
+]
+PAIR_COLUMNS = [
+    "first", "second", "column", "column_label", "n", "difference", "low", "high", "p", "reason",
+]
+# fmt: on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,15 @@ def aggregate(*, table: config.Table, results: Path, target: str) -> Aggregate:
     }
     paper = paper_numbers(table.name)
     lines = [
-        _line(table, row, column, target, records.get(row.key), paper, files[row.key])
+        _line(
+            row,
+            column,
+            records.get(row.key),
+            paper,
+            table=table,
+            target=target,
+            file=files[row.key],
+        )
         for row in table.rows
         for column in table.spec["columns"]
     ]
@@ -80,7 +92,7 @@ def aggregate(*, table: config.Table, results: Path, target: str) -> Aggregate:
     return Aggregate(
         table=table,
         target=target,
-        frame=frame.astype({name: "Int64" for name in ("n", "draws", "seeds")}),
+        frame=frame.astype(dict.fromkeys(("n", "draws", "seeds"), "Int64")),
         pairs=pd.DataFrame(list(_pairs(table, records)), columns=PAIR_COLUMNS),
         findings=_findings(table, records, target),
         deviations=[row for row in ledger if table.name in row["tables"]],
@@ -98,12 +110,13 @@ def paper_numbers(table: str) -> dict[tuple[str, str], Dict]:
 
 
 def _line(
-    table: config.Table,
     row: config.Row,
     column: Dict,
-    target: str,
     record: Dict | None,
     paper: dict[tuple[str, str], Dict],
+    *,
+    table: config.Table,
+    target: str,
     file: Path,
 ) -> Dict:
     printed = paper.get((row.key, column["key"]), {})
@@ -133,7 +146,7 @@ def _line(
 
 
 def _measured(record: Dict, found: Dict, printed: Dict, why_not: str | None) -> Dict:
-    measured = stats.accuracy(correct(record, found))
+    measured = stats.accuracy(correct(record, found["attack"]))
     line: Dict = {
         "measured": measured.value,
         "low": measured.low,
@@ -210,9 +223,7 @@ def _pairs(table: config.Table, records: dict[str, Dict]) -> Iterator[Dict]:
                 yield line | {"reason": reason}
                 continue
             one, other = records[first], records[second]
-            a, b = (evaluation(record, column["attack"]) for record in (one, other))
-            assert a is not None and b is not None
-            result = stats.paired(correct(one, a), correct(other, b))
+            result = stats.paired(correct(one, column["attack"]), correct(other, column["attack"]))
             yield line | {
                 "n": one["n"],
                 "difference": result.value,

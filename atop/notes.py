@@ -14,7 +14,7 @@ from atop.records import evaluation
 Dict = dict[str, Any]
 
 TARGETS = {
-    "classifier": "the bare classifier (grey box); every row gets the adversarial pictures made on it",
+    "classifier": "the bare classifier (grey box); the pictures made on it go to every row",
     "defense": "the whole defence: transform, purifier and classifier",
 }
 LEGEND = (
@@ -25,7 +25,7 @@ LEGEND = (
 
 
 def title(name: str) -> str:
-    """ "Table 7" of table7; other names stay."""
+    """Table 7 for the name table7; other names stay."""
     match = re.fullmatch(r"table(\d+)", name)
     return f"Table {match[1]}" if match else name
 
@@ -63,6 +63,7 @@ def notes(whole: Aggregate) -> list[tuple[str, str]]:
         ("Examples", _examples(whole)),
         ("Attacks differentiate", TARGETS.get(whole.target, f"the surrogate {whole.target}")),
         ("Networks and data", _networks(whole)),
+        ("Training", _training(whole)),
         ("Sizes", _sizes(whole.records.values())),
         ("Verdicts", _verdicts(whole)),
     ]
@@ -107,8 +108,19 @@ def _networks(whole: Aggregate) -> str:
         if stands_in.get(name, name) != name:
             text += f" stands in for {stands_in[name]}"
         parts.append(text)
-    inits = {row.cell.init for row in whole.table.rows if not row.cell.undefended}
-    return "; ".join([*parts, f"purifier initialised from {' or '.join(sorted(inits))}"])
+    return "; ".join(parts)
+
+
+def _training(whole: Aggregate) -> str:
+    cells = [row.cell for row in whole.table.rows if not row.cell.undefended]
+    told = {
+        "recipe": {cell.recipe for cell in cells},
+        "purifier initialised from": {cell.init for cell in cells},
+        "training seed": {str(cell.seed) for cell in cells},
+    }
+    return ", ".join(
+        f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which
+    )
 
 
 def _sizes(records: Iterable[Dict]) -> str:

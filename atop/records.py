@@ -55,8 +55,15 @@ def evaluation(record: Dict, attack: str) -> Dict | None:
     return next((found for found in record["evaluations"] if found["attack"] == attack), None)
 
 
-def correct(record: Dict, found: Dict) -> stats.Outcomes:
-    """(draws, n): which examples were classified correctly."""
+def correct(record: Dict, attack: str) -> stats.Outcomes:
+    """(draws, n): which examples were classified correctly.
+
+    Raises:
+        KeyError: the record does not have the attack.
+    """
+    found = evaluation(record, attack)
+    if found is None:
+        raise KeyError(attack)
     outcomes: stats.Outcomes = np.asarray(found["predictions"]) == np.asarray(record["labels"])
     return outcomes
 

@@ -32,8 +32,10 @@ def render(*, table: config.Table, results: Path, target: str, out: Path) -> lis
     """Write out/<name>.{csv,md,tex,diff.md}, each whole or not at all; return their paths.
 
     Args:
+        table: under its preset.
         results: the folder that holds <preset>/records.
         target: what the attacks differentiate; picks the records.
+        out: folder of the four files.
 
     Raises:
         AtopError: a broken record or config; a missing record is a footnote instead.

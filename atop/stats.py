@@ -58,7 +58,7 @@ def exact(value: float) -> Estimate:
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """first - second, for independent estimates, with its interval in points.
+    """The first minus the second of independent estimates, with its interval, in points.
 
     The square-and-add method (Zou & Donner, 2008): what Newcombe (1998) does with two Wilson
     intervals, for any two.

@@ -44,7 +44,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         init="scratch",
         seed=chosen["seed"],
     )
-    recipe = config.recipe(cell.recipe, cell.transform)
+    recipe = config.recipe(cell.recipe, cell.transform) | budget.get("recipe", {})
     torch.manual_seed(cell.seed)
     network = assemble.purifier(preset, name).to(device)
     stage = _purifier_stage(

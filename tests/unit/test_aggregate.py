@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic_records import N, RIGHT, record, use_config, where, write_records
+from synthetic_records import RIGHT, N, record, use_config, where, write_records
 
 from atop import config
-from atop.aggregate import COLUMNS, Aggregate, aggregate
+from atop.aggregate import COLUMNS, Aggregate, aggregate, paper_numbers
 from atop.errors import AtopError
 from atop.files import read_json, write_json
 from atop.records import budget_text
@@ -233,4 +233,9 @@ def test_the_ledger_and_the_tables_of_this_repository_are_valid(
     assert len(set(ids)) == len(ids)
     assert {f"B{i}" for i in range(1, 36)} | {"O1", "O2", "O3"} <= set(ids)
     for name in config.tables():
-        config.read(f"tables/{name}", "table")
+        spec = config.read(f"tables/{name}", "table")
+        rows, columns = ({entry["key"] for entry in spec[part]} for part in ("rows", "columns"))
+        forgotten = [
+            key for key in paper_numbers(name) if key[0] not in rows or key[1] not in columns
+        ]
+        assert not forgotten, f"{name}: numbers of the paper that no cell shows"

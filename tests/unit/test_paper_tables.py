@@ -11,7 +11,12 @@ import pytest
 
 from atop.files import ROOT
 
-HEADER = "row method classifier transform atop extra_data column value n source".split()
+# fmt: off
+HEADER = [
+    "row", "method", "classifier", "transform", "atop", "extra_data", "column", "value", "n",
+    "source",
+]
+# fmt: on
 SOURCES = {
     "atop-subset": "512",
     "diffpure-subset": "512",

@@ -1,4 +1,4 @@
-"""AToP benchmark suite: Adversarial Training on Purification (Lin et al., ICLR 2024), measured again."""
+"""AToP benchmark suite: the numbers of Lin et al. (ICLR 2024), measured again."""
 
 from typing import TYPE_CHECKING
 

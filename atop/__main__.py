@@ -4,15 +4,23 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from atop import verbs
 from atop.errors import AtopError
 
-EPILOG = """\
-The workflow calls these verbs in order; each can be typed by hand to do one step again, from the root
-of the checkout. A cell is DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-FINETUNE-RECIPE-sSEED, such as
+PROGRAM = "python -m atop"
+CELL = """\
+A CELL is DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-FINETUNE-RECIPE-sSEED, such as
   cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0
-or DATASET-CLASSIFIER-undefended. Example, the smoke preset's RT2 with AToP again:
+or DATASET-CLASSIFIER-undefended.
+"""
+EPILOG = f"""\
+The workflow calls these verbs in order; each can be typed by hand to do one step again, from the
+root of the checkout.
+
+{CELL}
+Example, the smoke preset's RT2 with AToP again:
   python -m atop fetch --dataset cifar10_slice
   python -m atop finetune --preset smoke --cell CELL
   python -m atop attack --preset smoke --cell cifar10_slice-resnet_small-undefended --attack pgd-20
@@ -21,19 +29,41 @@ or DATASET-CLASSIFIER-undefended. Example, the smoke preset's RT2 with AToP agai
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong command line as every other error: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with exit code 2."""
+        verb = self.prog.removeprefix(f"{PROGRAM} ") if self.prog != PROGRAM else "VERB"
+        self.exit(2, f"atop {verb}: error: {message}; see {self.prog} --help\n")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        prog="python -m atop",
+    top = Parser(
+        prog=PROGRAM,
         description="Steps of the AToP benchmark suite.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def verb(name: str, run: Callable[[argparse.Namespace], None]) -> Parser:
         about = run.__doc__ or ""
-        made = commands.add_parser(name, help=about.split("\n")[0], description=about)
+        made = commands.add_parser(
+            name,
+            help=about.split("\n")[0],
+            description=about,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         made.set_defaults(run=run)
         return made
 
@@ -42,15 +72,15 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("--folder", type=Path, help="where you have it already; no download then")
 
     weights = verb("weights", verbs.weights)
-    weights.add_argument("--purifier", required=True)
-    weights.add_argument("--init", required=True, help="such as places2")
+    weights.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
+    weights.add_argument("--init", required=True, help="of workflow/config/weights.yaml: places2")
 
     verb("device", verbs.device)
     classifier = verb("classifier", verbs.classifier)
-    classifier.add_argument("--dataset", required=True)
+    classifier.add_argument("--dataset", required=True, help="a name of datasets.yaml")
     classifier.add_argument("--classifier", required=True, help="a member of atop/classifiers/")
     pretrain = verb("pretrain", verbs.pretrain)
-    pretrain.add_argument("--dataset", required=True)
+    pretrain.add_argument("--dataset", required=True, help="a name of datasets.yaml")
     pretrain.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
     verb("finetune", verbs.finetune)
     attack = verb("attack", verbs.attack)
@@ -58,18 +88,19 @@ def parser() -> argparse.ArgumentParser:
     evaluate = verb("evaluate", verbs.evaluate)
     evaluate.add_argument("--suite", required=True, help="a suite of workflow/config/attacks.yaml")
     for name in ("finetune", "attack", "evaluate"):
-        commands.choices[name].add_argument("--cell", required=True, help="a cell; see below")
+        commands.choices[name].add_argument("--cell", required=True, help="see below")
+        commands.choices[name].epilog = CELL
     for name in ("device", "classifier", "pretrain", "finetune", "attack", "evaluate"):
         made = commands.choices[name]
         made.add_argument("--preset", required=True, help="paper, native or smoke")
-        made.add_argument("--threads", type=int, help="CPU threads; all by default")
+        made.add_argument("--threads", type=positive, help="CPU threads; all by default")
         made.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
-    table.add_argument("--preset", required=True)
+    table.add_argument("--preset", required=True, help="paper, native or smoke")
     table.add_argument("--init", help="of the purifiers; the preset's by default")
-    table.add_argument("--recipe", help="paper (default) or official")
-    table.add_argument("--seed", type=int, help="training seed, 0 by default")
+    table.add_argument("--recipe", help="paper or official; the table's by default")
+    table.add_argument("--seed", type=int, help="of the training; the table's by default")
     table.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
     for made in (evaluate, table):
         made.add_argument(
@@ -87,9 +118,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except AtopError as error:
-        print(f"atop {options.verb}: error: {error}", file=sys.stderr)
-        return 2
+        return fail(options.verb, str(error))
+    except OSError as error:  # a full disk, a folder that is a file, no permission
+        if error.filename is None:
+            raise
+        return fail(options.verb, f"{error.filename}: {error.strerror}")
     return 0
+
+
+def fail(verb: str, reason: str) -> int:
+    """Say in one line why a verb failed; return its exit code."""
+    print(f"atop {verb}: error: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

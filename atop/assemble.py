@@ -1,5 +1,7 @@
 """From names to networks: builds classifiers, purifiers and whole defences as a preset says."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -13,6 +15,15 @@ from atop.defense import Defense, Sizes
 from atop.errors import AtopError
 from atop.registry import build, module_of
 from atop.transforms._base import Transform
+
+
+@contextmanager
+def _options_of(file: str) -> Iterator[None]:
+    """Name the file of the config that holds options which do not fit."""
+    try:
+        yield
+    except (AtopError, TypeError, ValueError) as error:
+        raise AtopError(f"{config.folder()}/{file}.yaml: {error}") from error
 
 
 def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
@@ -46,7 +57,8 @@ def dataset(name: str) -> Dataset:
 
 def transform(name: str) -> Transform:
     """A random transform with its hyper-parameters."""
-    return build("transforms", name, **config.transform(name))  # type: ignore[no-any-return]
+    with _options_of("transforms"):
+        return build("transforms", name, **config.transform(name))  # type: ignore[no-any-return]
 
 
 def classifier(dataset: str, name: str) -> nn.Module:
@@ -68,14 +80,16 @@ def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
 def purifier(preset: str, name: str) -> nn.Module:
     """A purifier with random weights, of the size that the preset gives it."""
     options = config.preset(preset)["purifiers"].get(name, {}).get("options", {})
-    return build("purifiers", name, **options)  # type: ignore[no-any-return]
+    with _options_of(f"presets/{preset}"):
+        return build("purifiers", name, **options)  # type: ignore[no-any-return]
 
 
 def discriminator(preset: str, name: str, *, spectral_norm: str) -> nn.Module:
     """The discriminator that trains with a purifier."""
     options = config.preset(preset)["purifiers"][name]["discriminator"]
     build_it = module_of("purifiers", name).build_discriminator
-    return build_it(**options, spectral_norm=spectral_norm)  # type: ignore[no-any-return]
+    with _options_of(f"presets/{preset}"):
+        return build_it(**options, spectral_norm=spectral_norm)  # type: ignore[no-any-return]
 
 
 def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
@@ -87,7 +101,8 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
     if weights.suffix == ".safetensors":
         checkpoints.load(network, weights)
     else:
-        module_of("purifiers", cell.purifier).load_public(network, checkpoints.read(weights))
+        state = checkpoints.read(weights)
+        module_of("purifiers", cell.purifier).load_public(network, state, source=str(weights))
 
 
 def defense(preset: str, cell: Cell) -> Defense:
@@ -104,7 +119,7 @@ def pipeline(preset: str, cell: Cell, purifier: nn.Module, classifier: nn.Module
     chosen = sizes(preset)
     if cell.undefended:  # nothing works at the purifier's size
         chosen = replace(chosen, purifier=chosen.input)
-    recipe = config.recipe(cell.recipe, cell.transform)
+    recipe = config.recipe(cell.recipe, cell.transform, preset)
     return Defense(
         transform=transform(cell.transform),
         purifier=purifier,
@@ -120,4 +135,5 @@ def attack(preset: str, name: str) -> Attack:
     budget = {**config.attack(name, preset)}
     method = budget.pop("method")
     budget.pop("scaled", None)
-    return build("attacks", method, **budget)  # type: ignore[no-any-return]
+    with _options_of("attacks"):
+        return build("attacks", method, **budget)  # type: ignore[no-any-return]

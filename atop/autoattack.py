@@ -36,7 +36,7 @@ class AutoAttack(pyautoattack.AutoAttack):  # type: ignore[misc]
     ) -> Tensor:
         """Adversarial pictures for x (B, 3, H, W) in [0, 1] with labels y."""
         x_adv, _ = super().run_standard_evaluation(x, y, batch_size=bs, state_path=state_path)
-        return x_adv
+        return x_adv  # type: ignore[no-any-return]
 
 
 def robustbench() -> ModuleType:

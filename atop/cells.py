@@ -41,7 +41,8 @@ class Cell:
         """Its name in paths, such as cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0."""
         if self.undefended:
             return f"{self.dataset}-{self.classifier}-undefended"
-        return "-".join([*(str(value) for value in asdict(self).values())][:-1] + [f"s{self.seed}"])
+        *words, seed = asdict(self).values()
+        return "-".join([*words, f"s{seed}"])
 
     @classmethod
     def parse(cls, text: str) -> "Cell":

@@ -4,6 +4,7 @@ After Carlini et al. (2019) and AutoAttack's checks. A check reads by target: on
 weaker attack that hurts more is transfer, on the whole defence it is a sign of masked gradients.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def more_steps_do_not_help(record: Record) -> list[Finding]:
     """PGD with more steps leaves clearly more accuracy than with fewer."""
     pgd = sorted(_attacks(record, "pgd"), key=lambda one: one["budget"]["steps"])
     found = []
-    for fewer, more in zip(pgd, pgd[1:], strict=False):
+    for fewer, more in pairwise(pgd):
         short, long = accuracy(record, fewer["attack"]), accuracy(record, more["attack"])
         if long - short > MIN_POINTS:
             text = f"{more['attack']} ({long:.1f}%) is weaker than {fewer['attack']} ({short:.1f}%)"
@@ -71,7 +72,7 @@ def unmoved_examples(record: Record) -> list[Finding]:
     return [
         {
             "name": "zero-gradient",
-            "text": f"{one['attack']} left {one['distance']['unmoved']:.1%} of the pictures unchanged",
+            "text": f"{one['attack']} left {one['distance']['unmoved']:.1%} of pictures unchanged",
         }
         for one in record["evaluations"]
         if one["budget"].get("eps") and one["distance"]["unmoved"] > 0
@@ -79,14 +80,16 @@ def unmoved_examples(record: Record) -> list[Finding]:
 
 
 def victim_survives(record: Record) -> list[Finding]:
-    """An iterative white-box attack on the bare classifier leaves it standing: the attack is weak."""
+    """An iterative white-box attack leaves the bare classifier standing: it is a weak attack."""
     if record["cell"]["purifier"] != "identity":
         return []
     found = []
     for pgd in _attacks(record, "pgd"):
         left = accuracy(record, pgd["attack"])
         if left > MIN_POINTS:
-            text = f"{pgd['attack']} leaves {left:.1f}% on the undefended classifier that it attacks"
+            text = (
+                f"{pgd['attack']} leaves {left:.1f}% on the undefended classifier that it attacks"
+            )
             found.append({"name": "weak-attack", "text": text})
     return found
 

@@ -1,7 +1,7 @@
 """The config: YAML files in workflow/config, validated by workflow/schemas before anything runs.
 
-Everything that changes a number is written there. `ATOP_CONFIG_DIR` names another folder with the same
-files.
+Everything that changes a number is written there. `ATOP_CONFIG_DIR` names another folder with
+the same files.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def read(name: str, schema: str | None = None) -> Dict:
 
 
 def validate(content: Any, schema: str, *, where: str) -> None:
-    """Check `content` against workflow/schemas/<schema>.schema.yaml; AtopError names key and fix."""
+    """Check `content` against workflow/schemas/<schema>.schema.yaml; AtopError names the key."""
     path = ROOT / "workflow" / "schemas" / f"{schema}.schema.yaml"
     validator = Draft202012Validator(yaml.safe_load(path.read_text()))
     error = best_match(validator.iter_errors(content))
@@ -91,11 +91,11 @@ def weights(name: str) -> Dict:
     return _row("weights", name)
 
 
-def recipe(name: str, transform: str) -> Dict:
-    """A recipe of recipes.yaml with what it says about a transform filled in."""
+def recipe(name: str, transform: str, preset_name: str) -> Dict:
+    """A recipe with what it says about a transform, and what a preset says about it, filled in."""
     row = dict(_row("recipes", name))
     overrides = row.pop("transforms", {})
-    return {**row, **overrides.get(transform, {})}
+    return {**row, **overrides.get(transform, {}), **preset(preset_name).get("recipe", {})}
 
 
 def _row(file: str, name: str) -> Dict:
@@ -124,7 +124,8 @@ def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
     """The budget of a training stage, with what it says about a transform filled in."""
     stages = preset(preset_name)["stages"]
     if stage not in stages:
-        raise AtopError(f"{folder()}/presets/{preset_name}.yaml: stages: no '{stage}'")
+        path = f"{folder()}/presets/{preset_name}.yaml"
+        raise AtopError(f"{path}: stages: no '{stage}'; known are {', '.join(stages)}")
     row = dict(stages[stage])
     overrides = row.pop("overrides", {})
     return {**row, **overrides.get(transform, {})}
@@ -135,7 +136,10 @@ def attack(name: str, preset_name: str) -> Dict:
     rows = read("attacks")["attacks"]
     if name not in rows:
         raise AtopError(f"{folder()}/attacks.yaml: no attack '{name}'; known are {', '.join(rows)}")
-    changes = preset(preset_name).get("attacks", {}).get(name, {})
+    changes = preset(preset_name)["attacks"].get(name, {})
+    for key in changes.keys() - rows[name]:
+        path = f"{folder()}/presets/{preset_name}.yaml"
+        raise AtopError(f"{path}: attacks.{name}: no '{key}'; known are {', '.join(rows[name])}")
     scaled = {key: rows[name][key] for key in changes}
     return {**rows[name], **changes, **({"scaled": scaled} if scaled else {})}
 
@@ -160,13 +164,24 @@ def fingerprint(
     chosen = preset(preset_name)
     parts: list[Any] = [chosen["seed"], chosen["sizes"]]
     if stage in ("classifier", "pretrain"):
-        parts += [chosen["stages"].get(stage), chosen["purifiers"], recipe("paper", "none")]
+        budget = stage_budget(preset_name, stage, "none")
+        parts += [budget, *(transform(name) for name in budget.get("transforms", []))]
+    if stage == "pretrain":
+        parts += [chosen["purifiers"], recipe("paper", "none", preset_name)]
     if stage in ("attack", "evaluate"):
         parts.append(chosen["evaluation"])
     if stage == "finetune" and cell is not None:
-        budget = stage_budget(preset_name, "l_org" if cell.finetune == "none" else "atop", cell.transform)
-        parts += [budget, recipe(cell.recipe, cell.transform), transform(cell.transform)]
-        parts += [chosen["purifiers"], attack("fgsm", preset_name)]
+        budget = stage_budget(
+            preset_name, "l_org" if cell.finetune == "none" else "atop", cell.transform
+        )
+        parts += [
+            budget,
+            recipe(cell.recipe, cell.transform, preset_name),
+            transform(cell.transform),
+        ]
+        parts.append(chosen["purifiers"])
+        if cell.finetune == "adversarial":
+            parts.append(attack("fgsm", preset_name))
     if attack_name is not None:
         parts.append(attack(attack_name, preset_name))
     if suite_name is not None:
@@ -177,7 +192,7 @@ def fingerprint(
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table: its key in the paper's CSV, its labels, its cell, and whether it is ours."""
+    """A row of a table: key in the paper's CSV, labels, cell, and whether it is a control."""
 
     key: str
     labels: tuple[str, ...]
@@ -202,7 +217,7 @@ class Table:
 
 
 def table(name: str, preset_name: str, **overrides: Any) -> Table:
-    """A table with the preset's stand-ins, and the words that a user may set (init, recipe, seed)."""
+    """A table with the preset's stand-ins and a user's words (init, recipe, seed)."""
     spec = read(f"tables/{name}", "table")
     chosen = preset(preset_name)
     rows = []

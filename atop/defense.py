@@ -60,7 +60,7 @@ class Defense(nn.Module):
         return self.classify(self.purify(x, randomness))
 
     def purify(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """x (B, 3, H, W) in [0, 1] -> the purified picture at the purifier's size, in [0, 1]."""
+        """X (B, 3, H, W) in [0, 1] -> the purified picture at the purifier's size, in [0, 1]."""
         if randomness is None:
             self._calls += 1
             index = torch.arange(len(x), device=x.device)

@@ -1,4 +1,4 @@
-"""Public weights: fetched once, whole or not at all, and refused if they are not what they should be."""
+"""Public weights: fetched once, whole or not at all, refused if they are something else."""
 
 from pathlib import Path
 
@@ -21,11 +21,13 @@ def fetch_weights(purifier: str, init: str) -> Path:
     path = paths.public(purifier, init)
     with writing(path) as temporary:
         try:
-            gdown.download(id=row["google_drive"], output=str(temporary), quiet=True)
+            gdown.download(id=row["google_drive"], output=str(temporary), quiet=False)
             checkpoints.verify(temporary, row["sha256"])
             checkpoints.read(temporary)
         except Exception as error:  # gdown lets its HTTP library's errors through
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            # Of a file that came but is none: what is wrong with it, not its name of the moment.
+            reason = reason.removeprefix(f"{temporary}: ").removesuffix("; delete it and run again")
             raise AtopError(
                 f"{name}: the public weights could not be fetched ({reason}); put {row['file']} at "
                 f"{path}, or train from nothing with --config init=scratch"

@@ -22,10 +22,10 @@ from atop.randomness import Randomness
 
 
 def test_pictures(preset: str, dataset: str) -> Split:
-    """The fixed test pictures of a preset: the first n of a seeded permutation of the whole test set.
+    """The fixed test pictures of a preset: the first n of a seeded permutation of the test set.
 
-    With seed 0 and n = 512 on CIFAR-10 they are RandomState(0).choice(10000, 512, replace=False), the
-    choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole.
+    With seed 0 and n = 512 on CIFAR-10 they are RandomState(0).choice(10000, 512, replace=False),
+    the choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole.
     """
     chosen = config.preset(preset)["evaluation"]
     test = assemble.dataset(dataset).test
@@ -47,7 +47,7 @@ def _batches(split: Split, size: int) -> Iterator[Split]:
 
 
 def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:
-    """Attack a cell on the preset's test pictures; store float32 pictures and an account of them."""
+    """Attack a cell on the preset's test pictures; store them as float32 with an account."""
     watch = Stopwatch(device)
     split = test_pictures(preset, victim.dataset).to(device)
     target = assemble.defense(preset, victim).to(device)
@@ -86,6 +86,8 @@ def run_attack(
 def load_adversarial(path: Path, split: Split) -> Tensor:
     """The stored pictures, (N, 3, H, W); AtopError if they were made from other examples."""
     tensors = checkpoints.read(path)
+    if tensors.keys() != {"images", "index"}:
+        raise AtopError(f"{path}: not an adversarial set; delete it and run again")
     if not torch.equal(tensors["index"], split.index.cpu()):
         raise AtopError(f"{path}: made from other test pictures; delete it and run again")
     return tensors["images"]  # type: ignore[no-any-return]
@@ -101,7 +103,7 @@ def predict(
     for draw in range(draws):
         parts = [
             target(x.to(device), Randomness(seed, "evaluate", where, draw)).argmax(1)
-            for x, where in zip(images.split(batch), index.split(batch), strict=True)
+            for x, where in zip(torch.split(images, batch), torch.split(index, batch), strict=True)
         ]
         predictions.append(torch.cat(parts).tolist())
     return predictions
@@ -160,7 +162,9 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     }
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
-        config_digest=config.digest(chosen, row, evaluations and [e["budget"] for e in evaluations]),
+        config_digest=config.digest(
+            chosen, row, evaluations and [e["budget"] for e in evaluations]
+        ),
         checkpoints=checkpoint_hashes(preset, cell),
         data_sha256=config.dataset(cell.dataset)["sha256"]["test"],
     )
@@ -183,7 +187,7 @@ def _network(name: str, network: torch.nn.Module) -> dict[str, Any]:
 
 
 def _distance(images: Tensor, clean: Tensor) -> dict[str, float]:
-    """How far an adversarial set went: largest Linf, mean L2, and the share of unchanged pictures."""
+    """How far an adversarial set went: largest Linf, mean L2, share of unchanged pictures."""
     delta = (images - clean).flatten(1)
     return {
         "linf": float(delta.abs().max()),

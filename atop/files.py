@@ -25,9 +25,16 @@ def writing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def sha256(path: Path) -> str:
@@ -57,4 +64,6 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise AtopError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
-        raise AtopError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
+        raise AtopError(
+            f"{path}: not readable as JSON ({error}); delete it and run again"
+        ) from error

@@ -21,7 +21,7 @@ def public(purifier: str, init: str) -> Path:
 
 
 def classifier(preset: dict[str, Any], name: str, dataset: str, classifier: str) -> Path:
-    """A classifier's weights: the preset's checkpoint if it names one, else what is trained here."""
+    """A classifier's weights: the preset's checkpoint if it names one, else those trained here."""
     given = preset["classifiers"].get(classifier, {}).get("checkpoint")
     if given:
         return resolve(given["file"])
@@ -39,7 +39,7 @@ def initial(preset: dict[str, Any], name: str, cell: Cell) -> Path:
 
 
 def resolve(file: str) -> Path:
-    """A path of the config: as it stands, or "package:NAME/..." for a file of an installed package."""
+    """A path of the config; "package:NAME/..." is a file of an installed package."""
     if not file.startswith("package:"):
         return Path(file)
     package, _, inside = file.removeprefix("package:").partition("/")

@@ -2,8 +2,8 @@
 
 What an example gets is a pure function of (seed, stream, purpose, example index, draw). It does not
 depend on the batch it sits in, on order, device, a resume, or on anybody who reseeds the global
-generator (AutoAttack does). The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers:
-as easy as 1, 2, 3", SC 2011), written on int64 tensors so that it runs on any device.
+generator (AutoAttack does). The generator is Philox4x32-10 (Salmon et al., "Parallel random
+numbers: as easy as 1, 2, 3", SC 2011), written on int64 tensors so that it runs on any device.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
 
     Returns int64 words in [0, 2**32), shape (..., 4).
     """
-    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
+    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)  # type: ignore[no-untyped-call]
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # int64 products wrap modulo 2**64, which keeps all bits; the masks undo the sign of the shift
+        # int64 products wrap modulo 2**64, which keeps all bits; masks undo the sign of the shift
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = (
             ((p1 >> 32) & _MASK) ^ c1 ^ k0,
@@ -53,8 +53,8 @@ class Randomness:
         stream: who draws, such as "train", "attack" or "evaluate"; streams are independent.
         index: (B,) int64, the examples' indices in their dataset, in [0, 2**32).
         draw: which draw of each example, in [0, 2**32).
-        shared: purposes in which the whole batch gets what example 0 would get (the authors' code
-            draws one mask a batch; ledger B21).
+        shared: purposes in which the whole batch gets what its first example would get (the
+            authors' code draws one mask a batch; ledger B21).
     """
 
     seed: int
@@ -75,7 +75,7 @@ class Randomness:
         """(B, count) int64 words in [0, 2**32)."""
         index = self.index
         if purpose in self.shared:
-            index = torch.zeros_like(index)
+            index = index[:1].expand_as(index)
         key = _digest(self.seed, self.stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
         draw = torch.tensor(self.draw, device=index.device)
@@ -86,7 +86,8 @@ class Randomness:
     def uniform(self, shape: tuple[int, ...], purpose: str) -> Tensor:
         """(B, *shape) float32, uniform in the open interval (0, 1)."""
         words = self._words(math.prod(shape), purpose)
-        return (((words >> 8).float() + 0.5) / 2**24).reshape(-1, *shape)
+        inside = ((words >> 8).float() + 0.5) / 2**24  # float32 rounds the very last one up to 1
+        return inside.clamp(max=1 - 2**-24).reshape(-1, *shape)
 
     def normal(self, shape: tuple[int, ...], purpose: str) -> Tensor:
         """(B, *shape) float32, standard normal (Box-Muller; no value beyond 5.9)."""

@@ -1,8 +1,8 @@
 """Finds the members of a registry: one file each, found by its name.
 
-`classifiers/`, `purifiers/`, `transforms/` and `attacks/` are registries. A member is a module (or a
-package) whose name does not begin with an underscore and that has a function `build`; the config
-refers to it by the module's name. Nothing is imported until it is asked for.
+`classifiers/`, `purifiers/`, `transforms/` and `attacks/` are registries. A member is a module
+(or a package) whose name does not begin with an underscore and that has a function `build`; the
+config refers to it by the module's name. Nothing is imported until it is asked for.
 """
 
 import importlib
@@ -31,13 +31,17 @@ def build(kind: str, name: str, **options: Any) -> Any:
     module = module_of(kind, name)
     try:
         return module.build(**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise AtopError(f"{kind}/{name}: options {options} do not fit: {error}") from error
 
 
 def module_of(kind: str, name: str) -> Any:
-    """Import the module of the member `name`; raise AtopError with the known names if there is none."""
-    if name not in members(kind):
-        known = ", ".join(members(kind))
-        raise AtopError(f"no '{name}' in atop/{kind}/: known are {known}")
+    """Import the module of the member `name`; AtopError names the known ones if there is none."""
+    require(kind, name)
     return importlib.import_module(f"atop.{kind}.{name}")
+
+
+def require(kind: str, name: str) -> None:
+    """Raise AtopError with the known names unless `name` is a member; nothing is imported."""
+    if name not in members(kind):
+        raise AtopError(f"no '{name}' in atop/{kind}/: known are {', '.join(members(kind))}")

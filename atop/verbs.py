@@ -1,4 +1,7 @@
-"""What each verb calls. Imports are inside, so that `table` needs no torch and `--help` is quick."""
+"""What each verb calls.
+
+Imports are inside, so that `table` needs no torch and `--help` is quick.
+"""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -56,36 +59,35 @@ def pretrain(options: Namespace) -> None:
 
 def finetune(options: Namespace) -> None:
     """Make a cell's purifier: the L_org stage, AToP, or a control."""
-    from atop.cells import Cell
+    from atop import known
     from atop.training import jobs
 
-    chosen = _device(options)
-    print(jobs.finetune(options.preset, Cell.parse(options.cell), device=chosen))
+    cell, chosen = known.parse(options.cell, options.preset), _device(options)
+    print(jobs.finetune(options.preset, cell, device=chosen))
 
 
 def attack(options: Namespace) -> None:
     """Make an adversarial set on a cell."""
-    from atop.cells import Cell
+    from atop import known
     from atop.evaluate import make_adversarial
 
-    chosen, cell = _device(options), Cell.parse(options.cell)
+    cell, chosen = known.parse(options.cell, options.preset), _device(options)
     print(make_adversarial(options.preset, cell, options.attack, device=chosen))
 
 
 def evaluate(options: Namespace) -> None:
     """Classify a suite's adversarial sets with a cell and write its record."""
-    from atop import config
-    from atop.cells import Cell
+    from atop import config, known
     from atop.evaluate import evaluate
 
-    chosen, cell = _device(options), Cell.parse(options.cell)
+    cell, chosen = known.parse(options.cell, options.preset), _device(options)
     target = options.target or config.suite(options.suite)["target"]
     print(evaluate(options.preset, cell, options.suite, target, device=chosen))
 
 
 def table(options: Namespace) -> None:
     """Render a table from the records that exist, beside the paper's numbers."""
-    from atop import config, paths
+    from atop import config, known, paths
     from atop.render import render
 
     made = config.table(
@@ -95,6 +97,7 @@ def table(options: Namespace) -> None:
         recipe=options.recipe,
         seed=options.seed,
     )
+    known.check_table(made)
     target = options.target or config.suite(made.spec["suite"])["target"]
     out = options.out or paths.place(options.preset)
     for path in render(table=made, results=paths.RESULTS, target=target, out=out):

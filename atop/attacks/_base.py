@@ -1,4 +1,4 @@
-"""What attacks share: the contract, projections, and gradients averaged over a target's randomness."""
+"""What attacks share: the contract, projections, gradients averaged over a target's draws."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -37,7 +37,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def gradient(
     target: Target, x: Tensor, y: Tensor, loss: Loss, randomness: Randomness, *, eot: int
 ) -> Tensor:
-    """Gradient of each example's loss by its pixels, averaged over `eot` draws (Athalye et al., 2018b).
+    """Gradient of each example's loss by its pixels, averaged over `eot` draws (Athalye, 2018b).
 
     The draws are randomness.draw * eot + 0, 1, ..., so that successive draws share none.
     """

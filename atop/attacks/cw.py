@@ -39,8 +39,7 @@ class CW:
             l2 = (x_adv - x).square().flatten(1).sum(1)
             margins, wrong = self._margins(target, x_adv, y, randomness.at(randomness.draw + step))
             cost = l2 + self.c * margins
-            optimizer.zero_grad()
-            cost.sum().backward()  # type: ignore[no-untyped-call]
+            (w.grad,) = torch.autograd.grad(cost.sum(), w)
             optimizer.step()
             better = running & wrong & (l2 < best_l2)
             best_l2 = torch.where(better, l2.detach(), best_l2)

@@ -38,9 +38,7 @@ class PGD:
         return x_adv
 
 
-def build(
-    *, norm: str, eps: str, step_size: str, steps: int, random_start: bool, eot: int
-) -> PGD:
+def build(*, norm: str, eps: str, step_size: str, steps: int, random_start: bool, eot: int) -> PGD:
     """PGD as a row of attacks.yaml gives it."""
     if norm != "Linf":
         raise ValueError(f"pgd: norm {norm} is not implemented; it takes Linf")

@@ -1,1 +1,1 @@
-"""Classifiers f: (B, 3, H, W) in [0, 1] -> (B, classes) logits, normalisation inside; one file each."""
+"""Classifiers f: (B, 3, H, W) in [0, 1] -> (B, classes) logits, normalisation inside."""

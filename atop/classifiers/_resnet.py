@@ -1,5 +1,7 @@
-"""ResNets with the key names of kuangliu's pytorch-cifar: `linear` for the last layer, `shortcut.0`
-and `shortcut.1` for the projection (He et al., 2016, "Deep Residual Learning").
+"""ResNets (He et al., 2016, "Deep Residual Learning for Image Recognition").
+
+Key names are those of kuangliu's pytorch-cifar: `linear` for the last layer, `shortcut.0` and
+`shortcut.1` for the projection.
 """
 
 from collections.abc import Sequence

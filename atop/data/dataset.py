@@ -46,13 +46,14 @@ class Split:
     def inputs(self, size: int) -> Tensor:
         """(N, 3, size, size) float32 in [0, 1]: what the attacker and the defence receive.
 
-        Upsampling is bilinear and rounds to 8 bits, as resizing a PIL image does, because the
-        authors resize the file before anything else sees it (ledger B16).
+        Resizing is bilinear, along rows and then along columns, each rounded to 8 bits: that is how
+        PIL does it, and the authors resize the file before anything else sees it (ledger B16).
         """
         pixels = self.images.permute(0, 3, 1, 2).contiguous().float()
         if pixels.shape[-1] != size or pixels.shape[-2] != size:
-            pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True).round()
-            pixels = pixels.clamp(0, 255)
+            for shape in ((pixels.shape[-2], size), (size, size)):
+                pixels = F.interpolate(pixels, shape, mode="bilinear", antialias=True)
+                pixels = (pixels + 0.5).floor()
         return pixels / 255
 
 
@@ -72,7 +73,7 @@ def content_sha256(images: Array, labels: Array) -> str:
 
 
 def save(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-    """Write `{train,test}_{images,labels,index}` to an .npz under its final name only when whole."""
+    """Write `{train,test}_{images,labels,index}` to an .npz, which appears only when whole."""
     with writing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
@@ -97,7 +98,9 @@ def load(path: Path, *, classes: int) -> Dataset:
     except FileNotFoundError as error:
         raise AtopError(f"{path}: no such dataset; make it with 'python -m atop fetch'") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise AtopError(f"{path}: not a whole dataset ({error}); delete it and run again") from error
+        raise AtopError(
+            f"{path}: not a whole dataset ({error}); delete it and run again"
+        ) from error
     for split in splits:
         check_labels(split.labels, classes=classes, where=str(path))
     return Dataset(*splits)

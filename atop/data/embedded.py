@@ -53,7 +53,7 @@ def install() -> dict[Path, str]:
 
 
 def cut(whole: dict[str, Array], *, seed: int, folder: Path = FOLDER) -> None:
-    """Write the slice of a whole CIFAR-10: the first pictures of a seeded permutation of each split."""
+    """Write the slice of a whole CIFAR-10: the start of a seeded permutation of each split."""
     facts = {}
     for split, size in SIZES.items():
         images, labels = whole[f"{split}_images"], whole[f"{split}_labels"]

@@ -53,9 +53,7 @@ class ClassifierStage:
         randomness = Randomness(self.seed, "classifier", part.index, epoch)
         images = shift(flip(part.images, randomness), randomness, most=part.images.shape[1] // 8)
         logits = self.classifier(replace(part, images=images).inputs(self.size))
-        loss = F.cross_entropy(
-            logits, part.labels, label_smoothing=self.budget["label_smoothing"]
-        )
+        loss = F.cross_entropy(logits, part.labels, label_smoothing=self.budget["label_smoothing"])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

@@ -25,12 +25,18 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
         network,
         assemble.dataset(dataset).train.to(device),
         size=chosen["sizes"]["classifier"],
-        budget=chosen["stages"]["classifier"],
+        budget=config.stage_budget(preset, "classifier", "none"),
         seed=chosen["seed"],
     )
     out = paths.classifier(chosen, preset, dataset, name)
-    settings = {"stage": "classifier", "dataset": dataset, "classifier": name}
-    return _run(stage, network, out, settings | {"budget": stage.budget}, device)
+    settings = {
+        "stage": "classifier",
+        "dataset": dataset,
+        "classifier": name,
+        "budget": stage.budget,
+        "fingerprint": config.fingerprint("classifier", preset),
+    }
+    return _run(stage, network, out, settings, device)
 
 
 def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
@@ -44,7 +50,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         init="scratch",
         seed=chosen["seed"],
     )
-    recipe = config.recipe(cell.recipe, cell.transform) | budget.get("recipe", {})
+    recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)
     network = assemble.purifier(preset, name).to(device)
     stage = _purifier_stage(
@@ -57,15 +63,21 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         budget=budget,
         device=device,
     )
-    settings = {"stage": "pretrain", "dataset": dataset, "purifier": name, "recipe": recipe}
-    out = paths.initial(chosen, preset, cell)
-    return _run(stage, network, out, settings | {"budget": budget}, device)
+    settings = {
+        "stage": "pretrain",
+        "dataset": dataset,
+        "purifier": name,
+        "recipe": recipe,
+        "budget": budget,
+        "fingerprint": config.fingerprint("pretrain", preset),
+    }
+    return _run(stage, network, paths.initial(chosen, preset, cell), settings, device)
 
 
 def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Make a cell's purifier: the L_org stage (`none`), or what follows it."""
     chosen = config.preset(preset)
-    recipe = config.recipe(cell.recipe, cell.transform)
+    recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = config.stage_budget(preset, "l_org" if first else "atop", cell.transform)
     start = paths.initial(chosen, preset, cell) if first else paths.purifier(preset, cell.base)
@@ -91,13 +103,20 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "recipe": recipe,
         "budget": budget,
         "start_sha256": sha256(start),
+        "fingerprint": config.fingerprint("finetune", preset, cell),
     }
     return _run(stage, network, paths.purifier(preset, cell), settings, device)
 
 
 def _purifier_stage(
-    preset: str, cell: Cell, network: nn.Module, *, transforms: list[str], device: torch.device,
-    recipe: dict[str, Any], **options: Any,
+    preset: str,
+    cell: Cell,
+    network: nn.Module,
+    *,
+    transforms: list[str],
+    device: torch.device,
+    recipe: dict[str, Any],
+    **options: Any,
 ) -> PurifierStage:
     torch.manual_seed(cell.seed)  # the discriminator's initial weights
     judge = assemble.discriminator(preset, cell.purifier, spectral_norm=recipe["spectral_norm"])

@@ -1,9 +1,12 @@
-"""The one training loop. A run that was killed and started again ends bit-identical to one that was not.
+"""The one training loop.
 
-That holds because a stage's step is a function of its state and of the step's number alone: batch
-order, augmentation, noise and masks all come from `atop.randomness`.
+A run that was killed and started again ends bit-identical to one that was not. That holds because a
+stage's step is a function of its state and of the step's number alone: batch order, augmentation,
+noise and masks all come from `atop.randomness`.
 """
 
+import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -18,8 +21,10 @@ from atop.errors import AtopError
 from atop.files import writing
 from atop.progress import progress
 
+SAVE_EVERY_S = float(os.environ.get("ATOP_SAVE_EVERY_S", "60"))
 Metrics = dict[str, torch.Tensor]
 History = list[dict[str, float]]
+Sums = dict[str, tuple[torch.Tensor | float, int]]  # since the last row: totals and counts
 
 
 class Stage(Protocol):
@@ -39,9 +44,9 @@ class Stage(Protocol):
 
 
 def train(
-    stage: Stage, *, state: Path, identity: str, title: str, save_every_s: float = 60.0
+    stage: Stage, *, state: Path, identity: str, title: str, save_every_s: float = SAVE_EVERY_S
 ) -> History:
-    """Run a stage to its end, resuming from `state` if an earlier run of the same identity left one.
+    """Run a stage to its end, resuming from `state` if a run of the same identity left one.
 
     The state is saved every `save_every_s` seconds and on SIGTERM, which then ends the process with
     exit code 143. The caller deletes the state once the result is safe.
@@ -51,7 +56,7 @@ def train(
         state: file for the state; never a declared output of a rule.
         identity: digest of everything that shapes the run; a state of another identity is ignored.
         title: what the progress bar is called.
-        save_every_s: seconds between saves.
+        save_every_s: seconds between saves; the environment variable ATOP_SAVE_EVERY_S, or 60.
 
     Returns:
         About 100 rows of metrics, each the mean over the steps since the row before, with its step.
@@ -66,44 +71,33 @@ def train(
         bar.update(done * stage.batch)
         for number in range(done, stage.steps):
             for name, value in stage.step(number).items():
-                sums[name] = sums.get(name, 0.0) + value.detach()
+                total, count = sums.get(name, (0.0, 0))
+                sums[name] = (total + value.detach(), count + 1)
             if (number + 1) % every == 0 or number + 1 == stage.steps:
-                count = (number % every) + 1
-                history.append(_row(number + 1, sums, count, bar))
+                history.append(_row(number + 1, sums, bar))
                 sums = {}
             bar.update(stage.batch)
             if asked or time.monotonic() - saved > save_every_s:
-                _save(stage, state, identity, number + 1, history, sums)
+                progressed = {"done": number + 1, "history": history, "sums": sums}
+                with writing(state) as temporary:
+                    content = {"identity": identity, "stage": stage.state_dict(), **progressed}
+                    torch.save(content, temporary)
                 saved = time.monotonic()
             if asked:
                 raise SystemExit(143)
     return history
 
 
-def _row(step: int, sums: dict[str, Any], count: int, bar: "tqdm[Any]") -> dict[str, float]:
-    row = {name: float(total) / count for name, total in sums.items()}
-    bad = [name for name, value in row.items() if value != value or abs(value) == float("inf")]
+def _row(step: int, sums: Sums, bar: "tqdm[Any]") -> dict[str, float]:
+    row = {name: float(total) / count for name, (total, count) in sums.items()}
+    bad = [name for name, value in row.items() if not math.isfinite(value)]
     if bad:
         raise AtopError(f"{bar.desc}: {bad[0]} is not finite at step {step}; lower lr or set clip")
     bar.set_postfix({name: f"{value:.3f}" for name, value in row.items()}, refresh=False)
     return {"step": step, **row}
 
 
-def _save(
-    stage: Stage, path: Path, identity: str, done: int, history: History, sums: dict[str, Any]
-) -> None:
-    content = {
-        "identity": identity,
-        "done": done,
-        "history": history,
-        "sums": sums,
-        "stage": stage.state_dict(),
-    }
-    with writing(path) as temporary:
-        torch.save(content, temporary)
-
-
-def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, dict[str, Any]]:
+def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums]:
     if not path.exists():
         return 0, [], {}
     content = torch.load(path, weights_only=True)

@@ -14,7 +14,7 @@ def signed(image: Tensor) -> Tensor:
 
 
 def reconstruction(target: Tensor, coarse: Tensor, refined: Tensor) -> Tensor:
-    """||x - g(t(x))||_1 of Eq. 9, for both stages of the generator, mean over pixels (ledger B3)."""
+    """||x - g(t(x))||_1 of Eq. 9 for both stages of the generator, mean over pixels (B3)."""
     return F.l1_loss(signed(coarse), signed(target)) + F.l1_loss(signed(refined), signed(target))
 
 

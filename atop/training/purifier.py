@@ -81,7 +81,7 @@ class PurifierStage:
         )
 
     def step(self, number: int) -> Metrics:
-        """One step of D, then one of g."""
+        """One step of D, if the recipe has one, then one of g."""
         for optimizer in (self.g_optimizer, self.d_optimizer):
             set_rate(
                 optimizer,
@@ -97,18 +97,20 @@ class PurifierStage:
         target = self.resize(x if clean_target else attacked)
         coarse, refined, mask = self._purify(transform, target, randomness)
 
-        d_loss = self._train_discriminator(target, refined.detach(), mask)
-        l1 = losses.reconstruction(target, coarse, refined)
-        fake = refined if self.recipe["gan_gradient"] else refined.detach()
-        metrics = {"l1": l1, "gan": losses.adversarial_term(self.discriminator(*_judged(fake, mask)))}
-        loss = l1 + metrics["gan"]
+        metrics = {"l1": losses.reconstruction(target, coarse, refined)}
+        loss = metrics["l1"]
+        if self.recipe["gan"] != "off":
+            metrics["d"] = self._train_discriminator(target, refined.detach(), mask)
+            fake = refined if self.recipe["gan"] == "full" else refined.detach()
+            metrics["gan"] = losses.adversarial_term(self.discriminator(*_judged(fake, mask)))
+            loss = loss + metrics["gan"]
         if self.classification and number * self.batch >= self.recipe["ce_after_images"]:
             if clean_target:
                 _, refined, _ = self._purify(transform, self.resize(attacked), randomness)
             metrics["ce"] = losses.classification(self.classification.classify(refined), labels)
             loss = loss + self.recipe["ce_weight"] * metrics["ce"]
         self._descend(self.g_optimizer, loss, self.purifier)
-        return {**metrics, "d": d_loss}
+        return metrics
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor, Randomness]:
         """Inputs in [0, 1], labels and the randomness of a step's batch."""

@@ -1,4 +1,4 @@
-"""Learning rates and batches as functions of the step, so that a resumed run needs no other state."""
+"""Learning rates and batches as functions of the step: a resumed run needs no other state."""
 
 import math
 from functools import lru_cache
@@ -23,13 +23,13 @@ def set_rate(optimizer: Optimizer, *, base: float, schedule: str, progress: floa
         group["lr"] = base * factor
 
 
-def positions(
-    number: int, *, size: int, batch: int, seed: int, stream: str
-) -> tuple[Tensor, int]:
+def positions(number: int, *, size: int, batch: int, seed: int, stream: str) -> tuple[Tensor, int]:
     """Where in the dataset batch `number` lies, and in which epoch; only whole batches are used."""
     per_epoch = size // batch
     if per_epoch == 0:
-        raise AtopError(f"a batch of {batch} does not fit a dataset of {size} pictures; lower batch")
+        raise AtopError(
+            f"a batch of {batch} does not fit a dataset of {size} pictures; lower batch"
+        )
     epoch, place = divmod(number, per_epoch)
     order = _order(size, seed, stream, epoch)
     return order[place * batch : (place + 1) * batch], epoch

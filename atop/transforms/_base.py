@@ -24,7 +24,7 @@ class Transform(Protocol):
     """A random transform t and its way back from purified views to one picture."""
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Views:
-        """Corrupt x (B, 3, H, W) in [0, 1]; what each example gets depends on `randomness` alone."""
+        """Corrupt x (B, 3, H, W) in [0, 1]; what an example gets depends on `randomness` alone."""
 
     def combine(self, purified: Tensor, mask: Tensor) -> Tensor:
         """(B, V, 3, H, W) and (B, V, 1, H, W) -> the purified picture (B, 3, H, W)."""
@@ -37,14 +37,16 @@ def patch_ranks(x: Tensor, randomness: Randomness, *, grid: int) -> Tensor:
     """
     height, width = x.shape[-2:]
     if height % grid or width % grid:
-        raise ValueError(f"a picture of {height}x{width} does not divide into {grid}x{grid} patches")
+        raise ValueError(
+            f"a picture of {height}x{width} does not divide into {grid}x{grid} patches"
+        )
     ranks = randomness.permutation(grid * grid, "mask").reshape(-1, 1, grid, grid)
     ranks = ranks.repeat_interleave(height // grid, 2).repeat_interleave(width // grid, 3)
     return ranks
 
 
 def add_noise(x: Tensor, randomness: Randomness, *, sigma: float) -> Tensor:
-    """x + eta with eta ~ N(0, sigma^2) per pixel and channel, clipped to [0, 1] (ledger B23)."""
+    """X + eta with eta ~ N(0, sigma^2) per pixel and channel, clipped to [0, 1] (ledger B23)."""
     noise = randomness.normal(tuple(x.shape[1:]), "noise").to(x.dtype)
     return torch.clamp(x + sigma * noise, 0, 1)
 

@@ -1,4 +1,4 @@
-"""RT3: one noisy picture under N complementary masks, so that every pixel is regenerated (Eq. 4)."""
+"""RT3: one noisy picture under N complementary masks; every pixel is regenerated (Eq. 4)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from atop.transforms._base import Views, add_noise, patch_ranks
 
 @dataclass(frozen=True, kw_only=True)
 class RT3:
-    """x_t^i = m_i * (x + eta) for i = 1..N; one eta, masks disjoint and together the whole picture."""
+    """x_t^i = m_i * (x + eta), i = 1..N; one eta, masks disjoint, together the whole picture."""
 
     grid: int
     masks: int
@@ -27,7 +27,7 @@ class RT3:
         return Views(noisy[:, None] * (1 - mask), mask)
 
     def combine(self, purified: Tensor, mask: Tensor) -> Tensor:
-        """Of each view the pixels that it generated: sum_i (1 - m_i) * x_g^i, m_i = 1 where kept."""
+        """Of each view the pixels it generated: sum_i (1 - m_i) * x_g^i, m_i = 1 where kept."""
         return (purified * mask).sum(dim=1)
 
 

@@ -15,8 +15,10 @@ rule attack:
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
-        settings=lambda w: settings.fingerprint("attack", w.preset, attack_name=w.attack),
+        how=how,
+        settings=lambda w: settings.fingerprint(
+            "attack", w.preset, attack_name=w.attack
+        ),
     shell:
-        "python -m atop attack --preset {wildcards.preset} --cell {wildcards.cell}"
-        " --attack {wildcards.attack} --threads {threads} {params.flags} 2>&1 | tee {log}"
+        "python -m atop attack --cell {wildcards.cell}"
+        " --attack {wildcards.attack} {params.how} 2>&1 | tee {log}"

@@ -6,15 +6,17 @@ rule device:
         touch(paths.gate("{preset}")),
     log:
         "results/logs/{preset}/device.log",
+    priority: 100
     conda:
         "../../envs/conda.yaml"
+    # First and on all cores, so that no download or training starts before the answer.
+    threads: workflow.cores
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
-    priority: 100
+        how=how,
     shell:
-        "python -m atop device --preset {wildcards.preset} {params.flags} 2>&1 | tee {log}"
+        "python -m atop device {params.how} 2>&1 | tee {log}"
 
 
 rule classifier:
@@ -32,8 +34,8 @@ rule classifier:
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
+        how=how,
         settings=lambda w: settings.fingerprint("classifier", w.preset),
     shell:
-        "python -m atop classifier --preset {wildcards.preset} --dataset {wildcards.dataset}"
-        " --classifier {wildcards.classifier} --threads {threads} {params.flags} 2>&1 | tee {log}"
+        "python -m atop classifier --dataset {wildcards.dataset}"
+        " --classifier {wildcards.classifier} {params.how} 2>&1 | tee {log}"

@@ -5,28 +5,26 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# Jobs run the Python that runs Snakemake.
+here = str(Path(sys.executable).parent)
+os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
-from atop import paths
-from atop.cells import Cell
+from atop import known, paths, plan
 from atop.errors import AtopError
 
 try:
-    settings.validate(config, "config", where="workflow/config/config.yaml or --config")
-    for name in settings.presets():
-        settings.preset(name)
-    for name in ("datasets", "transforms", "recipes", "attacks", "weights", "deviations"):
-        settings.read(name)
-    for name in settings.tables():
-        settings.table(name, "paper")
+    config.update(known.words(config))
+    known.check_everything(config)
 except AtopError as error:
     raise WorkflowError(str(error))
 
 
 wildcard_constraints:
     preset="|".join(settings.presets()),
-    where="|".join(["", *(f"{name}/" for name in settings.presets() if name != "paper")]),
+    where="|".join(
+        ["", *(f"{name}/" for name in settings.presets() if name != "paper")]
+    ),
     table="|".join(settings.tables()),
     dataset="|".join(settings.read("datasets")),
     classifier="[a-z0-9_]+",
@@ -38,9 +36,9 @@ wildcard_constraints:
     target="classifier|defense",
 
 
-def cell_of(text):
+def cell_of(wildcards):
     try:
-        return Cell.parse(text)
+        return known.parse(wildcards.cell, wildcards.preset)
     except AtopError as error:
         raise WorkflowError(str(error))
 
@@ -58,52 +56,21 @@ def cpus(wildcards):
 
 
 def gate(wildcards):
-    """GPU presets first ask whether there is a GPU, before hours go into anything else."""
-    return [paths.gate(wildcards.preset)] if gpus(wildcards) else []
-
-
-def classifier_of(wildcards, cell):
-    return paths.classifier(
-        preset_of(wildcards), wildcards.preset, cell.dataset, cell.classifier
-    )
-
-
-def networks(wildcards, cell):
-    """Weights and data that it takes to run a cell."""
-    found = [paths.dataset(cell.dataset), classifier_of(wildcards, cell)]
-    if not cell.undefended:
-        found.append(paths.purifier(wildcards.preset, cell))
-    return found
+    """GPU presets first ask whether there is a GPU; the answer's age is no reason to run again."""
+    return [ancient(paths.gate(wildcards.preset))] if gpus(wildcards) else []
 
 
 def finetune_inputs(wildcards):
-    cell = cell_of(wildcards.cell)
-    name = wildcards.preset
-    found = [paths.dataset(cell.dataset), *gate(wildcards)]
-    if cell.finetune == "none":
-        return [*found, paths.initial(preset_of(wildcards), name, cell)]
-    found.append(paths.purifier(name, cell.base))
-    if cell.classifier != "any":
-        found.append(classifier_of(wildcards, cell))
-    return found
+    return gate(wildcards) + plan.finetune(wildcards.preset, cell_of(wildcards))
 
 
 def attack_inputs(wildcards):
-    return [*gate(wildcards), *networks(wildcards, cell_of(wildcards.cell))]
+    return gate(wildcards) + plan.networks(wildcards.preset, cell_of(wildcards))
 
 
 def evaluate_inputs(wildcards):
-    cell = cell_of(wildcards.cell)
-    victim = cell.victim(wildcards.target)
-    attacks = settings.suite(wildcards.suite)["attacks"]
-    return [
-        *networks(wildcards, cell),
-        *(
-            paths.adversarial(wildcards.preset, victim, attack)
-            for attack in attacks
-            if attack != "clean"
-        ),
-    ]
+    cell = cell_of(wildcards)
+    return plan.evaluate(wildcards.preset, cell, wildcards.suite, wildcards.target)
 
 
 def table_of(wildcards):
@@ -112,13 +79,22 @@ def table_of(wildcards):
 
 
 def target_of(wildcards):
-    return config["target"] or settings.suite(table_of(wildcards).spec["suite"])["target"]
+    return (
+        config["target"] or settings.suite(table_of(wildcards).spec["suite"])["target"]
+    )
 
 
 def table_records(wildcards):
     table = table_of(wildcards)
     target = target_of(wildcards)
-    return [paths.record(table.preset, cell, table.spec["suite"], target) for cell in table.cells]
+    return [
+        paths.record(table.preset, cell, table.spec["suite"], target)
+        for cell in table.cells
+    ]
+
+
+def table_settings(wildcards):
+    return plan.table_settings(paths.preset_of(wildcards.where), wildcards.table)
 
 
 def flags(**values):
@@ -126,5 +102,18 @@ def flags(**values):
     return " ".join(
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
         for name, value in values.items()
-        if value not in (None, False)
+        if value is not None and value is not False
+    )
+
+
+def folder_of(wildcards, threads):
+    """Where the user has a dataset. It is verified, so that another folder fetches nothing again."""
+    embedded = settings.dataset(wildcards.dataset)["source"] == "embedded"
+    return flags(folder=None if embedded else config["data_dir"])
+
+
+def how(wildcards, threads):
+    """Options that change no number. As a function of threads they run nothing again either."""
+    return flags(
+        preset=wildcards.preset, threads=threads, allow_cpu=config["allow_cpu"]
     )

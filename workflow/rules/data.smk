@@ -9,7 +9,7 @@ rule fetch:
     conda:
         "../../envs/conda.yaml"
     params:
-        flags=lambda w: flags(folder=None if w.dataset == "cifar10_slice" else config["data_dir"]),
+        folder=folder_of,
         expected=lambda w: settings.dataset(w.dataset)["sha256"],
     shell:
-        "python -m atop fetch --dataset {wildcards.dataset} {params.flags} 2>&1 | tee {log}"
+        "python -m atop fetch --dataset {wildcards.dataset} {params.folder} 2>&1 | tee {log}"

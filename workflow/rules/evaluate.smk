@@ -14,9 +14,11 @@ rule evaluate:
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
-        settings=lambda w: settings.fingerprint("evaluate", w.preset, suite_name=w.suite),
+        how=how,
+        settings=lambda w: settings.fingerprint(
+            "evaluate", w.preset, suite_name=w.suite
+        ),
     shell:
-        "python -m atop evaluate --preset {wildcards.preset} --cell {wildcards.cell}"
-        " --suite {wildcards.suite} --target {wildcards.target} --threads {threads} {params.flags}"
+        "python -m atop evaluate --cell {wildcards.cell}"
+        " --suite {wildcards.suite} --target {wildcards.target} {params.how}"
         " 2>&1 | tee {log}"

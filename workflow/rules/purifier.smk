@@ -28,11 +28,11 @@ rule pretrain:
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
+        how=how,
         settings=lambda w: settings.fingerprint("pretrain", w.preset),
     shell:
-        "python -m atop pretrain --preset {wildcards.preset} --dataset {wildcards.dataset}"
-        " --purifier {wildcards.purifier} --threads {threads} {params.flags} 2>&1 | tee {log}"
+        "python -m atop pretrain --dataset {wildcards.dataset}"
+        " --purifier {wildcards.purifier} {params.how} 2>&1 | tee {log}"
 
 
 rule finetune:
@@ -49,8 +49,8 @@ rule finetune:
     resources:
         gpu=gpus,
     params:
-        flags=flags(allow_cpu=config["allow_cpu"]),
-        settings=lambda w: settings.fingerprint("finetune", w.preset, cell_of(w.cell)),
+        how=how,
+        settings=lambda w: settings.fingerprint("finetune", w.preset, cell_of(w)),
     shell:
-        "python -m atop finetune --preset {wildcards.preset} --cell {wildcards.cell}"
-        " --threads {threads} {params.flags} 2>&1 | tee {log}"
+        "python -m atop finetune --cell {wildcards.cell}"
+        " {params.how} 2>&1 | tee {log}"

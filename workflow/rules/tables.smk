@@ -10,9 +10,11 @@ rule table:
     input:
         records=table_records,
         paper="tables/paper/{table}.csv",
-        spec="workflow/config/tables/{table}.yaml",
-        ledger="workflow/config/deviations.yaml",
-        source=[f"atop/{name}.py" for name in ("stats", "aggregate", "render", "diff")],
+        settings=table_settings,
+        source=expand(
+            "atop/{module}.py",
+            module=["aggregate", "diff", "notes", "records", "render", "stats"],
+        ),
         templates=sorted(Path("atop/templates").glob("*.j2")),
     output:
         report("tables/{where}{table}.md", category="Tables"),
@@ -26,7 +28,9 @@ rule table:
     params:
         preset=lambda w: paths.preset_of(w.where),
         target=target_of,
-        flags=lambda w: flags(init=config["init"], recipe=config["recipe"], seed=config["seed"]),
+        flags=lambda w: flags(
+            init=config["init"], recipe=config["recipe"], seed=config["seed"]
+        ),
     shell:
         "python -m atop table --table {wildcards.table} --preset {params.preset}"
         " --target {params.target} {params.flags} 2>&1 | tee {log}"

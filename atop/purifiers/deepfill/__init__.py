@@ -1,11 +1,15 @@
-"""DeepFillv2 as a purifier (paper, Section 5.1: the GAN-based purifier model)."""
+"""DeepFillv2 as a purifier (paper, Section 4.1: the GAN-based purifier model)."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
+from atop.purifiers.deepfill import checkpoint
 from atop.purifiers.deepfill.discriminator import Discriminator, SpectralNorm
 from atop.purifiers.deepfill.generator import SIZE_MULTIPLE, Generator
 
-__all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_discriminator"]
+__all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_discriminator", "load_public"]
 
 
 class DeepFill(nn.Module):
@@ -41,3 +45,8 @@ def build(*, width: int = 48) -> DeepFill:
 def build_discriminator(*, width: int, spectral_norm: SpectralNorm) -> Discriminator:
     """A randomly initialised discriminator; width 64 is the published one."""
     return Discriminator(width, spectral_norm)
+
+
+def load_public(purifier: DeepFill, state: Mapping[str, Any], *, source: str) -> None:
+    """Fill a purifier with public weights, strictly; see `checkpoint.load_public`."""
+    checkpoint.load_public(purifier.generator, state, source=source)

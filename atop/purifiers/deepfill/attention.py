@@ -1,5 +1,6 @@
-"""Contextual attention: fill holes with patches copied from what is known (Yu et al., 2018,
-"Generative Image Inpainting with Contextual Attention", Section 4.1), for a whole batch at once.
+"""Contextual attention: fill holes with patches copied from what is known, a batch at once.
+
+Yu et al., 2018, "Generative Image Inpainting with Contextual Attention", Section 4.1.
 """
 
 import torch

@@ -1,5 +1,7 @@
-"""Building blocks of the DeepFillv2 generator (Yu et al., 2019, "Free-Form Image Inpainting with
-Gated Convolution", Section 3.1). Attribute names follow the public checkpoint and must not change.
+"""Building blocks of the DeepFillv2 generator.
+
+Yu et al., 2019, "Free-Form Image Inpainting with Gated Convolution", Section 3.1. Attribute names
+follow the public checkpoint and must not change.
 """
 
 from collections.abc import Callable

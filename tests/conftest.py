@@ -1,0 +1,95 @@
+"""Small real things that many tests need: one thread, pictures, networks, a config to change."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from atop import assemble, checkpoints, config
+from atop.data import Dataset, Split, embedded
+from atop.files import ROOT
+from atop.randomness import Randomness
+from atop.registry import build
+
+torch.set_num_threads(1)
+
+Change = Callable[[str, dict[str, Any]], None]
+
+
+@pytest.fixture(scope="session")
+def cifar_slice() -> Dataset:
+    """The slice of CIFAR-10 that lies in the repository."""
+    arrays = {name: torch.from_numpy(array) for name, array in embedded.fetch(None).items()}
+    splits = [
+        Split(*(arrays[f"{name}_{part}"] for part in ("images", "labels", "index")))
+        for name in ("train", "test")
+    ]
+    return Dataset(*(Split(split.images, split.labels.long(), split.index) for split in splits))
+
+
+@pytest.fixture
+def pictures(cifar_slice: Dataset) -> Split:
+    """Eight test pictures."""
+    return cifar_slice.test.take(slice(0, 8))
+
+
+@pytest.fixture
+def classifier() -> nn.Module:
+    """The small classifier with its trained weights, frozen."""
+    network: nn.Module = build("classifiers", "resnet_small", classes=10)
+    checkpoints.load(network, embedded.FOLDER / "resnet_small.safetensors")
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def purifier() -> nn.Module:
+    """The smoke preset's DeepFill with its pretrained weights, frozen."""
+    network = assemble.purifier("smoke", "deepfill")
+    checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
+    """A copy of the config; the function merges changes into one of its files, `...` deletes."""
+    folder = tmp_path / "config"
+    shutil.copytree(ROOT / "workflow" / "config", folder)
+    monkeypatch.setenv("ATOP_CONFIG_DIR", str(folder))
+    config.read.cache_clear()
+
+    def merge(name: str, changes: dict[str, Any]) -> None:
+        path = folder / f"{name}.yaml"
+        content = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(_merged(content, changes), sort_keys=False))
+        config.read.cache_clear()
+
+    yield merge
+    config.read.cache_clear()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory from which the config's relative paths lead to workflow/."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "workflow").symlink_to(ROOT / "workflow")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def randomness(pictures: Split) -> Randomness:
+    """A draw for each of the pictures."""
+    return Randomness(0, "test", pictures.index)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        merged = {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+        return {key: value for key, value in merged.items() if value is not ...}
+    return new

@@ -1,0 +1,147 @@
+"""The contract of each registry, over every member: a new file is tested by being there."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atop import config
+from atop.attacks._base import Attack
+from atop.data import Split
+from atop.errors import AtopError
+from atop.randomness import Randomness
+from atop.registry import KINDS, build, members, module_of
+from atop.transforms._base import Transform
+
+PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {"deepfill": {"width": 4}}
+ATTACKS = config.read("attacks")["attacks"]
+ORDER = torch.tensor([2, 0, 3])
+
+
+@pytest.fixture
+def x(pictures: Split) -> Tensor:
+    """Four pictures in float64, the first black, the second white."""
+    images = pictures.inputs(32)[:4].double()
+    images[0], images[1] = 0, 1
+    return images
+
+
+@pytest.fixture
+def draw(randomness: Randomness) -> Randomness:
+    return randomness.select(slice(0, 4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_members_say_what_they_are(kind: str) -> None:
+    assert members(kind)
+    for name in members(kind):
+        assert (module_of(kind, name).__doc__ or "").strip(), f"{kind}/{name} has no docstring"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(kind: str) -> None:
+    known = re.escape(", ".join(members(kind)))
+    with pytest.raises(AtopError, match=f"no 'nonsense' in atop/{kind}/: known are {known}"):
+        build(kind, "nonsense")
+    with pytest.raises(AtopError, match="no '_base'"):
+        build(kind, "_base")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_that_a_member_does_not_take_are_refused(kind: str) -> None:
+    for name in members(kind):
+        with pytest.raises(AtopError, match=f"{kind}/{name}: options .*nonsense"):
+            build(kind, name, nonsense=1)
+
+
+@pytest.mark.parametrize("name", members("classifiers"))
+def test_classifier(name: str, x: Tensor) -> None:
+    torch.manual_seed(0)
+    assert build("classifiers", name, classes=7)(x.float()).shape == (4, 7)
+    network: nn.Module = build("classifiers", name, classes=10).double().eval()
+    x.requires_grad_()
+    logits = network(x)
+    assert logits.shape == (4, 10)
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(network(x[ORDER]), logits[ORDER], rtol=1e-8, atol=1e-8)
+    (gradient,) = torch.autograd.grad(logits.square().sum(), x)
+    assert (gradient[2:].flatten(1).norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", members("purifiers"))
+def test_purifier(name: str, x: Tensor, draw: Randomness) -> None:
+    torch.manual_seed(0)
+    purifier: nn.Module = build("purifiers", name, **PURIFIER_OPTIONS.get(name, {})).double()
+    x.requires_grad_()
+    mask = (draw.uniform((1, 32, 32), "mask") < 0.25).double()
+    images = purifier(x * (1 - mask), mask)
+    assert images.shape == x.shape
+    assert images.min() >= 0
+    assert images.max() <= 1
+    some = purifier((x * (1 - mask))[ORDER], mask[ORDER])
+    torch.testing.assert_close(some, images[ORDER], rtol=0, atol=1e-10)
+    (gradient,) = torch.autograd.grad(images.sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[2:].flatten(1).norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", members("transforms"))
+def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
+    transform: Transform = build("transforms", name, **config.transform(name))
+    x.requires_grad_()
+    images, mask = transform(x, draw)
+    views = images.shape[1]
+    assert images.shape == (4, views, 3, 32, 32)
+    assert mask.shape == (4, views, 1, 32, 32)
+    assert images.dtype == mask.dtype == x.dtype
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert ((mask == 0) | (mask == 1)).all()
+    assert (images * mask == 0).all()
+    for again, first in zip(transform(x[ORDER], draw.select(ORDER)), (images, mask), strict=True):
+        assert torch.equal(again, first[ORDER])
+    (gradient,) = torch.autograd.grad(images.sum(), x)
+    kept = (mask == 0).any(dim=1).expand_as(x)
+    assert (gradient[~kept] == 0).all()
+    assert (gradient[2:].flatten(1).norm(dim=1) > 0).all()
+    purified = draw.uniform((views, 3, 32, 32), "purified").to(x.dtype)
+    combined = transform.combine(purified, mask)
+    assert combined.shape == x.shape
+    assert (combined <= purified.amax(dim=1)).all()
+    assert (combined >= purified.amin(dim=1)).all()
+
+
+def test_every_transform_and_every_attack_has_a_row_of_the_config() -> None:
+    assert sorted(config.read("transforms")) == members("transforms")
+    assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack(
+    name: str, x: Tensor, pictures: Split, draw: Randomness, classifier: nn.Module
+) -> None:
+    budget = {**ATTACKS[name]}
+    if "steps" in budget:
+        budget["steps"] = 3
+    attack: Attack = build("attacks", budget.pop("method"), **budget)
+    network = classifier.double()
+
+    def target(x: Tensor, randomness: Randomness) -> Tensor:
+        logits: Tensor = network(x + 0.1 * randomness.normal((3, 32, 32), "noise"))
+        return logits
+
+    y = pictures.labels[:4]
+    found = attack(target, x, y, draw)
+    assert found.shape == x.shape
+    assert found.dtype == x.dtype
+    assert not found.requires_grad
+    assert torch.isfinite(found).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    if "eps" in budget:
+        assert budget["norm"] == "Linf", "a new norm needs its ball here"
+        assert (found - x).abs().max() <= config.number(budget["eps"]) + 1e-12
+    some = attack(target, x[ORDER], y[ORDER], draw.select(ORDER))
+    torch.testing.assert_close(some, found[ORDER], rtol=0, atol=1e-9)

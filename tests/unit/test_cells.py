@@ -1,0 +1,105 @@
+"""Cells: ids and paths both ways, and which cell a cell starts from or stands in for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atop import config, paths
+from atop.cells import FINETUNES, Cell
+from atop.errors import AtopError
+
+CELL = Cell(
+    dataset="cifar10", classifier="resnet18", purifier="deepfill", init="places2",
+    transform="rt2", finetune="adversarial", recipe="official", seed=3,
+)  # fmt: skip
+BARE = Cell(dataset="cifar10", classifier="resnet18")
+
+
+def test_ids() -> None:
+    assert CELL.id == "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s3"
+    assert BARE.id == "cifar10-resnet18-undefended"
+    assert BARE.undefended
+    assert not CELL.undefended
+    assert replace(BARE, transform="rt1").id == "cifar10-resnet18-identity-none-rt1-none-paper-s0"
+
+
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_an_id_is_read_back(finetune: str) -> None:
+    for cell in (replace(CELL, finetune=finetune), BARE, replace(CELL, dataset="cifar10_slice")):
+        assert Cell.parse(cell.id) == cell
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "cifar10-resnet18",
+        "cifar10-resnet18-defended",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-3",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-sX",
+        "cifar10-resnet18-deepfill-places2-rt2-sometimes-official-s0",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-more",
+        "cifar10-ResNet18-deepfill-places2-rt2-adversarial-official-s0",
+        "cifar10--deepfill-places2-rt2-adversarial-official-s0",
+    ],
+)
+def test_what_is_no_id_is_refused_with_the_form_of_one(text: str) -> None:
+    with pytest.raises(AtopError, match=f"'{text}' is not a cell: expected DATASET-.*FINETUNE"):
+        Cell.parse(text)
+
+
+def test_the_victim_of_a_grey_box_attack_is_the_bare_classifier() -> None:
+    assert CELL.victim("classifier") == CELL.bare == BARE
+    assert CELL.victim("defense") == CELL
+    with pytest.raises(AtopError, match="target 'purifier' is not known; known are cl"):
+        CELL.victim("purifier")
+
+
+def test_l_org_knows_no_classifier() -> None:
+    assert CELL.weights == CELL
+    assert replace(CELL, finetune="clean").weights.classifier == "resnet18"
+    for finetune in ("none", "continued"):
+        shared = replace(CELL, finetune=finetune).weights
+        assert shared == replace(CELL, finetune=finetune, classifier="any")
+    assert CELL.base == replace(CELL, finetune="none", classifier="any")
+    assert replace(CELL, finetune="continued").base == CELL.base
+
+
+def test_paths_of_a_run() -> None:
+    results = Path("results/paper")
+    assert paths.purifier("paper", CELL) == results / f"purifiers/{CELL.id}.safetensors"
+    shared = replace(CELL, finetune="none")
+    assert paths.purifier("paper", shared) == results / f"purifiers/{CELL.base.id}.safetensors"
+    assert paths.adversarial("paper", BARE, "pgd-10") == (
+        results / "adversarial/cifar10-resnet18-undefended/pgd-10.safetensors"
+    )
+    record = paths.record("paper", CELL, "table7", "classifier")
+    assert record == results / f"records/{CELL.id}/table7-classifier.json"
+    state = paths.state(paths.purifier("paper", CELL))
+    assert state == Path(f"results/state/paper/purifiers/{CELL.id}.pt")
+    assert len({paths.state(paths.purifier(name, CELL)) for name in ("paper", "smoke")}) == 2
+
+
+def test_where_networks_begin() -> None:
+    paper, smoke = config.preset("paper"), config.preset("smoke")
+    assert paths.initial(paper, "paper", CELL) == Path("results/weights/deepfill-places2.pth")
+    scratch = replace(CELL, init="scratch")
+    made = Path("results/paper/pretrained/cifar10-deepfill.safetensors")
+    assert paths.initial(paper, "paper", scratch) == made
+    given = Path("workflow/resources/deepfill.safetensors")
+    assert paths.initial(smoke, "smoke", scratch) == given
+    f = paths.classifier(paper, "paper", "cifar10", "resnet18")
+    assert f == Path("results/paper/classifiers/cifar10-resnet18.safetensors")
+    f = paths.classifier(smoke, "smoke", "cifar10_slice", "resnet_small")
+    assert f == Path("workflow/resources/resnet_small.safetensors")
+
+
+def test_a_file_of_a_package() -> None:
+    import jsonschema
+
+    found = paths.resolve("package:jsonschema/some/file.pt")
+    assert found == Path(jsonschema.__file__).parent / "some" / "file.pt"
+    with pytest.raises(AtopError, match="the package nonsense is not installed"):
+        paths.resolve("package:nonsense/file.pt")

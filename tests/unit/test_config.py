@@ -1,0 +1,214 @@
+"""Every shipped file is valid; a mistake is one line that names file, key and what would do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atop import config
+from atop.cells import Cell
+from atop.errors import AtopError
+from atop.files import ROOT
+
+FOLDER = ROOT / "workflow" / "config"
+SCHEMAS = {"presets": "preset", "tables": "table"}
+FILES = sorted(path.relative_to(FOLDER).with_suffix("") for path in FOLDER.rglob("*.yaml"))
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+Change = Callable[[str, dict[str, Any]], None]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_shipped_file_is_valid(file: Path) -> None:
+    assert config.read(str(file), SCHEMAS.get(str(file.parent)))
+
+
+def test_what_the_shipped_files_name_exists() -> None:
+    suites = config.read("attacks")["suites"]
+    for preset in config.presets():
+        chosen = config.preset(preset)
+        for name in chosen["dataset"].values():
+            config.dataset(name)
+        for name in suites:
+            for attack in config.suite(name)["attacks"]:
+                config.attack(attack, preset)
+        for name in chosen["attacks"]:
+            config.attack(name, preset)
+    for table in config.tables():
+        made = config.table(table, "paper")
+        attacks = config.suite(made.spec["suite"])["attacks"]
+        assert {column["attack"] for column in made.spec["columns"]} <= set(attacks)
+        keys = {row.key for row in made.rows}
+        assert {key for pair in made.spec.get("pairs", []) for key in pair} <= keys
+        for row in made.rows:
+            config.recipe(row.cell.recipe, row.cell.transform, "paper")
+            config.transform(row.cell.transform)
+            config.dataset(row.cell.dataset)
+
+
+MISTAKES: list[tuple[str, dict[str, Any], Callable[[], Any], str]] = [
+    ("presets/smoke", {"sede": 0}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: top level: 'sede' was unexpected; known keys are about, .*seed"),
+    ("presets/smoke", {"sizes": {"purifyer": 64}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: sizes: 'purifyer' was unexpected; known keys are input, purifier, cl"),
+    ("presets/smoke", {"evaluation": {"n": "many"}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: evaluation\.n: 'many' is not of type 'integer'"),
+    ("presets/smoke", {"evaluation": {"n": 0}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: evaluation\.n: 0 is less than the minimum of 1"),
+    ("presets/smoke", {"stages": {"atop": {"clip": "none"}}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: stages\.atop\.clip: 'none' is not"),
+    ("presets/smoke", {"seed": ...}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: top level: 'seed' is a required property"),
+    ("attacks", {"attacks": {"pgd-10": {"eps": 0.03}}}, lambda: config.attack("pgd-10", "smoke"),
+     r"attacks\.yaml: attacks\.pgd-10\.eps: 0\.03 is not of type 'string'"),
+    ("attacks", {"suites": {"table7": {"atacks": []}}}, lambda: config.suite("table7"),
+     r"attacks\.yaml: suites\.table7: 'atacks' was unexpected; known keys are target, attacks, dr"),
+    ("recipes", {"paper": {"l1_target": "both"}}, lambda: config.recipe("paper", "rt1", "paper"),
+     r"recipes\.yaml: paper\.l1_target: 'both' is not one of \['adversarial', 'clean'\]"),
+    ("datasets", {"cifar10": {"sha256": {"test": "abc"}}}, lambda: config.dataset("cifar10"),
+     r"datasets\.yaml: cifar10\.sha256\.test: 'abc' does not match"),
+    ("tables/table7", {"rowz": []}, lambda: config.table("table7", "smoke"),
+     r"tables/table7\.yaml: top level: 'rowz' was unexpected; known keys are .*rows"),
+    ("presets/smoke", {"attacks": {"pgd-10": {"stepz": 3}}},
+     lambda: config.attack("pgd-10", "smoke"),
+     r"presets/smoke\.yaml: attacks\.pgd-10: no 'stepz'; known are .*steps"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "changes", "use", "told"), MISTAKES)
+def test_a_mistake_is_named_in_one_line(
+    change: Change, file: str, changes: dict[str, Any], use: Callable[[], Any], told: str
+) -> None:
+    use()
+    change(file, changes)
+    with pytest.raises(AtopError, match=told) as found:
+        use()
+    assert "\n" not in str(found.value)
+    assert str(config.folder()) in str(found.value)
+
+
+UNKNOWN: list[tuple[Callable[[], Any], str]] = [
+    (lambda: config.preset("huge"), "presets/huge.yaml: no such file; known are embedded, native"),
+    (lambda: config.table("table77", "smoke"), "tables/table77.yaml: no such file; known are t"),
+    (lambda: config.attack("pgd-11", "smoke"), "no attack 'pgd-11'; known are clean, fgsm, pgd-10"),
+    (lambda: config.suite("table77"), "no suite 'table77'; known: table7"),
+    (lambda: config.dataset("mnist"), "datasets.yaml: no 'mnist'; known are cifar10"),
+    (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
+    (lambda: config.weights("deepfill-moon"), "weights.yaml: no 'deepfill-moon'; known are deep"),
+    (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
+    (lambda: config.stage_budget("smoke", "pretrain", "rt1"), "stages: no 'pretrain'; known are"),
+]
+
+
+@pytest.mark.parametrize(("use", "told"), UNKNOWN)
+def test_an_unknown_name_is_answered_with_the_known_ones(use: Callable[[], Any], told: str) -> None:
+    with pytest.raises(AtopError, match=told):
+        use()
+
+
+def test_a_file_that_is_not_yaml_is_named(change: Change) -> None:
+    path = config.folder() / "attacks.yaml"
+    path.write_text("attacks: {pgd-10: [")
+    config.read.cache_clear()
+    with pytest.raises(AtopError, match=r"attacks\.yaml: not YAML: ") as found:
+        config.read("attacks")
+    assert "\n" not in str(found.value)
+    path.write_text("")
+    with pytest.raises(AtopError, match=r"attacks\.yaml: top level: None is not of type 'object'"):
+        config.read("attacks")
+
+
+def test_numbers_stay_exact() -> None:
+    assert config.number("8/255") == 8 / 255
+    assert config.number("0.5") == 0.5
+    assert config.number(2) == 2.0
+
+
+def test_overrides_fill_in(change: Change) -> None:
+    assert config.recipe("official", "rt2", "paper")["ce_after_images"] == 10000
+    assert config.recipe("official", "rt1", "paper")["ce_after_images"] == 0
+    assert "transforms" not in config.recipe("official", "rt1", "paper")
+    change("presets/smoke", {"recipe": {"ce_weight": 0.7}})
+    assert config.recipe("official", "rt1", "smoke")["ce_weight"] == 0.7
+    assert config.recipe("official", "rt1", "paper")["ce_weight"] == 0.05
+    change("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"batch": 2}}}}})
+    assert config.stage_budget("smoke", "atop", "rt3")["batch"] == 2
+    other = config.stage_budget("smoke", "atop", "rt1")
+    assert other["batch"] != 2
+    assert "overrides" not in other
+
+
+def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
+    change("presets/smoke", {"attacks": {"pgd-20": {"steps": 7}}})
+    scaled = config.attack("pgd-20", "smoke")
+    assert (scaled["steps"], scaled["scaled"]) == (7, {"steps": 20})
+    assert config.attack("pgd-20", "paper")["steps"] == 20
+    assert "scaled" not in config.attack("pgd-20", "paper")
+
+
+def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
+    by_key = {row.key: row for row in config.table("table7", "smoke").rows}
+    cell = by_key["rt2-atop"].cell
+    assert cell.id == "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
+    assert by_key["undefended"].cell.id == "cifar10_slice-resnet_small-undefended"
+    assert by_key["undefended"].control
+    assert not by_key["rt2-atop"].control
+    changed = config.table("table7", "paper", recipe="official", seed=4, init=None)
+    by_key = {row.key: row for row in changed.rows}
+    cell = by_key["rt2-atop"].cell
+    assert cell.id == "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s4"
+    assert by_key["undefended"].cell == Cell(dataset="cifar10", classifier="resnet18")
+    scratch = {row.key: row for row in config.table("table7", "paper", init="scratch").rows}
+    assert scratch["rt1-none"].cell.init == "scratch"
+
+
+def prints() -> dict[str, str]:
+    """The fingerprints of all stages."""
+    return {
+        "classifier": config.fingerprint("classifier", "embedded"),
+        "pretrain": config.fingerprint("pretrain", "embedded"),
+        "l_org": config.fingerprint("finetune", "smoke", CELL.base),
+        "atop": config.fingerprint("finetune", "smoke", CELL),
+        "rt1": config.fingerprint("finetune", "smoke", Cell(**{**vars(CELL), "transform": "rt1"})),
+        "attack": config.fingerprint("attack", "smoke", attack_name="pgd-10"),
+        "evaluate": config.fingerprint("evaluate", "smoke", suite_name="table7"),
+    }
+
+
+ALL_SMOKE = {"l_org", "atop", "rt1", "attack", "evaluate"}
+CHANGES: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("presets/smoke", {"about": "other words"}, set()),
+    ("presets/smoke", {"threads": 7}, set()),
+    ("presets/smoke", {"seed": 9}, ALL_SMOKE),
+    ("presets/smoke", {"sizes": {"purifier": 64}}, ALL_SMOKE),
+    ("presets/smoke", {"evaluation": {"n": 9}}, {"attack", "evaluate"}),
+    ("presets/smoke", {"stages": {"l_org": {"lr": 0.5}}}, {"l_org"}),
+    ("presets/smoke", {"stages": {"atop": {"lr": 0.5}}}, {"atop", "rt1"}),
+    ("presets/smoke", {"purifiers": {"deepfill": {"options": {"width": 12}}}},
+     {"l_org", "atop", "rt1"}),
+    ("presets/smoke", {"recipe": {"ce_weight": 9.0}}, {"l_org", "atop", "rt1"}),
+    ("presets/smoke", {"attacks": {"pgd-10": {"steps": 3}}}, {"attack", "evaluate"}),
+    ("presets/smoke", {"attacks": {"pgd-20": {"steps": 3}}}, {"evaluate"}),
+    ("presets/embedded", {"stages": {"pretrain": {"lr": 0.5}}}, {"pretrain"}),
+    ("presets/embedded", {"stages": {"classifier": {"lr": 0.5}}}, {"classifier"}),
+    ("presets/embedded", {"purifiers": {"deepfill": {"options": {"width": 12}}}}, {"pretrain"}),
+    ("transforms", {"rt2": {"sigma": 0.1}}, {"pretrain", "l_org", "atop"}),
+    ("transforms", {"rt3": {"sigma": 0.1}}, set()),
+    ("recipes", {"official": {"ce_weight": 9.0}}, set()),
+    ("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}}, {"atop", "rt1", "evaluate"}),
+    ("attacks", {"suites": {"table7": {"draws": 3}}}, {"evaluate"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "changes", "touched"), CHANGES)
+def test_a_stage_runs_again_when_and_only_when_its_settings_change(
+    change: Change, file: str, changes: dict[str, Any], touched: set[str]
+) -> None:
+    before = prints()
+    assert before == prints()
+    change(file, changes)
+    after = prints()
+    assert {stage for stage in before if before[stage] != after[stage]} == touched

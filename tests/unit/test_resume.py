@@ -1,0 +1,299 @@
+"""Runs that were interrupted end bit-identical to runs that were not."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from atop import assemble, paths
+from atop.__main__ import main
+from atop.cells import Cell
+from atop.data import Dataset
+from atop.errors import AtopError
+from atop.files import ROOT, read_json
+from atop.purifiers import deepfill
+from atop.training.classifier import ClassifierStage
+from atop.training.loop import Metrics, train
+from atop.training.purifier import PurifierStage
+
+CELL = Cell(
+    dataset="cifar10_slice", classifier="any", purifier="deepfill", init="scratch", transform="rt2"
+)
+VERB = ["finetune", "--preset", "smoke", "--cell", CELL.id, "--threads", "1"]
+
+
+class Line:
+    """The smallest stage: a weight that follows the step's number; it may break at a step."""
+
+    batch = 2
+
+    def __init__(self, steps: int, *, at: int | None = None, act: Any = None) -> None:
+        self.steps, self.at, self.act = steps, at, act
+        self.weight = torch.zeros((), dtype=torch.float64)
+        self.ran: list[int] = []
+
+    def step(self, number: int) -> Metrics:
+        if number == self.at:
+            self.act()
+        self.ran.append(number)
+        self.weight = self.weight * 0.9 + number
+        return {"loss": self.weight / 7, "place": torch.tensor(float(number))}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weight": self.weight}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weight = state["weight"]
+
+
+class CrashError(Exception):
+    pass
+
+
+def crash() -> None:
+    raise CrashError
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(stage: Any, state: Path, **changes: Any) -> Any:
+    options = {"identity": "a", "title": "test", **changes}
+    return train(stage, state=state, **options)
+
+
+@pytest.mark.parametrize("at", [0, 123, 124, 248])
+def test_weights_and_history_do_not_know_of_an_interruption(tmp_path: Path, at: int) -> None:
+    whole = Line(251)
+    history = run(whole, tmp_path / "whole.pt")
+    with pytest.raises(SystemExit):
+        run(Line(251, at=at, act=terminate), tmp_path / "state.pt")
+    again = Line(251)
+    assert run(again, tmp_path / "state.pt") == history
+    assert again.ran == list(range(at + 1, 251))
+    assert torch.equal(again.weight, whole.weight)
+
+
+def test_a_crash_costs_the_steps_since_the_last_state(tmp_path: Path) -> None:
+    with pytest.raises(CrashError):
+        run(Line(6, at=3, act=crash), tmp_path / "state.pt", save_every_s=-1.0)
+    again = Line(6)
+    run(again, tmp_path / "state.pt")
+    assert again.ran == [3, 4, 5]
+
+
+def test_history_holds_means_over_the_steps_since_the_row_before(tmp_path: Path) -> None:
+    history = run(Line(251), tmp_path / "state.pt")
+    assert [row["step"] for row in history] == [*range(2, 251, 2), 251]
+    assert history[0]["place"] == pytest.approx(0.5)
+    assert history[10]["place"] == pytest.approx(20.5)
+    assert history[-1]["place"] == pytest.approx(250)
+
+
+def test_a_state_is_saved_as_often_as_asked(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    run(Line(5), state, save_every_s=3600.0)
+    assert not state.exists()
+    run(Line(5), state, save_every_s=-1.0)
+    assert torch.load(state)["done"] == 5
+
+
+def test_a_state_of_other_settings_is_ignored_and_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state.pt"
+    with pytest.raises(SystemExit):
+        run(Line(9, at=4, act=terminate), state)
+    again = Line(9)
+    run(again, state, identity="b")
+    assert again.ran == list(range(9))
+    assert f"{state}: left by a run with other settings" in "".join(capsys.readouterr())
+
+
+def test_sigterm_ends_the_step_saves_and_exits_with_143(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    stage = Line(9, at=4, act=terminate)
+    with pytest.raises(SystemExit) as stopped:
+        run(stage, tmp_path / "state.pt")
+    assert stopped.value.code == 143
+    assert stage.ran == list(range(5))
+    assert torch.load(tmp_path / "state.pt")["done"] == 5
+    assert signal.getsignal(signal.SIGTERM) is before
+    again, whole = Line(9), Line(9)
+    assert run(again, tmp_path / "state.pt") == run(whole, tmp_path / "whole.pt")
+    assert again.ran == list(range(5, 9))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, value: float) -> None:
+    class Diverging(Line):
+        def step(self, number: int) -> Metrics:
+            return {"loss": torch.tensor(value if number == 3 else 1.0)}
+
+    with pytest.raises(AtopError, match="test: loss is not finite at step 4; lower lr or set clip"):
+        run(Diverging(9), tmp_path / "state.pt")
+
+
+def test_a_purifier_stage_resumes_with_both_networks_and_all_moments(
+    tmp_path: Path, cifar_slice: Dataset
+) -> None:
+    def stage(break_at: int | None = None) -> PurifierStage:
+        torch.manual_seed(0 if break_at is None else 1)  # a resumed run must not rely on its start
+        made = PurifierStage(
+            purifier=deepfill.build(width=4),
+            discriminator=deepfill.build_discriminator(width=4, spectral_norm="parametrized"),
+            transforms=[assemble.transform("rt1"), assemble.transform("rt2")],
+            data=cifar_slice.train.take(slice(0, 12)),
+            input_size=32,
+            resize=lambda x: x,
+            recipe={"gan": "full", "mask": "per_example", "l1_target": "clean"},
+            budget={"images": 24, "batch": 4, "lr": 1e-3, "schedule": "cosine", "clip": 1.0},
+            seed=0,
+            stream="test",
+        )
+        if break_at is not None:
+            step = made.step
+            made.step = lambda number: step(number) if number < break_at else crash()  # type: ignore
+        return made
+
+    torch.manual_seed(0)
+    first = stage()
+    whole = stage()
+    history = run(whole, tmp_path / "whole.pt")
+    broken = stage(break_at=3)
+    broken.load_state_dict(first.state_dict())  # the same start as `whole`
+    with pytest.raises(CrashError):
+        run(broken, tmp_path / "state.pt", save_every_s=-1.0)
+    again = stage(break_at=99)
+    assert run(again, tmp_path / "state.pt") == history
+    assert len(history) == 6
+    assert leaves_equal(again.state_dict(), whole.state_dict())
+
+
+def test_a_classifier_stage_resumes_with_its_momentum(cifar_slice: Dataset) -> None:
+    budget = {
+        "epochs": 1, "batch": 4, "lr": 0.05, "momentum": 0.9,
+        "weight_decay": 5e-4, "label_smoothing": 0.1,
+    }  # fmt: skip
+
+    def stage() -> ClassifierStage:
+        network = assemble.classifier("cifar10_slice", "resnet_small")
+        data = cifar_slice.train.take(slice(0, 16))
+        return ClassifierStage(network, data, size=32, budget=budget, seed=0)
+
+    first, again, file = stage(), stage(), io.BytesIO()
+    first.step(0)
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    for number in (1, 2):
+        assert torch.equal(first.step(number)["loss"], again.step(number)["loss"])
+    assert leaves_equal(first.state_dict(), again.state_dict())
+
+
+@pytest.fixture
+def smoke(change: Any, workplace: Path) -> tuple[bytes, Any]:
+    """A fetched slice, a budget of 30 steps, and what an uninterrupted run of it ends with."""
+    change("presets/smoke", {"stages": {"l_org": {"images": 120, "batch": 4}}, "recipe": ...})
+    assert main(["fetch", "--dataset", "cifar10_slice"]) == 0
+    out = finish()
+    whole = out.read_bytes(), history(out)
+    out.unlink()
+    out.with_suffix(".json").unlink()
+    return whole
+
+
+def finish() -> Path:
+    """Run the verb to its end in this process."""
+    try:
+        assert main(VERB) == 0
+    finally:
+        torch.set_flush_denormal(False)
+    return paths.purifier("smoke", CELL)
+
+
+def history(out: Path) -> Any:
+    return read_json(out.with_suffix(".json"))["history"]
+
+
+def start(**environment: str) -> subprocess.Popen[bytes]:
+    """The verb as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "atop", *VERB],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for(happened: Any) -> None:
+    for _ in range(6000):
+        if happened():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> None:
+    out = paths.purifier("smoke", CELL)
+    state = paths.state(out)
+    process = start(ATOP_SAVE_EVERY_S="0")
+    wait_for(state.exists)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not out.exists()
+    assert 0 < torch.load(state)["done"] < 30
+    again = start(ATOP_SAVE_EVERY_S="3600")
+    _, told = again.communicate()
+    assert again.returncode == 0
+    assert b"other settings" not in told
+    assert (out.read_bytes(), history(out)) == smoke
+    assert not state.exists()
+
+
+def test_a_terminated_process_leaves_a_state_and_no_result(
+    smoke: tuple[bytes, Any], change: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = paths.purifier("smoke", CELL)
+    state = paths.state(out)
+    process = start(ATOP_SAVE_EVERY_S="3600")
+    assert process.stderr is not None
+    line = b""
+    while b"finetune" not in line:  # the progress bar shows itself when training begins
+        line = process.stderr.readline()
+        assert line or process.poll() is None
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 143
+    assert not out.exists()
+    assert not out.with_suffix(".json").exists()
+    saved = state.read_bytes()
+    assert 0 < torch.load(state)["done"] < 30
+    finish()
+    assert (out.read_bytes(), history(out)) == smoke
+
+    state.write_bytes(saved)
+    change("transforms", {"rt2": {"sigma": 0.125}})  # a run of other settings starts afresh
+    capsys.readouterr()
+    finish()
+    assert f"{state}: left by a run with other settings" in "".join(capsys.readouterr())
+    assert len(history(out)) == 30
+    assert out.read_bytes() != smoke[0]
+    assert not state.exists()
+
+
+def leaves_equal(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(leaves_equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(leaves_equal, a, b))
+    return torch.equal(a, b) if isinstance(a, Tensor) else bool(a == b)

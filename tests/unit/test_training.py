@@ -1,0 +1,544 @@
+"""A step of training against Algorithm 1 and Eq. 9; what each setting of a recipe does; jobs."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atop import assemble, checkpoints, config, paths
+from atop.attacks.fgsm import FGSM
+from atop.cells import Cell
+from atop.data import Dataset, Split, embedded, save
+from atop.data.fetch import fetch
+from atop.errors import AtopError
+from atop.files import read_json, sha256
+from atop.purifiers import deepfill
+from atop.randomness import Randomness
+from atop.training import jobs
+from atop.training.classifier import ClassifierStage
+from atop.training.purifier import Classification, PurifierStage
+from atop.training.schedule import positions, set_rate
+from atop.transforms._base import SingleView, Transform, Views
+
+BUDGET = {"images": 400, "batch": 4, "lr": 1e-3, "schedule": "constant", "clip": None}
+CPU = torch.device("cpu")
+Make = Callable[..., PurifierStage]
+
+
+@dataclass
+class Recorder(SingleView):
+    """A transform that keeps what it made."""
+
+    transform: Transform
+    views: list[Views]
+
+    def __call__(self, x: Tensor, randomness: Randomness) -> Views:
+        self.views.append(self.transform(x, randomness))
+        return self.views[-1]
+
+
+@pytest.fixture
+def atop(classifier: nn.Module) -> Classification:
+    """The AToP term: FGSM on the bare classifier."""
+    fgsm = FGSM(eps=8 / 255, eot=1)
+    return Classification(
+        classify=classifier,
+        attack=lambda x, y, draw: fgsm(lambda x, _: classifier(x), x, y, draw),
+    )
+
+
+@pytest.fixture
+def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
+    """Stages that start from the same weights; keywords change recipe, budget and the rest."""
+
+    def stage(classification: Classification | None = None, **changes: Any) -> PurifierStage:
+        recipe = {**config.recipe("paper", "rt2", "paper")}
+        recipe.update((key, changes.pop(key)) for key in list(changes) if key in recipe)
+        budget = {**BUDGET}
+        budget.update((key, changes.pop(key)) for key in list(changes) if key in budget)
+        torch.manual_seed(0)
+        judge = deepfill.build_discriminator(width=4, spectral_norm=recipe["spectral_norm"])
+        options = {
+            "transforms": [assemble.transform("rt2")],
+            "data": cifar_slice.train.take(slice(0, 20)),
+            "input_size": 32,
+            "seed": 0,
+            "stream": "test",
+        }
+        return PurifierStage(
+            purifier=deepcopy(purifier).requires_grad_(True),
+            discriminator=judge,
+            resize=lambda x: x,
+            recipe=recipe,
+            budget=budget,
+            classification=classification,
+            **{**options, **changes},
+        )
+
+    return stage
+
+
+def gradient(stage: PurifierStage) -> Tensor:
+    """What the last step descended."""
+    parts = [p.grad.flatten() for p in stage.purifier.parameters() if p.grad is not None]
+    return torch.cat(parts)
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """Mean distance in the networks' range."""
+    return 2 * (a - b).abs().mean()
+
+
+@pytest.mark.parametrize("gan", ["full", "detached", "off"])
+@pytest.mark.parametrize("l1_target", ["adversarial", "clean"])
+def test_a_step_descends_the_gradient_of_equation_9(
+    make: Make, atop: Classification, gan: str, l1_target: str
+) -> None:
+    stage = make(atop, gan=gan, l1_target=l1_target, ce_weight=0.3)
+    start = deepcopy(stage.purifier)
+    metrics = stage.step(0)
+
+    x, labels, randomness = stage._batch(0)
+    assert atop.attack is not None
+    attacked = atop.attack(x, labels, randomness)
+    assert (attacked - x).abs().max() > 0.03
+    target = x if l1_target == "clean" else attacked
+    views = assemble.transform("rt2")(target, randomness)
+    coarse, refined = start.stages(views.images[:, 0], views.mask[:, 0])
+    judge = stage.discriminator.eval()  # after its own step, and with the last power iteration
+    term = -judge(2 * refined - 1, views.mask[:, 0]).mean()
+    views = assemble.transform("rt2")(attacked, randomness)
+    ce = F.cross_entropy(atop.classify(start(views.images[:, 0], views.mask[:, 0])), labels)
+    distance = l1(coarse, target) + l1(refined, target)
+    loss = distance + 0.3 * ce + (term if gan == "full" else 0)
+    expected = torch.autograd.grad(loss, list(start.parameters()))
+
+    assert metrics["l1"].item() == pytest.approx(distance.item(), rel=1e-5)
+    assert metrics["ce"].item() == pytest.approx(ce.item(), rel=1e-4)
+    assert set(metrics) == {"l1", "ce"} | (set() if gan == "off" else {"gan", "d"})
+    if gan != "off":
+        assert metrics["gan"].item() == pytest.approx(term.item(), rel=1e-3)
+    flat = torch.cat([one.flatten() for one in expected])
+    torch.testing.assert_close(gradient(stage), flat, rtol=1e-3, atol=1e-5 * float(flat.norm()))
+
+
+def test_the_target_of_l1_is_adversarial_only_where_there_is_an_attack(
+    make: Make, atop: Classification
+) -> None:
+    bare = make().step(0)
+    assert set(bare) == {"l1", "gan", "d"}
+    clean = make(replace(atop, attack=None)).step(0)
+    assert set(clean) == {"l1", "gan", "ce", "d"}
+    assert torch.equal(clean["l1"], bare["l1"])
+    assert torch.equal(make(atop, l1_target="clean").step(0)["l1"], bare["l1"])
+    assert not torch.equal(make(atop).step(0)["l1"], bare["l1"])
+    assert make(atop).step(0)["ce"] > clean["ce"]
+
+
+def test_without_lambda_the_step_is_that_of_l_org_and_with_it_cross_entropy_falls(
+    make: Make, atop: Classification
+) -> None:
+    plain = make(replace(atop, attack=None), ce_weight=0.0)
+    org = make()
+    plain.step(0)
+    org.step(0)
+    torch.testing.assert_close(gradient(plain), gradient(org), rtol=1e-5, atol=1e-7)
+    strong = make(atop, ce_weight=100.0)
+    losses = [strong.step(0)["ce"].item() for _ in range(6)]
+    assert losses[-1] < losses[0]
+
+
+def test_the_gan_term_reaches_the_purifier_only_in_full(make: Make) -> None:
+    def after(gan: str, seed: int) -> Tensor:
+        stage = make(gan=gan)
+        torch.manual_seed(seed)
+        other = deepfill.build_discriminator(width=4, spectral_norm="parametrized")
+        stage.discriminator.load_state_dict(other.state_dict())
+        stage.step(0)
+        return gradient(stage)
+
+    assert torch.equal(after("detached", 1), after("detached", 2))
+    assert torch.equal(after("detached", 1), after("off", 1))
+    assert not torch.allclose(after("full", 1), after("full", 2))
+
+
+def test_the_discriminator_learns_to_tell_purified_from_real(make: Make) -> None:
+    stage = make(gan="detached")
+    x, _, randomness = stage._batch(0)
+    views = assemble.transform("rt2")(x, randomness)
+    mask = views.mask[:, 0]
+    fake = stage.purifier(views.images[:, 0], mask).detach()
+
+    @torch.no_grad()
+    def gap() -> float:
+        judge = deepcopy(stage.discriminator).eval()
+        return float(judge(2 * x - 1, mask).mean() - judge(2 * fake - 1, mask).mean())
+
+    before = gap()
+    rows = [stage.step(0) for _ in range(15)]
+    assert gap() > before + 0.01
+    assert rows[-1]["d"] < rows[0]["d"]
+
+
+@pytest.mark.parametrize("spectral_norm", ["parametrized", "in_place"])
+def test_both_networks_train_and_the_classifier_stays_bitwise(
+    make: Make, atop: Classification, classifier: nn.Module, spectral_norm: str
+) -> None:
+    frozen = deepcopy(classifier.state_dict())
+    stage = make(atop, spectral_norm=spectral_norm)
+    before = deepcopy(stage.state_dict())
+    for number in range(2):
+        stage.step(number)
+    after = stage.state_dict()
+    for network in ("g", "d"):
+        names = [key for key in before[network] if key.endswith(("bias", "weight", "original"))]
+        same = [key for key in names if torch.equal(before[network][key], after[network][key])]
+        assert len(same) < 0.1 * len(names)
+    assert all(torch.equal(frozen[key], value) for key, value in classifier.state_dict().items())
+    assert all(parameter.grad is None for parameter in classifier.parameters())
+    assert not classifier.training
+
+
+def test_cross_entropy_joins_after_so_many_images(make: Make, atop: Classification) -> None:
+    stage = make(atop, ce_after_images=8)
+    assert ["ce" in stage.step(number) for number in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("mask", ["per_batch", "per_example"])
+def test_masks_are_per_batch_or_per_example_and_new_in_every_step(make: Make, mask: str) -> None:
+    recorder = Recorder(assemble.transform("rt2"), [])
+    stage = make(mask=mask, transforms=[recorder])
+    for number in range(3):
+        stage.step(number)
+    masks = [views.mask for views in recorder.views]
+    assert all((one == one[:1]).all() == (mask == "per_batch") for one in masks)
+    assert not torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[1], masks[2])
+    noisy = recorder.views[0].images
+    assert not torch.equal(noisy[0], noisy[1])
+
+
+def test_an_example_gets_another_mask_in_every_epoch(make: Make) -> None:
+    recorder = Recorder(assemble.transform("rt1"), [])
+    stage = make(transforms=[recorder], gan="off", data=make().data.take(slice(0, 4)))
+    for number in range(6):
+        stage.step(number)
+    masks = torch.cat([views.mask for views in recorder.views]).flatten(1)
+    assert len(masks.unique(dim=0)) == 24
+
+
+def test_a_step_knows_nothing_of_the_gradient_before_it(make: Make) -> None:
+    stage = make(gan="off", lr=1e-12)
+    stage.step(0)
+    first = gradient(stage).clone()
+    stage.step(0)
+    torch.testing.assert_close(gradient(stage), first, rtol=1e-4, atol=1e-7)
+
+
+def test_both_networks_have_the_published_optimiser(make: Make) -> None:
+    stage = make(lr=0.01, schedule="cosine")
+    for optimizer in (stage.g_optimizer, stage.d_optimizer):
+        assert isinstance(optimizer, torch.optim.Adam)
+        assert optimizer.defaults["betas"] == (0.5, 0.999)
+        assert optimizer.defaults["weight_decay"] == 0
+    stage.step(50)
+    rates = [one.param_groups[0]["lr"] for one in (stage.g_optimizer, stage.d_optimizer)]
+    assert rates == pytest.approx([0.005, 0.005])  # half of 100 steps
+
+
+def test_several_transforms_take_turns(make: Make) -> None:
+    recorders = [Recorder(assemble.transform(name), []) for name in ("rt1", "rt2")]
+    stage = make(transforms=recorders)
+    for number in range(3):
+        stage.step(number)
+    assert [len(recorder.views) for recorder in recorders] == [2, 1]
+
+
+def test_rt3_losses_see_the_combined_picture(make: Make) -> None:
+    stage = make(transforms=[assemble.transform("rt3")], gan="detached")
+    start = deepcopy(stage.purifier)
+    seen: list[Tensor] = []
+    stage.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    metrics = stage.step(0)
+    x, _, randomness = stage._batch(0)
+    images, mask = assemble.transform("rt3")(x, randomness)
+    with torch.no_grad():
+        parts = [start.stages(images[:, i], mask[:, i]) for i in range(4)]
+    coarse, refined = (sum(part[k] * mask[:, i] for i, part in enumerate(parts)) for k in (0, 1))
+    assert metrics["l1"].item() == pytest.approx(float(l1(coarse, x) + l1(refined, x)), rel=1e-5)
+    assert [mask.shape for mask in seen] == [(8, 1, 32, 32), (4, 1, 32, 32)]
+    assert all((mask == 1).all() for mask in seen)  # every pixel was missing in one view
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    make: Make, atop: Classification
+) -> None:
+    def weights(**changes: Any) -> Tensor:
+        stage = make(atop, **changes)
+        torch.manual_seed(changes.get("seed", 17))
+        for number in range(3):
+            stage.step(number)
+        return torch.cat([p.detach().flatten() for p in stage.purifier.parameters()])
+
+    first = weights()
+    assert torch.equal(first, weights())
+    assert not torch.equal(first, weights(seed=1))
+    assert not torch.equal(first, weights(stream="other"))
+
+
+def test_clip_bounds_the_gradient(make: Make) -> None:
+    stage = make(clip=1e-3)
+    stage.step(0)
+    assert float(gradient(stage).norm()) == pytest.approx(1e-3, rel=1e-3)
+    stage = make()
+    stage.step(0)
+    assert gradient(stage).norm() > 0.01
+
+
+def test_pictures_are_flipped_and_enlarged_on_the_way_in(make: Make) -> None:
+    stage = make(input_size=64)
+    x, labels, randomness = stage._batch(1)
+    assert x.shape == (4, 3, 64, 64)
+    known = stage.data.index.tolist()
+    part = stage.data.take(torch.tensor([known.index(i) for i in randomness.index]))
+    assert torch.equal(part.labels, labels)
+    plain = part.inputs(64)
+    same = [bool(torch.equal(a, b)) for a, b in zip(x, plain, strict=True)]
+    mirrored = [bool(torch.equal(a.flip(2), b)) for a, b in zip(x, plain, strict=True)]
+    assert all(a != b for a, b in zip(same, mirrored, strict=True))
+    drawn = [stage._batch(number) for number in range(10)]
+    assert len({float(x.sum()) for x, _, _ in drawn}) == 10
+
+
+def training(data: Split, **changes: Any) -> ClassifierStage:
+    torch.manual_seed(0)
+    budget = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
+    network = assemble.classifier("cifar10_slice", "resnet_small")
+    budget |= {"label_smoothing": 0.0, **changes}
+    return ClassifierStage(network, data, size=32, budget=budget, seed=0)
+
+
+def test_the_classifier_learns(cifar_slice: Dataset) -> None:
+    stage = training(cifar_slice.train.take(slice(0, 256)))
+    assert stage.steps == 24
+    rows = [stage.step(number) for number in range(stage.steps)]
+    assert set(rows[0]) == {"loss", "accuracy"}
+
+    def mean(name: str, part: slice) -> float:
+        return torch.stack([row[name] for row in rows[part]]).mean().item()
+
+    assert mean("loss", slice(-8, None)) < mean("loss", slice(0, 8)) - 0.2
+    assert mean("accuracy", slice(-8, None)) > mean("accuracy", slice(0, 8)) + 0.1
+
+
+def test_the_classifier_sees_flipped_and_shifted_pictures(cifar_slice: Dataset) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    stage = training(data)
+    seen: list[Tensor] = []
+    stage.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    stage.step(0)
+    plain = data.inputs(32)
+
+    def inside(x: Tensor) -> set[bytes]:  # what a shift of up to four pixels never pushes out
+        windows = x.unfold(2, 24, 1).unfold(3, 24, 1)[:, :, :9, :9]
+        return {w.numpy().tobytes() for w in windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)}
+
+    upright, mirrored = (
+        [len(inside(x[None]) & {w[:, 4:28, 4:28].numpy().tobytes() for w in source}) > 0
+         for x in seen[0]]
+        for source in (plain, plain.flip(3))
+    )  # fmt: skip
+    assert all(a != b for a, b in zip(upright, mirrored, strict=True))
+    assert 4 < sum(upright) < 28
+    unmoved = {x.numpy().tobytes() for x in torch.cat((plain, plain.flip(3)))}
+    assert sum(x.numpy().tobytes() in unmoved for x in seen[0]) < 8
+
+
+def test_the_classifiers_optimiser_is_the_budgets(cifar_slice: Dataset) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    stage = training(data, momentum=0.7, weight_decay=0.01, lr=0.2)
+    (group,) = stage.optimizer.param_groups
+    assert (group["momentum"], group["weight_decay"]) == (0.7, 0.01)
+    smooth = training(data, label_smoothing=0.5).step(0)["loss"].item()
+    assert smooth != pytest.approx(stage.step(0)["loss"].item())
+    assert group["lr"] == pytest.approx(0.2 * 0.01)  # cosine with a warm-up
+
+
+def test_an_epoch_shows_every_picture_once_and_the_next_one_in_another_order() -> None:
+    options = {"size": 20, "batch": 6, "seed": 0, "stream": "test"}
+    shown = [positions(number, **options) for number in range(6)]  # type: ignore[arg-type]
+    assert [epoch for _, epoch in shown] == [0, 0, 0, 1, 1, 1]
+    first, second = (torch.cat([where for where, _ in shown[k : k + 3]]) for k in (0, 3))
+    assert len(first.unique()) == len(second.unique()) == 18
+    assert not torch.equal(first, second)
+    other = positions(0, **{**options, "stream": "other"})[0]  # type: ignore[arg-type]
+    assert not torch.equal(other, shown[0][0])
+    other = positions(0, **{**options, "seed": 1})[0]  # type: ignore[arg-type]
+    assert not torch.equal(other, shown[0][0])
+    with pytest.raises(AtopError, match="a batch of 30 does not fit a dataset of 20 pictures"):
+        positions(0, **{**options, "batch": 30})  # type: ignore[arg-type]
+
+
+def test_learning_rates() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+
+    def rate(schedule: str, progress: float) -> float:
+        set_rate(optimizer, base=0.2, schedule=schedule, progress=progress)
+        return float(optimizer.param_groups[0]["lr"])
+
+    assert [rate("constant", progress) for progress in (0, 0.5, 0.99)] == [0.2] * 3
+    assert rate("cosine", 0) == pytest.approx(0.002)
+    assert rate("cosine", 0.05) == pytest.approx(0.2 * 0.51 * 0.9938, rel=1e-3)
+    assert rate("cosine", 0.5) == pytest.approx(0.1)
+    assert rate("cosine", 0.999) < 1e-6
+
+
+RT2 = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+
+
+@pytest.fixture
+def small(change: Any, workplace: Path) -> Any:
+    """The smoke preset with two steps a stage, its data fetched."""
+    stage = {"images": 8, "batch": 4}
+    stages = {"l_org": stage, "atop": {**stage, "images": 12}}
+    change("presets/smoke", {"stages": stages, "recipe": ...})
+    fetch("cifar10_slice")
+    return change
+
+
+def history(cell: Cell) -> list[set[str]]:
+    account = read_json(paths.purifier("smoke", cell).with_suffix(".json"))
+    return [set(row) - {"step"} for row in account["history"]]
+
+
+def test_jobs_make_the_cells_that_the_tables_name(small: Any) -> None:
+    base = jobs.finetune("smoke", RT2.base, device=CPU)
+    assert base.stem == "cifar10_slice-any-deepfill-scratch-rt2-none-paper-s0"
+    l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
+    assert history(RT2.base) == [l_org] * 2
+    expected = {"adversarial": atop, "clean": atop, "continued": l_org}
+    made = {}
+    for finetune, terms in expected.items():
+        cell = replace(RT2, finetune=finetune)
+        made[finetune] = jobs.finetune("smoke", cell, device=CPU)
+        assert history(cell) == [terms] * 3  # the control gets as many steps as AToP
+        account = read_json(made[finetune].with_suffix(".json"))
+        assert account["settings"]["start_sha256"] == sha256(base)
+        assert account["settings"]["cell"]["id"] == cell.id
+    assert made["continued"].stem == "cifar10_slice-any-deepfill-scratch-rt2-continued-paper-s0"
+    assert len({sha256(path) for path in (base, *made.values())}) == 4
+    assert not list(Path("results/state").rglob("*.pt"))
+
+
+def test_a_job_starts_where_the_one_before_it_ended(small: Any) -> None:
+    still = {"stages": {"l_org": {"lr": 1e-12}}}
+    small("presets/smoke", still)
+
+    def weights(path: Path) -> Tensor:
+        return torch.cat([one.flatten() for _, one in sorted(checkpoints.read(path).items())])
+
+    given = weights(embedded.FOLDER / "deepfill.safetensors")
+    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    torch.testing.assert_close(base, given, rtol=0, atol=1e-6)
+    small("presets/smoke", {"stages": {"l_org": {"lr": 0.01}}})
+    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    assert (base - given).abs().max() > 1e-3
+    small("presets/smoke", {"stages": {"atop": {"lr": 1e-12}}})
+    for finetune in ("adversarial", "continued"):
+        cell = replace(RT2, finetune=finetune)
+        after = weights(jobs.finetune("smoke", cell, device=CPU))
+        torch.testing.assert_close(after, base, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["classifier", "defense"])
+def test_what_the_training_attack_differentiates(
+    small: Any, pictures: Split, randomness: Randomness, purifier: nn.Module, target: str
+) -> None:
+    recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
+    x, y = pictures.inputs(32), pictures.labels
+
+    def made(finetune: str) -> Classification | None:
+        cell = replace(RT2, finetune=finetune)
+        return jobs._classification("smoke", cell, recipe, purifier, CPU)
+
+    assert made("none") is None
+    assert made("continued") is None
+    clean, adversarial = made("clean"), made("adversarial")
+    assert clean is not None
+    assert clean.attack is None
+    bare = assemble.defense("smoke", RT2.bare)
+    torch.testing.assert_close(clean.classify(x), bare.classifier(x))
+    assert adversarial is not None
+    assert adversarial.attack is not None
+    found = adversarial.attack(x, y, randomness)
+    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
+    victims = {"classifier": bare, "defense": pipeline}
+    fgsm = assemble.attack("smoke", "fgsm")
+    same = {
+        name: (fgsm(one, x, y, randomness) == found).float().mean() for name, one in victims.items()
+    }
+    assert same.pop(target) > 0.99
+    assert max(same.values()) < 0.95
+
+
+def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> None:
+    stage = jobs._purifier_stage(
+        "smoke",
+        RT2,
+        purifier.requires_grad_(True),
+        transforms=["rt2"],
+        device=CPU,
+        recipe=config.recipe("paper", "rt2", "smoke"),
+        stream="test",
+        budget=BUDGET,
+    )
+    x, _, _ = stage._batch(0)
+    sizes = config.preset("smoke")["sizes"]
+    assert sizes["input"] != sizes["purifier"]
+    assert x.shape == (4, 3, sizes["input"], sizes["input"])
+    assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
+
+
+def test_recipes_reach_the_training(small: Any) -> None:
+    small("recipes", {"official": {"ce_after_images": 4}, "paper": {"attack_target": "defense"}})
+    official = replace(RT2, recipe="official")
+    for cell in (RT2, official):
+        jobs.finetune("smoke", cell.base, device=CPU)
+        jobs.finetune("smoke", cell, device=CPU)
+    l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
+    assert history(official) == [l_org, atop, atop]
+    assert history(RT2) == [atop] * 3
+    small("presets/smoke", {"recipe": {"gan": "off"}})  # a preset's word goes over a recipe's
+    jobs.finetune("smoke", RT2, device=CPU)
+    assert history(RT2) == [{"l1", "ce"}] * 3
+
+
+def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
+    change: Any, workplace: Path
+) -> None:
+    stages = {"pretrain": {"images": 8, "batch": 4}, "classifier": {"epochs": 2, "batch": 16}}
+    change("presets/embedded", {"stages": stages})
+    with np.load(fetch("cifar10_slice")) as arrays:
+        save(paths.dataset("cifar10_slice"), {name: arrays[name][:32] for name in arrays.files})
+    cell = replace(RT2, finetune="none")
+    trained = jobs.classifier("embedded", "cifar10_slice", "resnet_small", device=CPU)
+    pretrained = jobs.pretrain("embedded", "cifar10_slice", "deepfill", device=CPU)
+    assert len(read_json(trained.with_suffix(".json"))["history"]) == 4
+    assert len(read_json(pretrained.with_suffix(".json"))["history"]) == 2
+    network = assemble.trained_classifier("embedded", "cifar10_slice", "resnet_small")
+    assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
+    purifier = assemble.purifier("embedded", "deepfill")
+    before = deepcopy(purifier.state_dict())
+    assemble.initialise(purifier, "embedded", cell)
+    key = "generator.stage1.conv1.conv.weight"
+    assert not torch.equal(purifier.state_dict()[key], before[key])

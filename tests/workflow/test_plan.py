@@ -1,0 +1,168 @@
+"""What Snakemake plans: which jobs, on which cells, and what it refuses."""
+
+from collections import Counter
+
+import pytest
+from checkout import HEADLINE, SMOKE, Checkout, Said
+
+from atop import config
+
+TABLE7 = {"finetune": 7, "attack": 5, "evaluate": 8, "table": 1}
+ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
+
+
+@pytest.fixture(scope="module")
+def headline(clean: Checkout) -> Said:
+    return clean.run("-n", "--cores", "all", "--resources", "gpu=1", "--", HEADLINE)
+
+
+def cells(said: Said, rule: str) -> set[str]:
+    return {job.wildcards["cell"] for job in said.of(rule)}
+
+
+def test_headline(headline: Said) -> None:
+    expected = {"fetch": 1, "device": 1, "weights": 1, "classifier": 1, **TABLE7}
+    assert headline.counts == expected
+
+
+def test_headline_cells(headline: Said) -> None:
+    words = Counter(cell.split("-")[5] for cell in cells(headline, "finetune"))
+    assert words == {"none": 3, "adversarial": 3, "continued": 1}
+    assert len(cells(headline, "evaluate")) == 8
+    assert "cifar10-resnet18-undefended" in cells(headline, "evaluate")
+
+
+def test_adversarial_sets_are_shared(headline: Said) -> None:
+    attacks = headline.of("attack")
+    assert {job.wildcards["attack"] for job in attacks} == ATTACKS
+    assert cells(headline, "attack") == {"cifar10-resnet18-undefended"}
+    sets = {job.outputs[0] for job in attacks}
+    for evaluation in headline.of("evaluate"):
+        assert sets <= set(evaluation.inputs)
+
+
+def test_every_gpu_job_waits_for_the_answer_about_the_gpu(headline: Said) -> None:
+    trained = [job for rule in ("classifier", "finetune", "attack") for job in headline.of(rule)]
+    assert len(trained) == 13
+    assert all("results/paper/device" in job.inputs for job in trained)
+    assert all("gpu=1" in job.facts["resources"] for job in trained + headline.of("evaluate"))
+
+
+def test_target_defense_is_one_word(clean: Checkout) -> None:
+    said = clean.plan("--config", "target=defense", "--", HEADLINE)
+    assert said.counts["attack"] == 5 * 8
+    sets = Counter((job.wildcards["cell"], job.wildcards["attack"]) for job in said.of("attack"))
+    assert set(sets.values()) == {1}
+    for job in said.of("evaluate"):
+        cell = job.wildcards["cell"]
+        attacked = {name.split("/")[3] for name in job.inputs if "/adversarial/" in name}
+        assert attacked == {cell}
+
+
+def test_init_scratch_pretrains(clean: Checkout) -> None:
+    said = clean.plan("--config", "init=scratch", "--", HEADLINE)
+    assert said.counts == {"fetch": 1, "device": 1, "pretrain": 1, "classifier": 1, **TABLE7}
+
+
+def test_checkpoint_in_the_preset_replaces_training(fresh: Checkout) -> None:
+    fresh.change("presets/paper", {"classifiers": {"resnet18": {"checkpoint": {"file": "my.pth"}}}})
+    refused = fresh.plan("--", HEADLINE)
+    assert refused.code != 0
+    assert "my.pth" in refused.text
+    (fresh.folder / "my.pth").touch()
+    said = fresh.plan("--", HEADLINE)
+    assert said.counts == {"fetch": 1, "device": 1, "weights": 1, **TABLE7}
+    assert all("my.pth" in job.inputs for job in said.of("attack"))
+
+
+def test_smoke_downloads_nothing(clean: Checkout) -> None:
+    said = clean.plan("--", SMOKE)
+    assert said.counts == {"fetch": 1, **TABLE7}
+    (fetch,) = said.of("fetch")
+    assert fetch.wildcards["dataset"] == "cifar10_slice"
+    assert config.dataset("cifar10_slice")["source"] == "embedded"
+    assert not any("gpu=1" in job.facts["resources"] for job in said.jobs)
+
+
+def test_native(clean: Checkout) -> None:
+    said = clean.plan("--", "tables/native/table7.md")
+    assert said.counts == {"fetch": 1, "device": 1, "pretrain": 1, **TABLE7}
+    assert cells(said, "attack") == {"cifar10-resnet18_32-undefended"}
+
+
+def test_all_is_every_table_of_the_paper(clean: Checkout) -> None:
+    said = clean.plan()
+    assert said.counts["table"] == len(config.tables())
+    assert {job.outputs[2] for job in said.of("table")} == {
+        f"tables/{name}.tex" for name in config.tables()
+    }
+
+
+def test_recipe_and_seed_change_the_cells(clean: Checkout) -> None:
+    said = clean.plan("--config", "recipe=official", "seed=1", "--", SMOKE)
+    assert said.counts == {"fetch": 1, **TABLE7}
+    assert all(cell.endswith("-official-s1") for cell in cells(said, "finetune"))
+    # Grey-box sets belong to the classifier, which neither word changes.
+    assert cells(said, "attack") == {"cifar10_slice-resnet_small-undefended"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "tables/table77.tex",
+        "tables/nonsense/table7.tex",
+        "tables/paper/table7.tex",
+        "results/smoke/records/nonsense/table7-classifier.json",
+    ],
+)
+def test_refused_targets(clean: Checkout, target: str) -> None:
+    said = clean.plan("--", target)
+    assert said.code != 0
+    assert not said.jobs
+    assert target in said.text
+
+
+def test_the_papers_numbers_are_never_an_output(clean: Checkout) -> None:
+    said = clean.plan("-F", "--", "tables/paper/table7.csv")
+    assert said.code != 0
+    assert not said.jobs
+    forced = clean.plan("-F", "--", HEADLINE, SMOKE)
+    made = [name for job in forced.jobs for name in job.outputs]
+    assert len(made) > 50
+    assert not any(name.startswith("tables/paper") for name in made)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("sed=1", ["'sed'", "known keys are", "seed"]),
+        ("seed=x", ["seed", "'x'", "integer"]),
+        ("init=nonsense", ["deepfill-nonsense", "places2", "scratch"]),
+        ("recipe=nonsense", ["nonsense", "official"]),
+        ("target=nonsense", ["target", "nonsense", "defense"]),
+    ],
+)
+def test_wrong_words_are_refused_before_planning(
+    clean: Checkout, words: str, expected: list[str]
+) -> None:
+    said = clean.plan("--config", words, "--", SMOKE)
+    assert said.code != 0
+    assert "Building DAG" not in said.text
+    (line,) = [line for line in said.text.splitlines() if ": " in line and expected[0] in line]
+    assert all(word in line for word in expected)
+
+
+def test_a_cell_that_no_preset_knows_is_refused(clean: Checkout) -> None:
+    words = "cifar10-nonsense-deepfill-scratch-rt2-adversarial-paper-s0"
+    said = clean.plan("--", f"results/smoke/records/{words}/table7-classifier.json")
+    assert said.code != 0
+    assert not said.jobs
+    assert "no 'nonsense' in atop/classifiers/: known are " in said.text
+
+
+def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
+    said = clean.plan(
+        "--", "results/smoke/records/cifar10-resnet18-undefended/table7-classifier.json"
+    )
+    assert said.code != 0
+    assert "presets/smoke.yaml: stages: no 'classifier'; known are l_org, atop" in said.text

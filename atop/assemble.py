@@ -86,7 +86,7 @@ def purifier(preset: str, name: str) -> nn.Module:
 
 def discriminator(preset: str, name: str, *, spectral_norm: str) -> nn.Module:
     """The discriminator that trains with a purifier."""
-    options = config.preset(preset)["purifiers"][name]["discriminator"]
+    options = config.purifier(name, preset)["discriminator"]
     build_it = module_of("purifiers", name).build_discriminator
     with _options_of(f"presets/{preset}"):
         return build_it(**options, spectral_norm=spectral_norm)  # type: ignore[no-any-return]
@@ -96,7 +96,7 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
     """Load what a purifier starts from: public weights, or what was pretrained here."""
     chosen = config.preset(preset)
     weights = paths.initial(chosen, preset, cell)
-    given = chosen["purifiers"][cell.purifier].get("checkpoints", {}).get(cell.init, {})
+    given = config.purifier(cell.purifier, preset)["checkpoints"].get(cell.init, {})
     checkpoints.verify(weights, given.get("sha256"))
     if weights.suffix == ".safetensors":
         checkpoints.load(network, weights)

@@ -43,7 +43,10 @@ def read(path: Path) -> dict[str, Any]:
 def verify(path: Path, expected: str | None) -> None:
     """Raise AtopError unless the file has the SHA-256 that the config gives, if it gives one."""
     if expected is not None and path.exists() and (found := sha256(path)) != expected:
-        raise AtopError(f"{path}: SHA-256 is {found[:12]}..., the config says {expected[:12]}...")
+        raise AtopError(
+            f"{path}: SHA-256 is {found[:12]}..., the config says {expected[:12]}...; "
+            "fetch it again or correct the config"
+        )
 
 
 def load(network: nn.Module, path: Path) -> None:

@@ -120,6 +120,15 @@ def preset(name: str) -> Dict:
     return read(f"presets/{name}", "preset")
 
 
+def purifier(name: str, preset_name: str) -> Dict:
+    """What a preset says about a purifier: options, discriminator, checkpoints."""
+    rows: Dict = preset(preset_name)["purifiers"]
+    if name not in rows:
+        path = f"{folder()}/presets/{preset_name}.yaml"
+        raise AtopError(f"{path}: purifiers: no '{name}' to train; known are {', '.join(rows)}")
+    return rows[name]  # type: ignore[no-any-return]
+
+
 def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
     """The budget of a training stage, with what it says about a transform filled in."""
     stages = preset(preset_name)["stages"]

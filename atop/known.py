@@ -71,12 +71,9 @@ def parse(text: str, preset: str) -> Cell:
 
 
 def _check_init(cell: Cell, preset: str) -> None:
-    rows = config.preset(preset)["purifiers"]
-    if cell.purifier not in rows:
-        path = f"{config.folder()}/presets/{preset}.yaml"
-        raise AtopError(f"{path}: purifiers: no '{cell.purifier}'; known are {', '.join(rows)}")
+    row = config.purifier(cell.purifier, preset)
     public = [name.split("-") for name in config.read("weights")]
-    known = {"scratch", *rows[cell.purifier]["checkpoints"]}
+    known = {"scratch", *row["checkpoints"]}
     known |= {init for purifier, init in public if purifier == cell.purifier}
     if cell.init not in known:
         raise AtopError(

@@ -31,10 +31,8 @@ SMALL = ROOT / "workflow" / "resources" / "resnet_small.safetensors"
 
 def give(change: Change, path: Path, sha: str | None = None) -> None:
     """Have the smoke preset take its classifier from `path`."""
-    change("presets/smoke", {"classifiers": {"resnet_small": {"checkpoint": {"file": str(path)}}}})
-    if sha:
-        given = {"file": str(path), "sha256": sha}
-        change("presets/smoke", {"classifiers": {"resnet_small": {"checkpoint": given}}})
+    given = {"file": str(path), "sha256": sha}
+    change("presets/smoke", {"classifiers": {"resnet_small": {"checkpoint": given}}})
 
 
 def test_all_is_well_before_it_is_broken(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +83,7 @@ def test_checkpoint_with_another_hash(complain: Complain, small: Path, change: C
     give(change, SMALL, "0" * 64)
     line = complain(*ATTACK)
     assert f"{SMALL}: SHA-256 is {sha256(SMALL)[:12]}..., the config says 000000000000" in line
+    assert "fetch it again or correct the config" in line
 
 
 # Data.

@@ -99,6 +99,11 @@ def test_a_stage_that_the_preset_lacks(complain: Complain, small: Path) -> None:
     assert "presets/smoke.yaml: stages: no 'classifier'; known are l_org, atop" in line
 
 
+def test_what_has_no_purifier_to_train(complain: Complain, small: Path) -> None:
+    line = complain("finetune", *SMOKE, *BARE)
+    assert "presets/smoke.yaml: purifiers: no 'identity' to train; known are deepfill" in line
+
+
 @pytest.mark.parametrize("threads", ["0", "-1", "two"])
 def test_threads(complain: Complain, threads: str) -> None:
     line = complain("device", *SMOKE, "--threads", threads)

@@ -162,9 +162,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     }
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
-        config_digest=config.digest(
-            chosen, row, evaluations and [e["budget"] for e in evaluations]
-        ),
+        config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
         checkpoints=checkpoint_hashes(preset, cell),
         data_sha256=config.dataset(cell.dataset)["sha256"]["test"],
     )

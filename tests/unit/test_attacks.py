@@ -195,11 +195,12 @@ def test_cw_keeps_the_smallest_misclassified_iterate(
     network = Plane()
     y = network(x).argmax(1)
     iterates: list[Tensor] = []
-    network.register_forward_pre_hook(lambda _, args: iterates.append(args[0].detach()))
+    handle = network.register_forward_pre_hook(lambda _, args: iterates.append(args[0].detach()))
     found = made("cw", steps=100, lr=0.01)(Plain(network), x, y, draw)
+    handle.remove()
     improved = []
     for i in range(len(x)):
-        seen = torch.stack([step[i] for step in iterates[:100]])
+        seen = torch.stack([step[i] for step in iterates])
         wrong = network(seen).argmax(1) != y[i]
         kept = int((seen == found[i]).flatten(1).all(1).nonzero()[0])
         norms = torch.where(wrong, (seen - x[i]).flatten(1).norm(dim=1), torch.inf)

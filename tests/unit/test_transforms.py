@@ -72,11 +72,13 @@ def test_rt2_adds_gaussian_noise_per_pixel_and_channel_and_then_masks_as_rt1() -
 def test_noise_and_mask_do_not_know_each_other() -> None:
     x = torch.full((300, 3, SIZE, SIZE), 0.5)
     randomness = Randomness(0, "test", torch.arange(300))
-    missing = patches(RT1(x, randomness).mask)[:, 0, :, 0]
+    where = patches(RT1(x, randomness).mask)[:, 0, :, 0].nonzero()[:, 1].reshape(300, 16)
     whole = rt2.build(grid=GRID, missing_rate=0.0, sigma=0.05)(x, randomness)
-    size = (whole.images - 0.5).abs().flatten(1)[:, : GRID**2]  # of the first numbers drawn
-    both = torch.stack((missing.flatten(), size.flatten()))
-    assert abs(float(torch.corrcoef(both)[0, 1])) < 0.03
+    # From one stream of numbers, small ones among the first 16 would both send missing patches to
+    # the front and make large noise in the first 16 pixels.
+    size = (whole.images - 0.5).abs().flatten(1)[:, :16].mean(dim=1)
+    both = torch.stack((where.float().mean(dim=1), size))
+    assert abs(float(torch.corrcoef(both)[0, 1])) < 0.2
 
 
 def test_rt2_clips_to_the_range_of_pictures() -> None:

@@ -52,10 +52,11 @@ class Cell:
             AtopError: the text is not an id.
         """
         words = text.split("-")
-        if len(words) == 3 and words[2] == "undefended":
+        named = all(_NAME.fullmatch(word) for word in words)
+        if named and len(words) == 3 and words[2] == "undefended":
             return cls(dataset=words[0], classifier=words[1])
-        match = re.fullmatch(r"s(\d+)", words[-1])
-        fine = len(words) == 8 and match and all(_NAME.fullmatch(word) for word in words)
+        match = re.fullmatch(r"s(0|[1-9]\d*)", words[-1])
+        fine = named and len(words) == 8 and match
         if not fine or words[5] not in FINETUNES:
             raise AtopError(
                 f"'{text}' is not a cell: expected DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-"

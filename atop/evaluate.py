@@ -76,9 +76,9 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
 def run_attack(
     method: Attack, target: Target, x: Tensor, y: Tensor, randomness: Randomness
 ) -> Tensor:
-    """Run an attack and hold it to its contract: finite and inside [0, 1]."""
+    """Run an attack and hold it to its contract: inside [0, 1], which NaN is not."""
     x_adv = method(target, x, y, randomness).detach()
-    if not (torch.isfinite(x_adv).all() and x_adv.min() >= 0 and x_adv.max() <= 1):
+    if not (x_adv.min() >= 0 and x_adv.max() <= 1):
         raise AtopError(f"{type(method).__name__}: made pictures that are not inside [0, 1]")
     return x_adv
 

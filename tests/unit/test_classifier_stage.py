@@ -1,0 +1,96 @@
+"""The classifier learns, from batches and rates that are functions of the step."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from atop import assemble
+from atop.data import Dataset, Split
+from atop.errors import AtopError
+from atop.training.classifier import ClassifierStage
+from atop.training.schedule import positions, set_rate
+
+
+def training(data: Split, **changes: Any) -> ClassifierStage:
+    torch.manual_seed(0)
+    budget = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
+    network = assemble.classifier("cifar10_slice", "resnet_small")
+    budget |= {"label_smoothing": 0.0, **changes}
+    return ClassifierStage(network, data, size=32, budget=budget, seed=0)
+
+
+def test_the_classifier_learns(cifar_slice: Dataset) -> None:
+    stage = training(cifar_slice.train.take(slice(0, 256)))
+    assert stage.steps == 24
+    rows = [stage.step(number) for number in range(stage.steps)]
+    assert set(rows[0]) == {"loss", "accuracy"}
+
+    def mean(name: str, part: slice) -> float:
+        return torch.stack([row[name] for row in rows[part]]).mean().item()
+
+    assert mean("loss", slice(-8, None)) < mean("loss", slice(0, 8)) - 0.2
+    assert mean("accuracy", slice(-8, None)) > mean("accuracy", slice(0, 8)) + 0.1
+
+
+def test_the_classifier_sees_flipped_and_shifted_pictures(cifar_slice: Dataset) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    stage = training(data)
+    seen: list[Tensor] = []
+    stage.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    stage.step(0)
+    plain = data.inputs(32)
+
+    def inside(x: Tensor) -> set[bytes]:  # what a shift of up to four pixels never pushes out
+        windows = x.unfold(2, 24, 1).unfold(3, 24, 1)[:, :, :9, :9]
+        return {w.numpy().tobytes() for w in windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)}
+
+    upright, mirrored = (
+        [len(inside(x[None]) & {w[:, 4:28, 4:28].numpy().tobytes() for w in source}) > 0
+         for x in seen[0]]
+        for source in (plain, plain.flip(3))
+    )  # fmt: skip
+    assert all(a != b for a, b in zip(upright, mirrored, strict=True))
+    assert 4 < sum(upright) < 28
+    unmoved = {x.numpy().tobytes() for x in torch.cat((plain, plain.flip(3)))}
+    assert sum(x.numpy().tobytes() in unmoved for x in seen[0]) < 8
+
+
+def test_the_classifiers_optimiser_is_the_budgets(cifar_slice: Dataset) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    stage = training(data, momentum=0.7, weight_decay=0.01, lr=0.2)
+    (group,) = stage.optimizer.param_groups
+    assert (group["momentum"], group["weight_decay"]) == (0.7, 0.01)
+    smooth = training(data, label_smoothing=0.5).step(0)["loss"].item()
+    assert smooth != pytest.approx(stage.step(0)["loss"].item())
+    assert group["lr"] == pytest.approx(0.2 * 0.01)  # cosine with a warm-up
+
+
+def test_an_epoch_shows_every_picture_once_and_the_next_one_in_another_order() -> None:
+    options = {"size": 20, "batch": 6, "seed": 0, "stream": "test"}
+    shown = [positions(number, **options) for number in range(6)]  # type: ignore[arg-type]
+    assert [epoch for _, epoch in shown] == [0, 0, 0, 1, 1, 1]
+    first, second = (torch.cat([where for where, _ in shown[k : k + 3]]) for k in (0, 3))
+    assert len(first.unique()) == len(second.unique()) == 18
+    assert not torch.equal(first, second)
+    other = positions(0, **{**options, "stream": "other"})[0]  # type: ignore[arg-type]
+    assert not torch.equal(other, shown[0][0])
+    other = positions(0, **{**options, "seed": 1})[0]  # type: ignore[arg-type]
+    assert not torch.equal(other, shown[0][0])
+    with pytest.raises(AtopError, match="a batch of 30 does not fit a dataset of 20 pictures"):
+        positions(0, **{**options, "batch": 30})  # type: ignore[arg-type]
+
+
+def test_learning_rates() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+
+    def rate(schedule: str, progress: float) -> float:
+        set_rate(optimizer, base=0.2, schedule=schedule, progress=progress)
+        return float(optimizer.param_groups[0]["lr"])
+
+    assert [rate("constant", progress) for progress in (0, 0.5, 0.99)] == [0.2] * 3
+    assert rate("cosine", 0) == pytest.approx(0.002)
+    assert rate("cosine", 0.05) == pytest.approx(0.2 * 0.51 * 0.9938, rel=1e-3)
+    assert rate("cosine", 0.5) == pytest.approx(0.1)
+    assert rate("cosine", 0.999) < 1e-6

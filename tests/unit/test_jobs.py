@@ -1,0 +1,165 @@
+"""The training jobs make what the config says, where the workflow looks for it."""
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atop import assemble, checkpoints, config, paths
+from atop.cells import Cell
+from atop.data import Split, embedded, save
+from atop.data.fetch import fetch
+from atop.files import read_json, sha256
+from atop.randomness import Randomness
+from atop.training import jobs
+from atop.training.purifier import Classification
+
+CPU = torch.device("cpu")
+BUDGET = {"images": 400, "batch": 4, "lr": 1e-3, "schedule": "constant", "clip": None}
+RT2 = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+
+
+@pytest.fixture
+def small(change: Any, workplace: Path) -> Any:
+    """The smoke preset with two steps a stage, its data fetched."""
+    stage = {"images": 8, "batch": 4}
+    stages = {"l_org": stage, "atop": {**stage, "images": 12}}
+    change("presets/smoke", {"stages": stages, "recipe": ...})
+    fetch("cifar10_slice")
+    return change
+
+
+def history(cell: Cell) -> list[set[str]]:
+    account = read_json(paths.purifier("smoke", cell).with_suffix(".json"))
+    return [set(row) - {"step"} for row in account["history"]]
+
+
+def test_jobs_make_the_cells_that_the_tables_name(small: Any) -> None:
+    base = jobs.finetune("smoke", RT2.base, device=CPU)
+    assert base.stem == "cifar10_slice-any-deepfill-scratch-rt2-none-paper-s0"
+    l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
+    assert history(RT2.base) == [l_org] * 2
+    expected = {"adversarial": atop, "clean": atop, "continued": l_org}
+    made = {}
+    for finetune, terms in expected.items():
+        cell = replace(RT2, finetune=finetune)
+        made[finetune] = jobs.finetune("smoke", cell, device=CPU)
+        assert history(cell) == [terms] * 3  # the control gets as many steps as AToP
+        account = read_json(made[finetune].with_suffix(".json"))
+        assert account["settings"]["start_sha256"] == sha256(base)
+        assert account["settings"]["cell"]["id"] == cell.id
+    assert made["continued"].stem == "cifar10_slice-any-deepfill-scratch-rt2-continued-paper-s0"
+    assert len({sha256(path) for path in (base, *made.values())}) == 4
+    assert not list(Path("results/state").rglob("*.pt"))
+
+
+def test_a_job_starts_where_the_one_before_it_ended(small: Any) -> None:
+    still = {"stages": {"l_org": {"lr": 1e-12}}}
+    small("presets/smoke", still)
+
+    def weights(path: Path) -> Tensor:
+        return torch.cat([one.flatten() for _, one in sorted(checkpoints.read(path).items())])
+
+    given = weights(embedded.FOLDER / "deepfill.safetensors")
+    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    torch.testing.assert_close(base, given, rtol=0, atol=1e-6)
+    small("presets/smoke", {"stages": {"l_org": {"lr": 0.01}}})
+    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    assert (base - given).abs().max() > 1e-3
+    small("presets/smoke", {"stages": {"atop": {"lr": 1e-12}}})
+    for finetune in ("adversarial", "continued"):
+        cell = replace(RT2, finetune=finetune)
+        after = weights(jobs.finetune("smoke", cell, device=CPU))
+        torch.testing.assert_close(after, base, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["classifier", "defense"])
+def test_what_the_training_attack_differentiates(
+    small: Any, pictures: Split, randomness: Randomness, purifier: nn.Module, target: str
+) -> None:
+    recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
+    x, y = pictures.inputs(32), pictures.labels
+
+    def made(finetune: str) -> Classification | None:
+        cell = replace(RT2, finetune=finetune)
+        return jobs._classification("smoke", cell, recipe, purifier, CPU)
+
+    assert made("none") is None
+    assert made("continued") is None
+    clean, adversarial = made("clean"), made("adversarial")
+    assert clean is not None
+    assert clean.attack is None
+    bare = assemble.defense("smoke", RT2.bare)
+    torch.testing.assert_close(clean.classify(x), bare.classifier(x))
+    assert adversarial is not None
+    assert adversarial.attack is not None
+    found = adversarial.attack(x, y, randomness)
+    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
+    victims = {"classifier": bare, "defense": pipeline}
+    fgsm = assemble.attack("smoke", "fgsm")
+    same = {
+        name: (fgsm(one, x, y, randomness) == found).float().mean() for name, one in victims.items()
+    }
+    assert same.pop(target) > 0.99
+    assert max(same.values()) < 0.95
+
+
+def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> None:
+    stage = jobs._purifier_stage(
+        "smoke",
+        RT2,
+        purifier.requires_grad_(True),
+        transforms=["rt2"],
+        device=CPU,
+        recipe=config.recipe("paper", "rt2", "smoke"),
+        stream="test",
+        budget=BUDGET,
+    )
+    x, _, _ = stage._batch(0)
+    sizes = config.preset("smoke")["sizes"]
+    assert sizes["input"] != sizes["purifier"]
+    assert x.shape == (4, 3, sizes["input"], sizes["input"])
+    assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
+
+
+def test_recipes_reach_the_training(small: Any) -> None:
+    small("recipes", {"official": {"ce_after_images": 4}, "paper": {"attack_target": "defense"}})
+    official = replace(RT2, recipe="official")
+    for cell in (RT2, official):
+        jobs.finetune("smoke", cell.base, device=CPU)
+        jobs.finetune("smoke", cell, device=CPU)
+    l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
+    assert history(official) == [l_org, atop, atop]
+    assert history(RT2) == [atop] * 3
+    small("presets/smoke", {"recipe": {"gan": "off"}})  # a preset's word goes over a recipe's
+    jobs.finetune("smoke", RT2, device=CPU)
+    assert history(RT2) == [{"l1", "ce"}] * 3
+
+
+def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
+    change: Any, workplace: Path
+) -> None:
+    stages = {"pretrain": {"images": 8, "batch": 4}, "classifier": {"epochs": 2, "batch": 16}}
+    change("presets/embedded", {"stages": stages})
+    with np.load(fetch("cifar10_slice")) as arrays:
+        save(paths.dataset("cifar10_slice"), {name: arrays[name][:32] for name in arrays.files})
+    cell = replace(RT2, finetune="none")
+    trained = jobs.classifier("embedded", "cifar10_slice", "resnet_small", device=CPU)
+    pretrained = jobs.pretrain("embedded", "cifar10_slice", "deepfill", device=CPU)
+    assert len(read_json(trained.with_suffix(".json"))["history"]) == 4
+    assert len(read_json(pretrained.with_suffix(".json"))["history"]) == 2
+    network = assemble.trained_classifier("embedded", "cifar10_slice", "resnet_small")
+    assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
+    purifier = assemble.purifier("embedded", "deepfill")
+    before = deepcopy(purifier.state_dict())
+    assemble.initialise(purifier, "embedded", cell)
+    key = "generator.stage1.conv1.conv.weight"
+    assert not torch.equal(purifier.state_dict()[key], before[key])

@@ -138,7 +138,7 @@ def _line(
         "paper_source": printed.get("source", ""),
     }
     if record and found:
-        why_not = _incomparable(table, row, target, budget)
+        why_not = _incomparable(table, row, column, target, budget)
         return line | _measured(record, found, printed, why_not)
     cited = row.unavailable and printed.get("source") == "cited"
     reason = row.unavailable or _missing(file, record, column)
@@ -174,7 +174,9 @@ def _measured(record: Dict, found: Dict, printed: Dict, why_not: str | None) -> 
     }
 
 
-def _incomparable(table: config.Table, row: config.Row, target: str, budget: Dict) -> str | None:
+def _incomparable(
+    table: config.Table, row: config.Row, column: Dict, target: str, budget: Dict
+) -> str | None:
     """Why a measured number must not be judged against the paper's; None if it may be."""
     chosen = config.preset(table.preset)
     named = named_cell(table, row)
@@ -184,9 +186,10 @@ def _incomparable(table: config.Table, row: config.Row, target: str, budget: Dic
         return "the attack differentiates something else than the paper's"
     if (named.dataset, named.classifier) != (row.cell.dataset, row.cell.classifier):
         return "another network or dataset"
-    if not row.cell.undefended and row.cell.init != chosen["init"]:
+    if not row.cell.undefended and row.cell.init != named.init:
         return f"another initialisation ({row.cell.init})"
-    return "another budget" if budget.get("scaled") else None
+    printed = {**column.get("paper", {}), **budget.get("scaled", {})}
+    return "another budget" if any(budget.get(k) != v for k, v in printed.items()) else None
 
 
 def row_name(table: config.Table, key: str) -> str:
@@ -253,15 +256,16 @@ def _findings(table: config.Table, records: dict[str, Dict], target: str) -> lis
 
 
 def _disagreements(records: dict[str, Dict], target: str) -> Iterator[Dict]:
-    code = {key: record["provenance"]["code_sha"] for key, record in records.items()}
-    if len(set(code.values())) > 1:
-        latest = max(records.values(), key=lambda record: record["provenance"]["created"])
-        newest = latest["provenance"]["code_sha"]
-        rows = [key for key, sha in code.items() if sha != newest]
+    steps = {key: list(_steps(record)) for key, record in records.items()}
+    if len({step["code_sha"] for made in steps.values() for step in made}) > 1:
+        latest = max((step for made in steps.values() for step in made), key=lambda s: s["created"])
+        newest = latest["code_sha"]
         yield {
             "name": "different-code",
-            "text": f"made by different code than the newest record's ({newest})",
-            "rows": rows,
+            "text": f"trained, attacked or evaluated by other code than the newest step ({newest})",
+            "rows": [
+                key for key, made in steps.items() if any(s["code_sha"] != newest for s in made)
+            ],
         }
     if any(one["indices"] != other["indices"] for one, other in pairwise(records.values())):
         text = "rows were measured on different examples; those are not compared in pairs"
@@ -277,6 +281,16 @@ def _disagreements(records: dict[str, Dict], target: str) -> Iterator[Dict]:
         if len(hashes) > 1:
             text = f"{attack} on {victim}: rows were handed different adversarial sets"
             yield {"name": "different-adversarial-sets", "text": text, "rows": list(records)}
+
+
+def _steps(record: Dict) -> Iterator[Dict]:
+    """Provenance of all steps behind a record: training, attacks, evaluation."""
+    yield record["provenance"]
+    if record.get("training"):
+        yield record["training"]["provenance"]
+    for evaluated in record["evaluations"]:
+        if (evaluated["adversarial"] or {}).get("provenance"):
+            yield evaluated["adversarial"]["provenance"]
 
 
 def _stale_budgets(table: config.Table, records: dict[str, Dict]) -> Iterator[Dict]:

@@ -40,7 +40,7 @@ def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
         return torch.device("cpu")
     raise AtopError(
         f"preset '{preset}' needs a GPU and torch sees none; smaller presets are 'native' "
-        "(tables/native/..., one GPU hour) and 'smoke' (tables/smoke/..., minutes on a CPU); "
+        "(tables/native/..., 32 pixels) and 'smoke' (tables/smoke/..., minutes on a CPU); "
         "to run this one on the CPU all the same, add --config allow_cpu=true"
     )
 

@@ -63,6 +63,8 @@ def more_steps_do_not_help(record: Record) -> list[Finding]:
         short, long = accuracy(record, fewer["attack"]), accuracy(record, more["attack"])
         if long - short > MIN_POINTS:
             text = f"{more['attack']} ({long:.1f}%) is weaker than {fewer['attack']} ({short:.1f}%)"
+            if _grey_box(record):
+                text += ": grey box, longer attacks fit the bare classifier and transfer less"
             found.append({"name": "more-steps-do-not-help", "text": text})
     return found
 

@@ -171,7 +171,8 @@ def fingerprint(
 ) -> str:
     """Digest of all settings that shape a stage's result; a rule runs again when it changes."""
     chosen = preset(preset_name)
-    parts: list[Any] = [chosen["seed"], chosen["sizes"]]
+    # A cell has its own seed; the preset's is of what is made once for all cells.
+    parts: list[Any] = [chosen["sizes"], None if stage == "finetune" else chosen["seed"]]
     if stage in ("classifier", "pretrain"):
         budget = stage_budget(preset_name, stage, "none")
         parts += [budget, *(transform(name) for name in budget.get("transforms", []))]
@@ -238,7 +239,8 @@ def table(name: str, preset_name: str, **overrides: Any) -> Table:
                 "classifier": chosen["classifier"].get(cell.classifier, cell.classifier),
             }
             if not cell.undefended:
-                stand_ins["init"] = chosen["init"]
+                if "init" not in row["cell"]:
+                    stand_ins["init"] = chosen["init"]
                 stand_ins |= {key: value for key, value in overrides.items() if value is not None}
             cell = replace(cell, **stand_ins)
             rows.append(

@@ -36,7 +36,7 @@ def test_pictures(preset: str, dataset: str) -> Split:
     if missing:
         raise AtopError(
             f"{paths.dataset(dataset)}: lacks test picture {missing[0]} of the evaluation set; "
-            "lower evaluation.n of the preset"
+            "lower evaluation.n of the preset or take its evaluation.seed back"
         )
     return test.take(torch.tensor([position[int(index)] for index in wanted]))
 
@@ -159,6 +159,9 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
             "purifier": _network(cell.purifier, defense.purifier),
         },
         "sizes": chosen["sizes"],
+        "seed": chosen["seed"],
+        "transform": config.transform(cell.transform),
+        "training": None if cell.undefended else _training(paths.purifier(preset, cell)),
     }
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
@@ -178,6 +181,12 @@ def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:
     if not cell.undefended:
         files["purifier"] = paths.purifier(preset, cell)
     return {name: sha256(path) for name, path in files.items()}
+
+
+def _training(weights: Path) -> dict[str, Any]:
+    """How a purifier came about, but for its metrics."""
+    account = read_json(weights.with_suffix(".json"))
+    return {key: account[key] for key in ("settings", "provenance")}
 
 
 def _network(name: str, network: torch.nn.Module) -> dict[str, Any]:

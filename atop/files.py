@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +53,11 @@ def digest_of(paths: Iterable[Path], *, relative_to: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, keys in the order given."""
+    """Write JSON atomically, keys in the order given, each list of numbers on one line."""
+    text = json.dumps(content, indent=1)
+    text = re.sub(r"\[[\d\s,.eE+-]+\]", lambda found: " ".join(found[0].split()), text)
     with writing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(text + "\n")
 
 
 def read_json(path: Path) -> Any:

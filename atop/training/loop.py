@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from tqdm import tqdm
 
+from atop import checkpoints
 from atop.errors import AtopError
 from atop.files import writing
 from atop.progress import progress
@@ -67,8 +68,10 @@ def train(
     done, history, sums = _resume(stage, state, identity)
     every = max(1, stage.steps // 100)
     saved = time.monotonic()
-    with _sigterm() as asked, progress(title, stage.steps * stage.batch, unit="img") as bar:
-        bar.update(done * stage.batch)
+    with (
+        _sigterm() as asked,
+        progress(title, stage.steps * stage.batch, unit="img", done=done * stage.batch) as bar,
+    ):
         for number in range(done, stage.steps):
             for name, value in stage.step(number).items():
                 total, count = sums.get(name, (0.0, 0))
@@ -100,8 +103,8 @@ def _row(step: int, sums: Sums, bar: "tqdm[Any]") -> dict[str, float]:
 def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums]:
     if not path.exists():
         return 0, [], {}
-    content = torch.load(path, weights_only=True)
-    if content["identity"] != identity:
+    content = checkpoints.read(path)  # on the CPU, whatever device wrote it
+    if content.get("identity") != identity:
         tqdm.write(f"{path}: left by a run with other settings; starting afresh")
         return 0, [], {}
     stage.load_state_dict(content["stage"])

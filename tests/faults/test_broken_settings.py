@@ -113,6 +113,8 @@ def test_what_is_not_yaml(complain: Complain, small: Path, file: str, text: str)
         ("presets/smoke", {"attacks": {"fgms": {}}}, ["fgms", "fgsm"]),
         ("presets/smoke", {"attacks": {"fgsm": {"stepz": 1}}}, ["fgsm", "stepz", "eps"]),
         ("tables/table7", {"suite": "table77"}, ["table77", "table7"]),
+        ("tables/table7", {"pairs": [["rt1-atopp", "rt1-none"]]}, ["rt1-atopp", "rt1-atop"]),
+        ("presets/smoke", {"sizes": {"purifier": 44}}, ["sizes.purifier", "44", "8x8"]),
         ("tables/table7", {"defaults": {"classifier": "resnet19"}}, ["resnet19", "resnet18"]),
         ("tables/table7", {"defaults": {"purifier": "deepfil"}}, ["deepfil'", "deepfill"]),
     ],

@@ -20,7 +20,12 @@ TABLE: dict[str, Any] = {
     "caption": "All attacks are Linf.",
     "suite": "table7",
     "labels": ["Transforms", "AToP"],
-    "defaults": {"dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill"},
+    "defaults": {
+        "dataset": "cifar10",
+        "classifier": "resnet18",
+        "purifier": "deepfill",
+        "init": "places2",
+    },
     "rows": [
         {"key": "rt1-none", "labels": ["RT1", "no"], "cell": {"transform": "rt1"}},
         {"key": "rt1-atop", "labels": ["RT1", "yes"], "cell": {"transform": "rt1"}},
@@ -37,12 +42,12 @@ TABLE: dict[str, Any] = {
         {
             "key": "undefended",
             "labels": ["undefended", "-"],
-            "cell": {"purifier": "identity", "transform": "none"},
+            "cell": {"purifier": "identity", "transform": "none", "init": "none"},
         }
     ],
     "columns": [
         {"key": "standard", "label": "Standard Acc.", "attack": "clean"},
-        {"key": "fgsm", "label": "FGSM", "attack": "fgsm"},
+        {"key": "fgsm", "label": "FGSM", "attack": "fgsm", "paper": {"eps": "8/255"}},
         {"key": "pgd-1000", "label": "PGD-1000", "attack": "pgd-1000"},
     ],
     "pairs": [["rt1-atop", "rt1-none"], ["rt2-atop", "rt2-none"]],

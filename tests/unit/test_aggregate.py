@@ -140,6 +140,24 @@ def test_older_code_is_a_finding(tmp_path: Path) -> None:
     assert [(f["name"], f["rows"]) for f in whole.findings] == [("different-code", ["rt1-none"])]
 
 
+def test_older_code_of_a_training_or_an_attack_is_a_finding(tmp_path: Path) -> None:
+    old = {"code_sha": "old", "created": "2025-01-01T00:00:00"}
+    whole = made(tmp_path, rt2_none={"training": {"settings": {}, "provenance": old}})
+    assert [(f["name"], f["rows"]) for f in whole.findings] == [("different-code", ["rt2-none"])]
+
+
+def test_another_threat_than_the_papers_is_not_comparable(tmp_path: Path) -> None:
+    table = write_records(tmp_path / "results", "paper")
+    path = where(tmp_path / "results", "paper", table.rows[0].cell)
+    content = read_json(path)
+    content["evaluations"][1]["budget"]["eps"] = "1/255"
+    write_json(path, content)
+    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    found = line(whole, "rt1-none", "fgsm")
+    assert (found["verdict"], found["reason"]) == ("not comparable", "another budget")
+    assert line(whole, "rt1-atop", "fgsm")["verdict"] != "not comparable"
+
+
 def test_unequal_adversarial_sets_and_old_budgets_are_findings(tmp_path: Path) -> None:
     table = write_records(tmp_path / "results", "paper")
     path = where(tmp_path / "results", "paper", table.rows[0].cell)

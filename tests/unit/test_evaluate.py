@@ -25,6 +25,7 @@ CELL = Cell(
     transform="rt2", finetune="adversarial",
 )  # fmt: skip
 CPU = torch.device("cpu")
+TRAINED = {"code_sha": "abc", "created": "2026-01-01T00:00:00+00:00"}
 N = 16
 PLACES = np.random.RandomState(0).choice(10000, 512, replace=False)[:N].tolist()
 Change = Callable[[str, dict[str, Any]], None]
@@ -39,7 +40,8 @@ def small(change: Change, workplace: Path) -> Change:
     fetch("cifar10_slice")
     network = assemble.purifier("smoke", "deepfill")
     checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
-    checkpoints.save(paths.purifier("smoke", CELL), network, {})
+    account = {"settings": {"stage": "finetune"}, "provenance": TRAINED, "history": [{"step": 1}]}
+    checkpoints.save(paths.purifier("smoke", CELL), network, account)
     return change
 
 
@@ -193,3 +195,11 @@ def test_distances_by_hand() -> None:
     moved[1, 0, 0, 0] = 0.1
     found = evaluate._distance(moved, clean)
     assert found == pytest.approx({"linf": 0.4, "l2": (0.5 + 0.1) / 4, "unmoved": 0.5})
+
+
+def test_a_record_says_how_its_purifier_was_trained(small: Change) -> None:
+    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    record = run(CELL)
+    assert record["training"] == {"settings": {"stage": "finetune"}, "provenance": TRAINED}
+    assert record["transform"] == config.transform("rt2")
+    assert run(BARE)["training"] is None

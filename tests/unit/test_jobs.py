@@ -14,6 +14,7 @@ from atop import assemble, checkpoints, config, paths
 from atop.cells import Cell
 from atop.data import Split, embedded, save
 from atop.data.fetch import fetch
+from atop.errors import AtopError
 from atop.files import read_json, sha256
 from atop.randomness import Randomness
 from atop.training import jobs
@@ -163,3 +164,20 @@ def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
     assemble.initialise(purifier, "embedded", cell)
     key = "generator.stage1.conv1.conv.weight"
     assert not torch.equal(purifier.state_dict()[key], before[key])
+
+
+def test_a_warm_up_that_outlasts_the_budget_is_refused(small: Any) -> None:
+    official = replace(RT2, recipe="official")
+    jobs.finetune("smoke", official.base, device=CPU)
+    with pytest.raises(AtopError, match=r"stages\.atop: 12 images end before recipe official"):
+        jobs.finetune("smoke", official, device=CPU)
+    jobs.finetune("smoke", replace(official, finetune="continued"), device=CPU)
+
+
+def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.finetune("smoke", RT2.base, device=CPU)
+    jobs.finetune("smoke", RT2, device=CPU)
+    account = read_json(paths.purifier("smoke", RT2).with_suffix(".json"))
+    path = paths.classifier(config.preset("smoke"), "smoke", RT2.dataset, RT2.classifier)
+    assert account["settings"]["classifier_sha256"] == sha256(path)
+    assert account["provenance"]["identity"] == config.digest(account["settings"])

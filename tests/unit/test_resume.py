@@ -119,6 +119,14 @@ def test_a_state_of_other_settings_is_ignored_and_said_to_be(
     assert f"{state}: left by a run with other settings" in "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize("content", [b"junk", b""])
+def test_a_broken_state_is_named(tmp_path: Path, content: bytes) -> None:
+    state = tmp_path / "state.pt"
+    state.write_bytes(content)
+    with pytest.raises(AtopError, match=r"state\.pt: not a whole checkpoint .* delete it"):
+        run(Line(3), state)
+
+
 def test_sigterm_ends_the_step_saves_and_exits_with_143(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     stage = Line(9, at=4, act=terminate)

@@ -166,3 +166,22 @@ def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
     )
     assert said.code != 0
     assert "presets/smoke.yaml: stages: no 'classifier'; known are l_org, atop" in said.text
+
+
+def test_a_purifier_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:
+    """As the README says."""
+    source = "from atop.purifiers.deepfill import build, build_discriminator, load_public\n"
+    fresh.write("atop/purifiers/mine.py", f'"""Mine."""\n\n{source}')
+    weights = {"scratch": {"file": "workflow/resources/deepfill.safetensors"}}
+    row = {"options": {"width": 8}, "discriminator": {"width": 8}, "checkpoints": weights}
+    for preset in config.presets():
+        fresh.change(f"presets/{preset}", {"purifiers": {"mine": row}})
+    rows = config.read("tables/table7", "table")["rows"]
+    cell = {"purifier": "mine", "init": "scratch", "transform": "rt2", "finetune": "adversarial"}
+    mine = {"key": "mine", "labels": ["RT2", "mine"], "cell": cell}
+    fresh.change("tables/table7", {"rows": [*rows, mine]})
+    said = fresh.plan("--", SMOKE)
+    name = "cifar10_slice-resnet_small-mine-scratch-rt2-adversarial-paper-s0"
+    assert name in cells(said, "finetune")
+    assert name in cells(said, "evaluate")
+    assert said.counts["attack"] == 5

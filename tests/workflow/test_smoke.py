@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from atop import config
+from atop import config, load_defense
 from atop.aggregate import Aggregate, aggregate
+from atop.evaluate import test_pictures as pictures_of
 from atop.files import ROOT
+from atop.randomness import Randomness
 
 pytestmark = pytest.mark.slow
 ENDINGS = ("md", "tex", "csv", "diff.md")
@@ -62,3 +66,20 @@ def test_every_row_was_handed_the_same_pictures(whole: Aggregate) -> None:
         for one in record["evaluations"]
     }
     assert len(handed) == 6
+
+
+def test_a_trained_defence_is_one_call_away(
+    whole: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it repeats what the record says of the clean pictures."""
+    monkeypatch.chdir(ROOT)
+    record = whole.records["rt2-atop"]
+    defense = load_defense(record["cell"]["id"], preset="smoke")
+    pictures = pictures_of("smoke", "cifar10_slice").take(slice(0, 128))
+    draw = Randomness(record["seed"], "evaluate", pictures.index)
+    with torch.no_grad():
+        found = defense(pictures.inputs(32), draw).argmax(1)
+        fresh = defense(pictures.inputs(32)).argmax(1)
+    clean = record["evaluations"][0]["predictions"][0][:128]
+    assert np.mean(np.array(found) == np.array(clean)) > 0.98  # rounding differs between processes
+    assert 0.2 < float((fresh == pictures.labels).float().mean()) < 0.8

@@ -1,0 +1,88 @@
+"""Training and attacks run on a CUDA device and agree with the CPU; `pytest -m gpu`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atop import assemble, config
+from atop.cells import Cell
+from atop.data import Dataset
+from atop.defense import resize
+from atop.training.classifier import ClassifierStage
+from atop.training.loop import train
+from atop.training.purifier import Classification, PurifierStage
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+CUDA = torch.device("cuda")
+BUDGET = {"images": 12, "batch": 4, "lr": 1e-4, "schedule": "constant", "clip": None}
+CELL = Cell(dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill")
+
+
+def stage(data: Dataset, transform: str, device: torch.device, **recipe: Any) -> PurifierStage:
+    torch.manual_seed(0)
+    purifier = assemble.purifier("smoke", "deepfill").to(device)
+    made = {**config.recipe("paper", transform, "paper"), **recipe}
+    judge = assemble.discriminator("smoke", "deepfill", spectral_norm=made["spectral_norm"])
+    network = assemble.classifier("cifar10_slice", "resnet_small").to(device)
+    classifier = network.eval().requires_grad_(False)
+    pipeline = assemble.pipeline("smoke", CELL, purifier, classifier)
+    fgsm = assemble.attack("smoke", "fgsm")
+    return PurifierStage(
+        purifier=purifier,
+        discriminator=judge.to(device),
+        transforms=[assemble.transform(transform)],
+        data=data.train.take(slice(0, 16)).to(device),
+        input_size=32,
+        resize=lambda x: resize(x, 48),
+        recipe=made,
+        budget=BUDGET,
+        seed=0,
+        stream="test",
+        classification=Classification(
+            classify=pipeline.classify, attack=lambda x, y, r: fgsm(pipeline, x, y, r)
+        ),
+    )
+
+
+@pytest.mark.parametrize("transform", ["rt1", "rt2", "rt3"])
+@pytest.mark.parametrize("spectral_norm", ["parametrized", "in_place"])
+def test_a_step_agrees_with_the_cpu(
+    cifar_slice: Dataset, transform: str, spectral_norm: str
+) -> None:
+    gan = "full" if spectral_norm == "parametrized" else "detached"
+    results = [
+        stage(cifar_slice, transform, device, gan=gan, spectral_norm=spectral_norm).step(0)
+        for device in (torch.device("cpu"), CUDA)
+    ]
+    for name in ("l1", "ce"):
+        assert float(results[1][name]) == pytest.approx(float(results[0][name]), rel=0.02)
+
+
+def test_a_run_resumes_on_the_device(cifar_slice: Dataset, tmp_path: Path) -> None:
+    whole = stage(cifar_slice, "rt2", CUDA)
+    train(whole, state=tmp_path / "a.pt", identity="x", title="whole")
+    first = stage(cifar_slice, "rt2", CUDA)
+    first.steps = 2
+    train(first, state=tmp_path / "b.pt", identity="x", title="first", save_every_s=-1.0)
+    second = stage(cifar_slice, "rt2", CUDA)
+    train(second, state=tmp_path / "b.pt", identity="x", title="second")
+    for a, b in zip(whole.purifier.parameters(), second.purifier.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+
+
+def test_a_classifier_step(cifar_slice: Dataset) -> None:
+    budget = {**config.preset("paper")["stages"]["classifier"], "epochs": 1, "batch": 8}
+    network = assemble.classifier("cifar10", "resnet18").to(CUDA)
+    data = cifar_slice.train.take(slice(0, 16)).to(CUDA)
+    metrics = ClassifierStage(network, data, size=256, budget=budget, seed=0).step(0)
+    assert torch.isfinite(metrics["loss"])
+
+
+def test_enlarged_pictures_are_those_of_the_cpu(cifar_slice: Dataset) -> None:
+    few = cifar_slice.test.take(slice(0, 8))
+    assert (few.inputs(256) - few.to(CUDA).inputs(256).cpu()).abs().max() <= 1 / 255 + 1e-6

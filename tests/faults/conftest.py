@@ -28,7 +28,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(change: Callable[..., None], workplace: Path, stored: Path) -> Path:
+def small(change: Callable[..., None], workdir: Path, stored: Path) -> Path:
     """The smoke preset with eight pictures and one attack; data and an adversarial set."""
     evaluation, stage = {"n": 8, "batch": 8}, {"images": 32, "batch": 32}
     stages = {"l_org": stage, "atop": stage}
@@ -44,7 +44,7 @@ def small(change: Callable[..., None], workplace: Path, stored: Path) -> Path:
     adversarial.parent.mkdir(parents=True)
     save_file({"images": split.inputs(32), "index": split.index}, adversarial)
     write_json(adversarial.with_suffix(".json"), {"attack": "fgsm"})
-    return workplace
+    return workdir
 
 
 @pytest.fixture

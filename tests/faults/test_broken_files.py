@@ -146,13 +146,13 @@ def fetch(folder: Path) -> tuple[str, ...]:
     return ("fetch", "--dataset", "cifar10", "--folder", str(folder))
 
 
-def test_folder_with_other_pictures(complain: Complain, workplace: Path, tmp_path: Path) -> None:
+def test_folder_with_other_pictures(complain: Complain, workdir: Path, tmp_path: Path) -> None:
     line = complain(*fetch(mirror(tmp_path / "mirror")))
     assert "they are not cifar10 as published" in line
 
 
 def test_folder_with_a_file_that_is_no_picture(
-    complain: Complain, workplace: Path, tmp_path: Path
+    complain: Complain, workdir: Path, tmp_path: Path
 ) -> None:
     folder = mirror(tmp_path / "mirror")
     (folder / "data_batch_3.png").write_bytes(b"garbage")
@@ -160,7 +160,7 @@ def test_folder_with_a_file_that_is_no_picture(
 
 
 def test_folder_with_a_picture_cut_short(
-    complain: Complain, workplace: Path, tmp_path: Path, truncate: Cut
+    complain: Complain, workdir: Path, tmp_path: Path, truncate: Cut
 ) -> None:
     folder = mirror(tmp_path / "mirror")
     truncate(folder / "test_batch.png")
@@ -169,7 +169,7 @@ def test_folder_with_a_picture_cut_short(
 
 @pytest.mark.parametrize("name", ["train_lables.json", "data_batch_5.png"])
 def test_folder_that_lacks_a_file(
-    complain: Complain, workplace: Path, tmp_path: Path, name: str
+    complain: Complain, workdir: Path, tmp_path: Path, name: str
 ) -> None:
     folder = mirror(tmp_path / "mirror")
     (folder / name).unlink()
@@ -178,7 +178,7 @@ def test_folder_that_lacks_a_file(
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_folder_without_cifar10(
-    complain: Complain, workplace: Path, tmp_path: Path, exists: bool
+    complain: Complain, workdir: Path, tmp_path: Path, exists: bool
 ) -> None:
     folder = tmp_path / "elsewhere"
     if exists:
@@ -188,7 +188,7 @@ def test_folder_without_cifar10(
 
 
 def test_dataset_unreachable(
-    complain: Complain, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    complain: Complain, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -201,7 +201,7 @@ def test_dataset_unreachable(
 
 
 def test_weights_unreachable(
-    complain: Complain, workplace: Path, monkeypatch: pytest.MonkeyPatch
+    complain: Complain, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -212,7 +212,7 @@ def test_weights_unreachable(
 
 @pytest.mark.parametrize("what", ["page", "nothing", "half"])
 def test_weights_that_are_something_else(
-    complain: Complain, workplace: Path, monkeypatch: pytest.MonkeyPatch, pth: Path, what: str
+    complain: Complain, workdir: Path, monkeypatch: pytest.MonkeyPatch, pth: Path, what: str
 ) -> None:
     content = pth.read_bytes()
     answers = {"page": b"<html>quota exceeded</html>", "half": content[: len(content) // 2]}
@@ -230,7 +230,7 @@ def test_weights_that_are_something_else(
 
 
 def test_weights_with_another_hash(
-    complain: Complain, workplace: Path, monkeypatch: pytest.MonkeyPatch, pth: Path, change: Change
+    complain: Complain, workdir: Path, monkeypatch: pytest.MonkeyPatch, pth: Path, change: Change
 ) -> None:
     change("weights", {"deepfill-places2": {"sha256": "0" * 64}})
 

@@ -28,7 +28,7 @@ SMOKE = ("--preset", "smoke")
     ],
 )
 @pytest.mark.parametrize("verb", ["finetune", "evaluate"])
-def test_what_is_no_cell(complain: Complain, workplace: Path, verb: str, cell: str) -> None:
+def test_what_is_no_cell(complain: Complain, workdir: Path, verb: str, cell: str) -> None:
     more = ("--suite", "table7") if verb == "evaluate" else ()
     line = complain(verb, *SMOKE, "--cell", cell, *more)
     assert f"'{cell}' is not a cell: expected DATASET-CLASSIFIER-" in line
@@ -47,7 +47,7 @@ def test_what_is_no_cell(complain: Complain, workplace: Path, verb: str, cell: s
 )
 @pytest.mark.parametrize("verb", ["finetune", "attack", "evaluate"])
 def test_a_cell_with_a_word_that_is_not_known(
-    complain: Complain, workplace: Path, verb: str, old: str, where: str, known: str
+    complain: Complain, workdir: Path, verb: str, old: str, where: str, known: str
 ) -> None:
     more = {"attack": ("--attack", "fgsm"), "evaluate": ("--suite", "table7")}.get(verb, ())
     line = complain(verb, *SMOKE, "--cell", CELL.replace(old, "nonsense"), *more)
@@ -122,7 +122,7 @@ def test_a_package_that_is_missing(complain: Complain, change: object, small: Pa
     assert "no_such_package is not installed; pip install no_such_package" in line
 
 
-def test_results_that_is_a_file(complain: Complain, workplace: Path) -> None:
+def test_results_that_is_a_file(complain: Complain, workdir: Path) -> None:
     """As a folder that may not be written, which nothing is for root."""
     paths.RESULTS.write_text("")
     line = complain("fetch", "--dataset", "cifar10_slice")

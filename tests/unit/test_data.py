@@ -77,7 +77,7 @@ def test_both_layouts_give_the_same_arrays(tmp_path: Path, synthetic: Arrays) ->
 
 
 def test_pixels_with_the_published_hash_are_stored_with_their_places(
-    tmp_path: Path, synthetic: Arrays, change: Any, workplace: Path
+    tmp_path: Path, synthetic: Arrays, change: Any, workdir: Path
 ) -> None:
     write_pngs(tmp_path / "mirror", synthetic)
     sums = {
@@ -95,7 +95,7 @@ def test_pixels_with_the_published_hash_are_stored_with_their_places(
 
 @pytest.mark.parametrize("wrong", ["train_images", "test_images", "test_labels"])
 def test_other_pixels_or_labels_are_refused(
-    tmp_path: Path, synthetic: Arrays, change: Any, workplace: Path, wrong: str
+    tmp_path: Path, synthetic: Arrays, change: Any, workdir: Path, wrong: str
 ) -> None:
     sums = {
         split: content_sha256(synthetic[f"{split}_images"], synthetic[f"{split}_labels"])

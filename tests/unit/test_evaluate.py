@@ -32,7 +32,7 @@ Change = Callable[[str, dict[str, Any]], None]
 
 
 @pytest.fixture
-def small(change: Change, workplace: Path) -> Change:
+def small(change: Change, workdir: Path) -> Change:
     """The smoke preset with 16 pictures and a suite of two attacks; its data, and a purifier."""
     change("presets/smoke", {"evaluation": {"n": N, "batch": 8}})
     quick = {"target": "classifier", "attacks": ["clean", "pgd-10"], "draws": 2}

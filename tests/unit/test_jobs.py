@@ -29,7 +29,7 @@ RT2 = Cell(
 
 
 @pytest.fixture
-def small(change: Any, workplace: Path) -> Any:
+def small(change: Any, workdir: Path) -> Any:
     """The smoke preset with two steps a stage, its data fetched."""
     stage = {"images": 8, "batch": 4}
     stages = {"l_org": stage, "atop": {**stage, "images": 12}}
@@ -146,7 +146,7 @@ def test_recipes_reach_the_training(small: Any) -> None:
 
 
 def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
-    change: Any, workplace: Path
+    change: Any, workdir: Path
 ) -> None:
     stages = {"pretrain": {"images": 8, "batch": 4}, "classifier": {"epochs": 2, "batch": 16}}
     change("presets/embedded", {"stages": stages})

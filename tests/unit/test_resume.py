@@ -209,7 +209,7 @@ def test_a_classifier_stage_resumes_with_its_momentum(cifar_slice: Dataset) -> N
 
 
 @pytest.fixture
-def smoke(change: Any, workplace: Path) -> tuple[bytes, Any]:
+def smoke(change: Any, workdir: Path) -> tuple[bytes, Any]:
     """A fetched slice, a budget of 30 steps, and what an uninterrupted run of it ends with."""
     change("presets/smoke", {"stages": {"l_org": {"images": 120, "batch": 4}}, "recipe": ...})
     assert main(["fetch", "--dataset", "cifar10_slice"]) == 0

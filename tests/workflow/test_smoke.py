@@ -81,5 +81,5 @@ def test_a_trained_defence_is_one_call_away(
         found = defense(pictures.inputs(32), draw).argmax(1)
         fresh = defense(pictures.inputs(32)).argmax(1)
     clean = record["evaluations"][0]["predictions"][0][:128]
-    assert np.mean(np.array(found) == np.array(clean)) > 0.98  # rounding differs between processes
+    assert np.mean(found.numpy() == np.array(clean)) > 0.98  # rounding differs between processes
     assert 0.2 < float((fresh == pictures.labels).float().mean()) < 0.8

@@ -69,7 +69,7 @@ def classifier(dataset: str, name: str) -> nn.Module:
 def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
     """A classifier with the weights that the preset gives it or trained, verified."""
     chosen = config.preset(preset)
-    path = paths.classifier(chosen, preset, dataset, name)
+    path = paths.classifier(preset, dataset, name)
     given = chosen["classifiers"].get(name, {}).get("checkpoint", {})
     checkpoints.verify(path, given.get("sha256"))
     network = classifier(dataset, name)
@@ -94,8 +94,7 @@ def discriminator(preset: str, name: str, *, spectral_norm: str) -> nn.Module:
 
 def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
     """Load what a purifier starts from: public weights, or what was pretrained here."""
-    chosen = config.preset(preset)
-    weights = paths.initial(chosen, preset, cell)
+    weights = paths.initial(preset, cell)
     given = config.purifier(cell.purifier, preset)["checkpoints"].get(cell.init, {})
     checkpoints.verify(weights, given.get("sha256"))
     if weights.suffix == ".safetensors":

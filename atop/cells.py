@@ -7,6 +7,7 @@ from typing import Any
 from atop.errors import AtopError
 
 FINETUNES = ("none", "adversarial", "clean", "continued")
+ANY = "any"  # the classifier of weights that know none
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -87,7 +88,7 @@ class Cell:
     def weights(self) -> "Cell":
         """The cell whose purifier weights this one uses: L_org knows no classifier."""
         if self.finetune in ("none", "continued"):
-            return replace(self, classifier="any")
+            return replace(self, classifier=ANY)
         return self
 
     @property

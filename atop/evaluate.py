@@ -176,7 +176,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
 
 def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:
     """SHA-256 of the weights of a cell's networks."""
-    f = paths.classifier(config.preset(preset), preset, cell.dataset, cell.classifier)
+    f = paths.classifier(preset, cell.dataset, cell.classifier)
     files = {"classifier": f}
     if not cell.undefended:
         files["purifier"] = paths.purifier(preset, cell)

@@ -6,7 +6,7 @@ Each word of a cell is a row of the config or a member of a registry; each file 
 from typing import Any
 
 from atop import config
-from atop.cells import Cell
+from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.registry import require
 
@@ -67,7 +67,7 @@ def check_cell(cell: Cell, preset: str) -> None:
             f"do not divide into the {grid}x{grid} patches of {cell.transform}"
         )
     config.recipe(cell.recipe, cell.transform, preset)
-    if cell.classifier != cell.base.classifier:  # L_org knows no classifier
+    if cell.classifier != ANY:
         require("classifiers", cell.classifier)
     require("purifiers", cell.purifier)
     if cell.purifier != "identity":

@@ -2,8 +2,8 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from atop import config
 from atop.cells import Cell
 from atop.errors import AtopError
 
@@ -20,21 +20,22 @@ def public(purifier: str, init: str) -> Path:
     return RESULTS / "weights" / f"{purifier}-{init}.pth"
 
 
-def classifier(preset: dict[str, Any], name: str, dataset: str, classifier: str) -> Path:
+def classifier(preset: str, dataset: str, name: str) -> Path:
     """A classifier's weights: the preset's checkpoint if it names one, else those trained here."""
-    given = preset["classifiers"].get(classifier, {}).get("checkpoint")
+    given = config.preset(preset)["classifiers"].get(name, {}).get("checkpoint")
     if given:
         return resolve(given["file"])
-    return RESULTS / name / "classifiers" / f"{dataset}-{classifier}.safetensors"
+    return RESULTS / preset / "classifiers" / f"{dataset}-{name}.safetensors"
 
 
-def initial(preset: dict[str, Any], name: str, cell: Cell) -> Path:
+def initial(preset: str, cell: Cell) -> Path:
     """The weights that a purifier has before the L_org stage."""
-    given = preset["purifiers"].get(cell.purifier, {}).get("checkpoints", {}).get(cell.init)
+    rows = config.preset(preset)["purifiers"]
+    given = rows.get(cell.purifier, {}).get("checkpoints", {}).get(cell.init)
     if given:
         return resolve(given["file"])
     if cell.init == "scratch":
-        return RESULTS / name / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
+        return RESULTS / preset / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
     return public(cell.purifier, cell.init)
 
 
@@ -49,24 +50,24 @@ def resolve(file: str) -> Path:
     return Path(spec.origin).parent / inside
 
 
-def purifier(name: str, cell: Cell) -> Path:
+def purifier(preset: str, cell: Cell) -> Path:
     """A cell's purifier after its fine-tuning."""
-    return RESULTS / name / "purifiers" / f"{cell.weights.id}.safetensors"
+    return RESULTS / preset / "purifiers" / f"{cell.weights.id}.safetensors"
 
 
-def adversarial(name: str, victim: Cell, attack: str) -> Path:
+def adversarial(preset: str, victim: Cell, attack: str) -> Path:
     """An adversarial set, made on the cell `victim`."""
-    return RESULTS / name / "adversarial" / victim.id / f"{attack}.safetensors"
+    return RESULTS / preset / "adversarial" / victim.id / f"{attack}.safetensors"
 
 
-def record(name: str, cell: Cell, suite: str, target: str) -> Path:
+def record(preset: str, cell: Cell, suite: str, target: str) -> Path:
     """The outcomes of a cell under a suite of attacks."""
-    return RESULTS / name / "records" / cell.id / f"{suite}-{target}.json"
+    return RESULTS / preset / "records" / cell.id / f"{suite}-{target}.json"
 
 
-def gate(name: str) -> Path:
+def gate(preset: str) -> Path:
     """The answer to whether a preset's device is there."""
-    return RESULTS / name / "device"
+    return RESULTS / preset / "device"
 
 
 def preset_of(where: str) -> str:
@@ -74,11 +75,17 @@ def preset_of(where: str) -> str:
     return where.rstrip("/") or "paper"
 
 
-def place(name: str) -> Path:
+def place(preset: str) -> Path:
     """Where a preset's tables are rendered."""
-    return Path("tables") if name == "paper" else Path("tables") / name
+    return Path("tables") if preset == "paper" else Path("tables") / preset
 
 
 def state(result: Path) -> Path:
-    """Where an unfinished training run keeps its state: beside no declared output."""
+    """Where an unfinished training run keeps its state: beside no declared output.
+
+    Raises:
+        AtopError: the result is a checkpoint that a preset names, which training must not replace.
+    """
+    if RESULTS not in result.parents:
+        raise AtopError(f"{result}: a preset names this file, so there is nothing to train here")
     return RESULTS / "state" / result.relative_to(RESULTS).with_suffix(".pt")

@@ -17,14 +17,14 @@ def networks(preset: str, cell: Cell) -> list[Path]:
 
 def classifier(preset: str, cell: Cell) -> Path:
     """The weights of a cell's classifier."""
-    return paths.classifier(config.preset(preset), preset, cell.dataset, cell.classifier)
+    return paths.classifier(preset, cell.dataset, cell.classifier)
 
 
 def finetune(preset: str, cell: Cell) -> list[Path]:
     """What the making of a cell's purifier starts from."""
     data = paths.dataset(cell.dataset)
     if cell.finetune == "none":
-        return [data, paths.initial(config.preset(preset), preset, cell)]
+        return [data, paths.initial(preset, cell)]
     found = [data, paths.purifier(preset, cell.base)]
     if cell.finetune != "continued":
         found.append(classifier(preset, cell))

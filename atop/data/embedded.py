@@ -43,8 +43,8 @@ def install() -> dict[Path, str]:
         cut(dict(whole), seed=preset["seed"])
     cell = Cell(dataset="cifar10", classifier="resnet_small", purifier="deepfill", init="scratch")
     networks = {
-        "resnet_small": paths.classifier(preset, MAKER, cell.dataset, cell.classifier),
-        "deepfill": paths.initial(preset, MAKER, cell),
+        "resnet_small": paths.classifier(MAKER, cell.dataset, cell.classifier),
+        "deepfill": paths.initial(MAKER, cell),
     }
     for name, path in networks.items():
         for ending in (".safetensors", ".json"):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from atop import assemble, checkpoints, config, paths
-from atop.cells import Cell
+from atop.cells import ANY, Cell
 from atop.defense import resize
 from atop.errors import AtopError
 from atop.files import sha256
@@ -29,7 +29,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
         budget=config.stage_budget(preset, "classifier", "none"),
         seed=chosen["seed"],
     )
-    out = paths.classifier(chosen, preset, dataset, name)
+    out = paths.classifier(preset, dataset, name)
     settings = {
         "stage": "classifier",
         "dataset": dataset,
@@ -46,7 +46,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
     budget = config.stage_budget(preset, "pretrain", "none")
     cell = Cell(
         dataset=dataset,
-        classifier="any",
+        classifier=ANY,
         purifier=name,
         init="scratch",
         seed=chosen["seed"],
@@ -72,16 +72,15 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         "budget": budget,
         "fingerprint": config.fingerprint("pretrain", preset),
     }
-    return _run(stage, network, paths.initial(chosen, preset, cell), settings, device)
+    return _run(stage, network, paths.initial(preset, cell), settings, device)
 
 
 def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Make a cell's purifier: the L_org stage (`none`), or what follows it."""
-    chosen = config.preset(preset)
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = config.stage_budget(preset, "l_org" if first else "atop", cell.transform)
-    start = paths.initial(chosen, preset, cell) if first else paths.purifier(preset, cell.base)
+    start = paths.initial(preset, cell) if first else paths.purifier(preset, cell.base)
     network = assemble.purifier(preset, cell.purifier)
     if first:
         assemble.initialise(network, preset, cell)
@@ -98,18 +97,11 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         classification=_classification(preset, cell, recipe, network, device),
         device=device,
     )
-    classification = stage.classification is not None
-    if classification and recipe["ce_after_images"] >= budget["images"]:
-        raise AtopError(
-            f"presets/{preset}.yaml: stages.atop: {budget['images']} images end before recipe "
-            f"{cell.recipe} adds the classification loss (ce_after_images "
-            f"{recipe['ce_after_images']}); raise images, or set recipe.ce_after_images there"
-        )
-    f = paths.classifier(chosen, preset, cell.dataset, cell.classifier)
+    f = paths.classifier(preset, cell.dataset, cell.classifier)
     settings = {
         "stage": "finetune",
         "cell": cell.as_dict(),
-        "classifier_sha256": sha256(f) if classification else None,
+        "classifier_sha256": sha256(f) if stage.classification else None,
         "recipe": recipe,
         "budget": budget,
         "start_sha256": sha256(start),
@@ -150,6 +142,13 @@ def _classification(
     """The AToP term of a cell: none for L_org, clean examples or FGSM examples otherwise."""
     if cell.finetune in ("none", "continued"):
         return None
+    images = config.stage_budget(preset, "atop", cell.transform)["images"]
+    if recipe["ce_after_images"] >= images:
+        raise AtopError(
+            f"presets/{preset}.yaml: stages.atop: {images} images end before recipe {cell.recipe} "
+            f"adds the classification loss (ce_after_images {recipe['ce_after_images']}); "
+            "raise images, or set recipe.ce_after_images there"
+        )
     bare = assemble.defense(preset, cell.bare).to(device)
     pipeline = assemble.pipeline(preset, cell, network, bare.classifier)
     if cell.finetune == "clean":

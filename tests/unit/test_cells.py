@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atop import config, paths
+from atop import paths
 from atop.cells import FINETUNES, Cell
 from atop.errors import AtopError
 
@@ -83,16 +83,15 @@ def test_paths_of_a_run() -> None:
 
 
 def test_where_networks_begin() -> None:
-    paper, smoke = config.preset("paper"), config.preset("smoke")
-    assert paths.initial(paper, "paper", CELL) == Path("results/weights/deepfill-places2.pth")
+    assert paths.initial("paper", CELL) == Path("results/weights/deepfill-places2.pth")
     scratch = replace(CELL, init="scratch")
     made = Path("results/paper/pretrained/cifar10-deepfill.safetensors")
-    assert paths.initial(paper, "paper", scratch) == made
+    assert paths.initial("paper", scratch) == made
     given = Path("workflow/resources/deepfill.safetensors")
-    assert paths.initial(smoke, "smoke", scratch) == given
-    f = paths.classifier(paper, "paper", "cifar10", "resnet18")
+    assert paths.initial("smoke", scratch) == given
+    f = paths.classifier("paper", "cifar10", "resnet18")
     assert f == Path("results/paper/classifiers/cifar10-resnet18.safetensors")
-    f = paths.classifier(smoke, "smoke", "cifar10_slice", "resnet_small")
+    f = paths.classifier("smoke", "cifar10_slice", "resnet_small")
     assert f == Path("workflow/resources/resnet_small.safetensors")
 
 
@@ -103,3 +102,9 @@ def test_a_file_of_a_package() -> None:
     assert found == Path(jsonschema.__file__).parent / "some" / "file.pt"
     with pytest.raises(AtopError, match="the package nonsense is not installed"):
         paths.resolve("package:nonsense/file.pt")
+
+
+def test_what_a_preset_names_is_never_trained_over() -> None:
+    given = paths.classifier("smoke", "cifar10_slice", "resnet_small")
+    with pytest.raises(AtopError, match=r"resnet_small\.safetensors: a preset names this file"):
+        paths.state(given)

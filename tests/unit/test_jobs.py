@@ -178,6 +178,6 @@ def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.Monke
     jobs.finetune("smoke", RT2.base, device=CPU)
     jobs.finetune("smoke", RT2, device=CPU)
     account = read_json(paths.purifier("smoke", RT2).with_suffix(".json"))
-    path = paths.classifier(config.preset("smoke"), "smoke", RT2.dataset, RT2.classifier)
+    path = paths.classifier("smoke", RT2.dataset, RT2.classifier)
     assert account["settings"]["classifier_sha256"] == sha256(path)
     assert account["provenance"]["identity"] == config.digest(account["settings"])

@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--init", help="of the purifiers; the preset's by default")
     table.add_argument("--recipe", help="paper or official; the table's by default")
     table.add_argument("--seed", type=int, help="of the training; the table's by default")
+    table.add_argument("--results", type=Path, help="folder of the records; results/ by default")
     table.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
     for made in (evaluate, table):
         made.add_argument(

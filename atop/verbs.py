@@ -100,7 +100,8 @@ def table(options: Namespace) -> None:
     known.check_table(made)
     target = options.target or config.suite(made.spec["suite"])["target"]
     out = options.out or paths.place(options.preset)
-    for path in render(table=made, results=paths.RESULTS, target=target, out=out):
+    results = options.results or paths.RESULTS
+    for path in render(table=made, results=results, target=target, out=out):
         print(path)
 
 

@@ -1,0 +1,49 @@
+"""Released records render as they stand, and the README's numbers are theirs."""
+
+from pathlib import Path
+
+import pytest
+
+from atop import config
+from atop.aggregate import Aggregate, aggregate
+from atop.files import ROOT
+from atop.render import render
+
+RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
+@pytest.fixture(scope="module")
+def whole() -> Aggregate:
+    table = config.table("table7", "smoke")
+    return aggregate(table=table, results=RUN, target="classifier")
+
+
+def test_released_records_render(tmp_path: Path) -> None:
+    table = config.table("table7", "smoke")
+    made = render(table=table, results=RUN, target="classifier", out=tmp_path)
+    assert "not run" not in made[1].read_text()
+
+
+@pytest.mark.parametrize("second", ["rt2-none", "rt2-continued"])
+@pytest.mark.parametrize("column", ["standard", "pgd-20"])
+def test_the_readme_quotes_the_paired_differences(
+    whole: Aggregate, second: str, column: str
+) -> None:
+    pairs = whole.pairs.set_index(["first", "second", "column"])
+    found = pairs.loc[("rt2-atop", second, column)]
+    quoted = f"{found['low']:.1f} to {found['high']:.1f}"
+    assert f"{found['difference']:.1f}" in README
+    assert quoted in README
+
+
+def test_the_readme_quotes_the_accuracies(whole: Aggregate) -> None:
+    table = config.table("table7", "smoke")
+    strict = aggregate(table=table, results=RUN, target="defense").frame
+    for frame, row, column in (
+        (whole.frame, "undefended", "standard"),
+        (whole.frame, "rt2-atop", "pgd-20"),
+        (strict, "rt2-atop", "pgd-20"),
+    ):
+        line = frame[(frame["row"] == row) & (frame["column"] == column)].iloc[0]
+        assert f"{line['measured']:.1f}%" in README

@@ -46,6 +46,10 @@ def positive(text: str) -> int:
     return value
 
 
+Run = Callable[[argparse.Namespace], None]
+AddVerb = Callable[[str, Run], Parser]
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = Parser(
@@ -56,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, run: Callable[[argparse.Namespace], None]) -> Parser:
+    def verb(name: str, run: Run) -> Parser:
         about = run.__doc__ or ""
         made = commands.add_parser(
             name,
@@ -67,6 +71,14 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
+    _data_verbs(verb)
+    _training_verbs(verb)
+    _evaluation_verbs(verb)
+    verb("embed", verbs.embed)
+    return top
+
+
+def _data_verbs(verb: AddVerb) -> None:
     fetch = verb("fetch", verbs.fetch)
     fetch.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
     fetch.add_argument("--folder", type=Path, help="where you have it already; no download then")
@@ -75,26 +87,29 @@ def parser() -> argparse.ArgumentParser:
     weights.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
     weights.add_argument("--init", required=True, help="of workflow/config/weights.yaml: places2")
 
-    verb("device", verbs.device)
+
+def _training_verbs(verb: AddVerb) -> None:
+    device = verb("device", verbs.device)
     classifier = verb("classifier", verbs.classifier)
     classifier.add_argument("--dataset", required=True, help="a name of datasets.yaml")
     classifier.add_argument("--classifier", required=True, help="a member of atop/classifiers/")
     pretrain = verb("pretrain", verbs.pretrain)
     pretrain.add_argument("--dataset", required=True, help="a name of datasets.yaml")
     pretrain.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
-    verb("finetune", verbs.finetune)
+    finetune = verb("finetune", verbs.finetune)
+    _cell(finetune)
+    for made in (device, classifier, pretrain, finetune):
+        _machine(made)
+
+
+def _evaluation_verbs(verb: AddVerb) -> None:
     attack = verb("attack", verbs.attack)
     attack.add_argument("--attack", required=True, help="a row of workflow/config/attacks.yaml")
     evaluate = verb("evaluate", verbs.evaluate)
     evaluate.add_argument("--suite", required=True, help="a suite of workflow/config/attacks.yaml")
-    for name in ("finetune", "attack", "evaluate"):
-        commands.choices[name].add_argument("--cell", required=True, help="see below")
-        commands.choices[name].epilog = CELL
-    for name in ("device", "classifier", "pretrain", "finetune", "attack", "evaluate"):
-        made = commands.choices[name]
-        made.add_argument("--preset", required=True, help="paper, native or smoke")
-        made.add_argument("--threads", type=positive, help="CPU threads; all by default")
-        made.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
+    for made in (attack, evaluate):
+        _cell(made)
+        _machine(made)
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
     table.add_argument("--preset", required=True, help="paper, native or smoke")
@@ -109,8 +124,17 @@ def parser() -> argparse.ArgumentParser:
             choices=("classifier", "defense"),
             help="what the attacker differentiates; the suite's by default",
         )
-    verb("embed", verbs.embed)
-    return top
+
+
+def _cell(verb: Parser) -> None:
+    verb.add_argument("--cell", required=True, help="see below")
+    verb.epilog = CELL
+
+
+def _machine(verb: Parser) -> None:
+    verb.add_argument("--preset", required=True, help="paper, native or smoke")
+    verb.add_argument("--threads", type=positive, help="CPU threads; all by default")
+    verb.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

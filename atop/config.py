@@ -140,6 +140,12 @@ def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
     return {**row, **overrides.get(transform, {})}
 
 
+def finetune_budget(preset_name: str, cell: Cell) -> Dict:
+    """The budget that makes a cell's purifier: the L_org stage's, or that of AToP and controls."""
+    stage = "l_org" if cell.finetune == "none" else "atop"
+    return stage_budget(preset_name, stage, cell.transform)
+
+
 def attack(name: str, preset_name: str) -> Dict:
     """An attack's budget under a preset, and `scaled`: what the preset changed, from what."""
     rows = read("attacks")["attacks"]
@@ -181,15 +187,12 @@ def fingerprint(
     if stage in ("attack", "evaluate"):
         parts.append(chosen["evaluation"])
     if stage == "finetune" and cell is not None:
-        budget = stage_budget(
-            preset_name, "l_org" if cell.finetune == "none" else "atop", cell.transform
-        )
         parts += [
-            budget,
+            finetune_budget(preset_name, cell),
             recipe(cell.recipe, cell.transform, preset_name),
             transform(cell.transform),
+            chosen["purifiers"],
         ]
-        parts.append(chosen["purifiers"])
         if cell.finetune == "adversarial":
             parts.append(attack("fgsm", preset_name))
     if attack_name is not None:

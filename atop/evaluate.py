@@ -117,26 +117,16 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     clean = split.inputs(chosen["sizes"]["input"]).cpu()
     defense = assemble.defense(preset, cell).to(device)
     victim = cell.victim(target)
+    budget = {"seed": chosen["seed"], "draws": row["draws"], "batch": chosen["evaluation"]["batch"]}
     evaluations = []
     with progress(f"evaluate {cell.id}", len(row["attacks"]), unit="attack") as bar:
         for attack in row["attacks"]:
-            images, account = clean, None
-            if attack != "clean":
-                path = paths.adversarial(preset, victim, attack)
-                images = load_adversarial(path, split)
-                account = {"sha256": sha256(path), **read_json(path.with_suffix(".json"))}
+            images, account = _handed(preset, victim, attack, split, clean)
             evaluations.append(
                 {
                     "attack": attack,
                     "budget": config.attack(attack, preset),
-                    "predictions": predict(
-                        defense,
-                        images,
-                        split.index,
-                        seed=chosen["seed"],
-                        draws=row["draws"],
-                        batch=chosen["evaluation"]["batch"],
-                    ),
+                    "predictions": predict(defense, images, split.index, **budget),
                     "distance": _distance(images, clean),
                     "adversarial": account,
                 }
@@ -172,6 +162,17 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     out = paths.record(preset, cell, suite, target)
     write_json(out, record)
     return out
+
+
+def _handed(
+    preset: str, victim: Cell, attack: str, split: Split, clean: Tensor
+) -> tuple[Tensor, dict[str, Any] | None]:
+    """The pictures that a cell is handed under an attack, and the account of how they were made."""
+    if attack == "clean":
+        return clean, None
+    path = paths.adversarial(preset, victim, attack)
+    images = load_adversarial(path, split)
+    return images, {"sha256": sha256(path), **read_json(path.with_suffix(".json"))}
 
 
 def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:

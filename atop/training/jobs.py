@@ -79,7 +79,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Make a cell's purifier: the L_org stage (`none`), or what follows it."""
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
-    budget = config.stage_budget(preset, "l_org" if first else "atop", cell.transform)
+    budget = config.finetune_budget(preset, cell)
     start = paths.initial(preset, cell) if first else paths.purifier(preset, cell.base)
     network = assemble.purifier(preset, cell.purifier)
     if first:
@@ -142,7 +142,7 @@ def _classification(
     """The AToP term of a cell: none for L_org, clean examples or FGSM examples otherwise."""
     if cell.finetune in ("none", "continued"):
         return None
-    images = config.stage_budget(preset, "atop", cell.transform)["images"]
+    images = config.finetune_budget(preset, cell)["images"]
     if recipe["ce_after_images"] >= images:
         raise AtopError(
             f"presets/{preset}.yaml: stages.atop: {images} images end before recipe {cell.recipe} "

@@ -3,6 +3,7 @@
 #
 #   snakemake --cores all --resources gpu=1 -- tables/table7.tex    the paper's Table 7, one GPU
 #   snakemake --cores all -- tables/smoke/table7.md                 the same in small, minutes on a CPU
+#   snakemake --cores all -- smoke                                  its other tables too
 #   snakemake -n -- tables/table7.tex                               the plan
 
 from snakemake.utils import min_version
@@ -20,6 +21,7 @@ include: "workflow/rules/purifier.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/embedded.smk"
 
 
@@ -27,3 +29,11 @@ rule all:
     default_target: True
     input:
         expand("tables/{table}.{ending}", table=settings.tables(), ending=["tex", "md"]),
+        "tables/convergence.png",
+
+
+rule smoke:
+    input:
+        expand(
+            "tables/smoke/{table}.md", table=set(settings.tables()) - {"convergence"}
+        ),

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from atop import verbs
+from atop.cells import VICTIMS
 from atop.errors import AtopError
 
 PROGRAM = "python -m atop"
 CELL = """\
 A CELL is DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-FINETUNE-RECIPE-sSEED, such as
   cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0
-or DATASET-CLASSIFIER-undefended.
+perhaps followed by -no_noise, -no_mask or -no_transform, or DATASET-CLASSIFIER-undefended.
 """
 EPILOG = f"""\
 The workflow calls these verbs in order; each can be typed by hand to do one step again, from the
@@ -118,10 +119,15 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     table.add_argument("--seed", type=int, help="of the training; the table's by default")
     table.add_argument("--results", type=Path, help="folder of the records; results/ by default")
     table.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
+    plot = verb("plot", verbs.plot)
+    plot.add_argument("--data", type=Path, required=True, help="CSV of a table that holds curves")
+    plot.add_argument(
+        "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
+    )
     for made in (evaluate, table):
         made.add_argument(
             "--target",
-            choices=("classifier", "defense"),
+            choices=VICTIMS,
             help="what the attacker differentiates; the suite's by default",
         )
 

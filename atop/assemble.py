@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from atop import checkpoints, config, paths
 from atop.attacks._base import Attack
 from atop.cells import Cell
-from atop.data import Dataset, load
+from atop.data import Dataset, Split, load
 from atop.defense import Defense, Sizes
 from atop.errors import AtopError
 from atop.registry import build, module_of
@@ -55,10 +56,31 @@ def dataset(name: str) -> Dataset:
     return load(paths.dataset(name), classes=config.dataset(name)["classes"])
 
 
-def transform(name: str) -> Transform:
-    """A random transform with its hyper-parameters."""
+def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
+    """The fixed test pictures of a preset: the first n of a seeded permutation of the test set.
+
+    With seed 0 and n = 512 on CIFAR-10 they are RandomState(0).choice(10000, 512, replace=False),
+    the choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole.
+    """
+    chosen = config.preset(preset)["evaluation"]
+    test = dataset(name).test
+    published = config.dataset(name)["test_size"]
+    wanted = np.random.RandomState(chosen["seed"]).permutation(published)[: n or chosen["n"]]
+    position = {int(index): place for place, index in enumerate(test.index)}
+    missing = [int(index) for index in wanted if int(index) not in position]
+    if missing:
+        raise AtopError(
+            f"{paths.dataset(name)}: lacks test picture {missing[0]} of the evaluation set; "
+            "lower evaluation.n of the preset or take its evaluation.seed back"
+        )
+    return test.take(torch.tensor([position[int(index)] for index in wanted]))
+
+
+def transform(name: str, ablation: str = "none") -> Transform:
+    """A random transform with its hyper-parameters, perhaps with a part of it switched off."""
+    name, options = config.ablated(name, ablation)
     with _options_of("transforms"):
-        return build("transforms", name, **config.transform(name))  # type: ignore[no-any-return]
+        return build("transforms", name, **options)  # type: ignore[no-any-return]
 
 
 def classifier(dataset: str, name: str) -> nn.Module:
@@ -107,9 +129,11 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
 def defense(preset: str, cell: Cell) -> Defense:
     """The trained defence of a cell, frozen, on the CPU."""
     network = purifier(preset, cell.purifier)
-    if not cell.undefended:
+    if cell.purifies:
         checkpoints.load(network, paths.purifier(preset, cell))
     f = trained_classifier(preset, cell.dataset, cell.classifier)
+    if cell.finetune == "classifier":
+        checkpoints.load(f, paths.classifier_of(preset, cell))
     return pipeline(preset, cell, network, f).eval().requires_grad_(False)
 
 
@@ -120,19 +144,18 @@ def pipeline(preset: str, cell: Cell, purifier: nn.Module, classifier: nn.Module
         chosen = replace(chosen, purifier=chosen.input)
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     return Defense(
-        transform=transform(cell.transform),
+        transform=transform(cell.transform, cell.ablation),
         purifier=purifier,
         classifier=classifier,
         sizes=chosen,
-        signed_classifier=recipe["classifier_range"] == "signed" and not cell.undefended,
+        signed_classifier=recipe["classifier_range"] == "signed" and cell.purifies,
         seed=cell.seed,
     )
 
 
 def attack(preset: str, name: str) -> Attack:
     """An attack with the budget that a preset gives it."""
-    budget = {**config.attack(name, preset)}
-    method = budget.pop("method")
-    budget.pop("scaled", None)
+    row = config.attack(name, preset)
+    options = {key: value for key, value in row.items() if key not in config.HARNESS}
     with _options_of("attacks"):
-        return build("attacks", method, **budget)  # type: ignore[no-any-return]
+        return build("attacks", row["method"], **options)  # type: ignore[no-any-return]

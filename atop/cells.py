@@ -6,7 +6,9 @@ from typing import Any
 
 from atop.errors import AtopError
 
-FINETUNES = ("none", "adversarial", "clean", "continued")
+FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
+ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
+VICTIMS = ("classifier", "defense", "untransformed", "untuned")
 ANY = "any"  # the classifier of weights that know none
 _NAME = re.compile(r"[a-z0-9_]+")
 
@@ -19,8 +21,9 @@ class Cell:
         dataset, classifier, purifier, transform, recipe: rows of the config and members of the
             registries.
         init: where the purifier's weights come from before any training here.
-        finetune: none, adversarial, clean or continued.
+        finetune: none, adversarial, clean or continued; classifier trains f on t(x) instead of g.
         seed: of the training.
+        ablation: part of t that is switched off when the defence is used, not when it is trained.
     """
 
     dataset: str
@@ -31,6 +34,7 @@ class Cell:
     finetune: str = "none"
     recipe: str = "paper"
     seed: int = 0
+    ablation: str = "none"
 
     @property
     def undefended(self) -> bool:
@@ -42,8 +46,8 @@ class Cell:
         """Its name in paths, such as cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0."""
         if self.undefended:
             return f"{self.dataset}-{self.classifier}-undefended"
-        *words, seed = asdict(self).values()
-        return "-".join([*words, f"s{seed}"])
+        *words, seed, ablation = asdict(self).values()
+        return "-".join([*words, f"s{seed}", *([] if ablation == "none" else [ablation])])
 
     @classmethod
     def parse(cls, text: str) -> "Cell":
@@ -56,40 +60,56 @@ class Cell:
         named = all(_NAME.fullmatch(word) for word in words)
         if named and len(words) == 3 and words[2] == "undefended":
             return cls(dataset=words[0], classifier=words[1])
-        match = re.fullmatch(r"s(0|[1-9]\d*)", words[-1])
+        ablation = words.pop() if words[-1] in ABLATIONS[1:] else "none"
+        match = re.fullmatch(r"s(0|[1-9]\d*)", words[-1]) if words else None
         fine = named and len(words) == 8 and match
         if not fine or words[5] not in FINETUNES:
             raise AtopError(
                 f"'{text}' is not a cell: expected DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-"
-                f"FINETUNE-RECIPE-sSEED with FINETUNE one of {', '.join(FINETUNES)}, "
-                "or DATASET-CLASSIFIER-undefended"
+                f"FINETUNE-RECIPE-sSEED with FINETUNE one of {', '.join(FINETUNES)}, perhaps "
+                f"with -{', -'.join(ABLATIONS[1:])} behind it, or DATASET-CLASSIFIER-undefended"
             )
         assert match
         names = ("dataset", "classifier", "purifier", "init", "transform", "finetune", "recipe")
-        return cls(**dict(zip(names, words, strict=False)), seed=int(match[1]))
+        return cls(**dict(zip(names, words, strict=False)), seed=int(match[1]), ablation=ablation)
 
     @property
     def bare(self) -> "Cell":
         """The undefended classifier of this cell: the victim of a grey-box attack."""
         return Cell(dataset=self.dataset, classifier=self.classifier)
 
-    def victim(self, target: str) -> "Cell":
-        """The cell that is attacked on behalf of this one: itself, or its bare classifier.
+    def victim(self, name: str) -> "Cell":
+        """The cell that is attacked on behalf of this one.
+
+        Args:
+            name: `classifier` (grey box), `defense` (this cell), `untransformed` (its networks
+                without t) or `untuned` (its purifier as it was before AToP).
 
         Raises:
-            AtopError: `target` is neither `classifier` (grey box) nor `defense`.
+            AtopError: another name.
         """
-        victims = {"classifier": self.bare, "defense": self}
-        if target not in victims:
-            raise AtopError(f"target '{target}' is not known; known are {', '.join(victims)}")
-        return victims[target]
+        victims = {
+            "classifier": self.bare,
+            "defense": self,
+            "untransformed": replace(self, ablation="no_transform"),
+            "untuned": replace(self, finetune="none"),
+        }
+        if name not in victims:
+            raise AtopError(f"target '{name}' is not known; known are {', '.join(victims)}")
+        return self if self.undefended else victims[name]
+
+    @property
+    def purifies(self) -> bool:
+        """Whether it has a purifier, and so weights of one."""
+        return self.purifier != "identity"
 
     @property
     def weights(self) -> "Cell":
-        """The cell whose purifier weights this one uses: L_org knows no classifier."""
+        """The cell whose trained weights this one uses: L_org knows no classifier."""
+        whole = replace(self, ablation="none")
         if self.finetune in ("none", "continued"):
-            return replace(self, classifier=ANY)
-        return self
+            return replace(whole, classifier=ANY)
+        return whole
 
     @property
     def base(self) -> "Cell":

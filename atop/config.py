@@ -7,7 +7,7 @@ the same files.
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -86,6 +86,22 @@ def transform(name: str) -> Dict:
     return _row("transforms", name)
 
 
+def ablated(name: str, ablation: str) -> tuple[str, Dict]:
+    """A transform and its row with the part switched off that an ablation names.
+
+    Raises:
+        AtopError: it has no such part.
+    """
+    if ablation == "no_transform":
+        return "none", transform("none")
+    if ablation == "none":
+        return name, transform(name)
+    key = {"no_noise": "sigma", "no_mask": "missing_rate"}[ablation]
+    if key not in transform(name):
+        raise AtopError(f"{folder()}/transforms.yaml: {name} has no {key}, so no {ablation}")
+    return name, {**transform(name), key: 0.0}
+
+
 def weights(name: str) -> Dict:
     """A row of weights.yaml, by PURIFIER-INIT."""
     return _row("weights", name)
@@ -141,30 +157,66 @@ def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
 
 
 def finetune_budget(preset_name: str, cell: Cell) -> Dict:
-    """The budget that makes a cell's purifier: the L_org stage's, or that of AToP and controls."""
-    stage = "l_org" if cell.finetune == "none" else "atop"
+    """The budget that makes a cell's weights: of L_org, of AToP and controls, or of f on t(x)."""
+    stage = {"none": "l_org", "classifier": "tune"}.get(cell.finetune, "atop")
     return stage_budget(preset_name, stage, cell.transform)
 
 
+HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")
+"""Keys of an attack's row that say how it is run; all others are options of its method."""
+
+
 def attack(name: str, preset_name: str) -> Dict:
-    """An attack's budget under a preset, and `scaled`: what the preset changed, from what."""
+    """An attack's budget under a preset, and `scaled`: what the preset changed, from what.
+
+    Keys of a preset's `attacks` are patterns such as "strict-*"; later ones win.
+    """
     rows = read("attacks")["attacks"]
     if name not in rows:
         raise AtopError(f"{folder()}/attacks.yaml: no attack '{name}'; known are {', '.join(rows)}")
-    changes = preset(preset_name)["attacks"].get(name, {})
-    for key in changes.keys() - rows[name]:
-        path = f"{folder()}/presets/{preset_name}.yaml"
-        raise AtopError(f"{path}: attacks.{name}: no '{key}'; known are {', '.join(rows[name])}")
-    scaled = {key: rows[name][key] for key in changes}
-    return {**rows[name], **changes, **({"scaled": scaled} if scaled else {})}
+    row: Dict = dict(rows[name])
+    scaled: Dict = {}
+    for pattern, changes in preset(preset_name)["attacks"].items():
+        for key, value in changes.items() if fnmatchcase(name, pattern) else ():
+            if key not in row and key not in HARNESS:
+                path = f"{folder()}/presets/{preset_name}.yaml"
+                raise AtopError(
+                    f"{path}: attacks.{pattern}: {name} has no '{key}'; known are {', '.join(row)}"
+                )
+            scaled.setdefault(key, row.get(key))
+            row[key] = value
+    changed = {key: old for key, old in scaled.items() if row[key] != old}
+    return {**row, **({"scaled": changed} if changed else {})}
 
 
-def suite(name: str) -> Dict:
-    """A suite: target, attacks, draws."""
+def suite(name: str, preset_name: str) -> Dict:
+    """A suite under a preset: target, attacks (NAME, or NAME@VICTIM), draws, selection."""
     suites: Dict = read("attacks")["suites"]
     if name not in suites:
         raise AtopError(f"{folder()}/attacks.yaml: no suite '{name}'; known: {', '.join(suites)}")
-    return suites[name]  # type: ignore[no-any-return]
+    row = {"selection": 0, **suites[name]}
+    changes = dict(preset(preset_name).get("suites", {}).get(name, {}))
+    left_out = changes.pop("leave_out", [])
+    attacks = [one for one in row["attacks"] if one not in left_out]
+    return {**row, **changes, "attacks": attacks}
+
+
+def examples(attack_name: str, preset_name: str) -> int:
+    """How many of a preset's test pictures an attack is run on."""
+    n: int = preset(preset_name)["evaluation"]["n"]
+    return min(n, attack(attack_name, preset_name).get("examples") or n)
+
+
+def pixels(row: Dict, preset_name: str, dataset_name: str) -> int:
+    """Side length of what an attacker hands in: a number, the dataset's own, or the preset's."""
+    said = row.get("pixels") or preset(preset_name)["sizes"]["input"]
+    return dataset(dataset_name)["pixels"] if said == "native" else said  # type: ignore[no-any-return]
+
+
+def entry(text: str, target: str) -> tuple[str, str]:
+    """An entry of a suite as attack and victim, which is the suite's target where none is named."""
+    name, _, victim = text.partition("@")
+    return name, victim or target
 
 
 def fingerprint(
@@ -198,61 +250,6 @@ def fingerprint(
     if attack_name is not None:
         parts.append(attack(attack_name, preset_name))
     if suite_name is not None:
-        row = suite(suite_name)
-        parts += [row, *(attack(name, preset_name) for name in row["attacks"])]
+        row = suite(suite_name, preset_name)
+        parts += [row, *(attack(entry(one, "")[0], preset_name) for one in row["attacks"])]
     return digest(stage, parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A row of a table: key in the paper's CSV, labels, cell, and whether it is a control."""
-
-    key: str
-    labels: tuple[str, ...]
-    cell: Cell
-    control: bool
-    unavailable: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table under a preset: rows with their cells, and the file's other keys as they stand."""
-
-    name: str
-    preset: str
-    rows: tuple[Row, ...]
-    spec: Dict
-
-    @property
-    def cells(self) -> list[Cell]:
-        """The cells that can run."""
-        return [row.cell for row in self.rows if row.unavailable is None]
-
-
-def table(name: str, preset_name: str, **overrides: Any) -> Table:
-    """A table with the preset's stand-ins and a user's words (init, recipe, seed)."""
-    spec = read(f"tables/{name}", "table")
-    chosen = preset(preset_name)
-    rows = []
-    for control, listed in ((False, spec["rows"]), (True, spec.get("controls", []))):
-        for row in listed:
-            cell = Cell(**{**spec["defaults"], **row["cell"]})
-            stand_ins = {
-                "dataset": chosen["dataset"].get(cell.dataset, cell.dataset),
-                "classifier": chosen["classifier"].get(cell.classifier, cell.classifier),
-            }
-            if not cell.undefended:
-                if "init" not in row["cell"]:
-                    stand_ins["init"] = chosen["init"]
-                stand_ins |= {key: value for key, value in overrides.items() if value is not None}
-            cell = replace(cell, **stand_ins)
-            rows.append(
-                Row(
-                    key=row["key"],
-                    labels=tuple(row["labels"]),
-                    cell=cell,
-                    control=control,
-                    unavailable=row.get("unavailable"),
-                )
-            )
-    return Table(name=name, preset=preset_name, rows=tuple(rows), spec=spec)

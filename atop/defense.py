@@ -51,6 +51,11 @@ class Defense(nn.Module):
         self.sizes, self.signed_classifier, self.seed = sizes, signed_classifier, seed
         self._calls = 0
 
+    @property
+    def random(self) -> bool:
+        """Whether draws differ."""
+        return getattr(self.transform, "random", True)
+
     def forward(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
         """Classify after purification.
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from atop import notes, stats
 from atop.aggregate import Aggregate
+from atop.paper import title
 
 Dict = dict[str, Any]
 
@@ -21,7 +22,7 @@ def view(whole: Aggregate) -> Dict:
     )
     missing = frame[frame["measured"].isna()]
     return {
-        "name": notes.title(whole.table.name),
+        "name": title(whole.table.name),
         "preset": whole.table.preset,
         "summary": summary(frame),
         "notes": notes.notes(whole),

@@ -1,132 +1,111 @@
-"""Adversarial sets, and the outcomes of a cell on them."""
+"""Outcomes of a cell on clean pictures and on the adversarial sets of a suite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from atop import assemble, checkpoints, config, paths
-from atop.attacks._base import Attack, Target
+from atop import assemble, config, paths
+from atop.adversarial import checkpoint_hashes, load_adversarial
+from atop.attacks._base import margin
 from atop.cells import Cell
 from atop.checks import findings
 from atop.data import Split
-from atop.errors import AtopError
-from atop.files import read_json, sha256, write_json, writing
+from atop.defense import Defense
+from atop.files import read_json, sha256, write_json
+from atop.probe import EXAMPLES, probe
 from atop.progress import progress
 from atop.provenance import Stopwatch
 from atop.randomness import Randomness
+from atop.surrogates import held
+
+Dict = dict[str, Any]
 
 
-def test_pictures(preset: str, dataset: str) -> Split:
-    """The fixed test pictures of a preset: the first n of a seeded permutation of the test set.
+class Evaluation:
+    """Classifies pictures with a defence under draws that no attack has seen.
 
-    With seed 0 and n = 512 on CIFAR-10 they are RandomState(0).choice(10000, 512, replace=False),
-    the choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole.
+    Args:
+        defense: on its device.
+        split: the test pictures, on the same device.
+        seed, batch: of the preset.
     """
-    chosen = config.preset(preset)["evaluation"]
-    test = assemble.dataset(dataset).test
-    published = config.dataset(dataset)["test_size"]
-    wanted = np.random.RandomState(chosen["seed"]).permutation(published)[: chosen["n"]]
-    position = {int(index): place for place, index in enumerate(test.index)}
-    missing = [int(index) for index in wanted if int(index) not in position]
-    if missing:
-        raise AtopError(
-            f"{paths.dataset(dataset)}: lacks test picture {missing[0]} of the evaluation set; "
-            "lower evaluation.n of the preset or take its evaluation.seed back"
+
+    def __init__(self, defense: Defense, split: Split, *, seed: int, batch: int) -> None:
+        self.defense, self.split, self.seed, self.batch = defense, split, seed, batch
+
+    def outcomes(self, images: Tensor, budget: Dict, suite: Dict) -> Dict:
+        """Predictions on an attack's pictures, and a selection if the suite has draws for it."""
+        if budget.get("through") == "fixed":
+            return {"predictions": self.known_draw(images)}
+        found: Dict = {"predictions": self.predictions(images, suite["draws"])}
+        if suite["selection"]:
+            found["selection"] = self.selection(images, suite["selection"])
+        return found
+
+    def predictions(self, images: Tensor, draws: int) -> list[list[int]]:
+        """Predicted classes (draws, N) under fresh draws of stream `evaluate`."""
+        drawn = draws if self.defense.random else 1
+        found = [self._logits(images, self._draw("evaluate", k)).argmax(1) for k in range(drawn)]
+        return [one.tolist() for one in found] * (draws // drawn)
+
+    def selection(self, images: Tensor, draws: int) -> Dict:
+        """Predictions (draws, N) and mean margins (N,) under draws of stream `select`.
+
+        A worst case over several attacks is picked on these and reported on the others.
+        """
+        drawn = draws if self.defense.random else 1
+        logits = [self._logits(images, self._draw("select", k)) for k in range(drawn)]
+        margins = torch.stack([-margin(one, self.split.labels) for one in logits]).mean(0)
+        predicted = [one.argmax(1).tolist() for one in logits] * (draws // drawn)
+        return {"predictions": predicted, "margins": [round(m, 4) for m in margins.tolist()]}
+
+    def known_draw(self, images: Tensor) -> list[list[int]]:
+        """Predicted classes (1, N) under the one draw that a fixed-randomness attack knew."""
+        randomness = held(Randomness(self.seed, "", self.split.index))
+        return [self._logits(images, randomness).argmax(1).tolist()]
+
+    def probe(self, pixels: int) -> dict[str, float | bool]:
+        """What outputs and gradients look like on the first pictures, handed in at a size."""
+        few = self.split.take(slice(0, EXAMPLES))
+        randomness = Randomness(self.seed, "probe", few.index)
+        return probe(self.defense, few.inputs(pixels), few.labels, randomness)
+
+    def _draw(self, stream: str, draw: int) -> Randomness:
+        return Randomness(self.seed, stream, self.split.index, draw)
+
+    @torch.no_grad()
+    def _logits(self, images: Tensor, randomness: Randomness) -> Tensor:
+        """(N, classes) logits."""
+        parts = [slice(k, k + self.batch) for k in range(0, len(images), self.batch)]
+        device = self.split.index.device
+        return torch.cat(
+            [self.defense(images[part].to(device), randomness.select(part)) for part in parts]
         )
-    return test.take(torch.tensor([position[int(index)] for index in wanted]))
-
-
-def _batches(split: Split, size: int) -> Iterator[Split]:
-    for start in range(0, len(split), size):
-        yield split.take(slice(start, start + size))
-
-
-def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:
-    """Attack a cell on the preset's test pictures; store them as float32 with an account."""
-    watch = Stopwatch(device)
-    split = test_pictures(preset, victim.dataset).to(device)
-    target = assemble.defense(preset, victim).to(device)
-    method = assemble.attack(preset, attack)
-    size = config.preset(preset)["sizes"]["input"]
-    seed = config.preset(preset)["seed"]
-    parts = []
-    with progress(f"attack {attack} on {victim.id}", len(split), unit="img") as bar:
-        for part in _batches(split, config.preset(preset)["evaluation"]["batch"]):
-            randomness = Randomness(seed, f"attack:{attack}", part.index)
-            parts.append(run_attack(method, target, part.inputs(size), part.labels, randomness))
-            bar.update(len(part))
-    out = paths.adversarial(preset, victim, attack)
-    account = {
-        "victim": victim.as_dict(),
-        "attack": attack,
-        "budget": config.attack(attack, preset),
-        "provenance": watch.provenance(checkpoints=checkpoint_hashes(preset, victim)),
-    }
-    write_json(out.with_suffix(".json"), account)
-    with writing(out) as temporary:
-        save_file({"images": torch.cat(parts).cpu(), "index": split.index.cpu()}, temporary)
-    return out
-
-
-def run_attack(
-    method: Attack, target: Target, x: Tensor, y: Tensor, randomness: Randomness
-) -> Tensor:
-    """Run an attack and hold it to its contract: inside [0, 1], which NaN is not."""
-    x_adv = method(target, x, y, randomness).detach()
-    if not (x_adv.min() >= 0 and x_adv.max() <= 1):
-        raise AtopError(f"{type(method).__name__}: made pictures that are not inside [0, 1]")
-    return x_adv
-
-
-def load_adversarial(path: Path, split: Split) -> Tensor:
-    """The stored pictures, (N, 3, H, W); AtopError if they were made from other examples."""
-    tensors = checkpoints.read(path)
-    if tensors.keys() != {"images", "index"}:
-        raise AtopError(f"{path}: not an adversarial set; delete it and run again")
-    if not torch.equal(tensors["index"], split.index.cpu()):
-        raise AtopError(f"{path}: made from other test pictures; delete it and run again")
-    return tensors["images"]  # type: ignore[no-any-return]
-
-
-@torch.no_grad()
-def predict(
-    target: Target, images: Tensor, index: Tensor, *, seed: int, draws: int, batch: int
-) -> list[list[int]]:
-    """Predicted classes of each example, for each of `draws` draws of the target's randomness."""
-    device = index.device
-    predictions = []
-    for draw in range(draws):
-        parts = [
-            target(x.to(device), Randomness(seed, "evaluate", where, draw)).argmax(1)
-            for x, where in zip(torch.split(images, batch), torch.split(index, batch), strict=True)
-        ]
-        predictions.append(torch.cat(parts).tolist())
-    return predictions
 
 
 def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.device) -> Path:
     """Classify a suite's adversarial sets with a cell; write its record."""
     watch = Stopwatch(device)
-    chosen, row = config.preset(preset), config.suite(suite)
-    split = test_pictures(preset, cell.dataset).to(device)
-    clean = split.inputs(chosen["sizes"]["input"]).cpu()
+    chosen, row = config.preset(preset), config.suite(suite, preset)
+    entries = {text: config.entry(text, target) for text in row["attacks"]}
+    n = min(config.examples(attack, preset) for attack, _ in entries.values())
+    split = assemble.evaluation_set(preset, cell.dataset, n).to(device)
     defense = assemble.defense(preset, cell).to(device)
-    victim = cell.victim(target)
-    budget = {"seed": chosen["seed"], "draws": row["draws"], "batch": chosen["evaluation"]["batch"]}
+    batch = chosen["evaluation"]["batch"]
+    judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch)
     evaluations = []
-    with progress(f"evaluate {cell.id}", len(row["attacks"]), unit="attack") as bar:
-        for attack in row["attacks"]:
-            images, account = _handed(preset, victim, attack, split, clean)
+    with progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar:
+        for text, (attack, victim) in entries.items():
+            budget = config.attack(attack, preset)
+            clean = split.inputs(config.pixels(budget, preset, cell.dataset)).cpu()
+            images, account = _handed(preset, cell.victim(victim), attack, split, clean)
             evaluations.append(
                 {
-                    "attack": attack,
-                    "budget": config.attack(attack, preset),
-                    "predictions": predict(defense, images, split.index, **budget),
+                    "attack": text,
+                    "budget": budget,
+                    **judge.outcomes(images, budget, row),
                     "distance": _distance(images, clean),
                     "adversarial": account,
                 }
@@ -138,9 +117,10 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "cell": cell.as_dict(),
         "suite": suite,
         "target": target,
-        "victim": victim.id,
-        "n": len(split),
+        "victim": cell.victim(target).id,
+        "n": n,
         "draws": row["draws"],
+        "selection": row["selection"],
         "indices": split.index.tolist(),
         "labels": split.labels.tolist(),
         "evaluations": evaluations,
@@ -151,8 +131,11 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "sizes": chosen["sizes"],
         "seed": chosen["seed"],
         "transform": config.transform(cell.transform),
-        "training": None if cell.undefended else _training(paths.purifier(preset, cell)),
+        "training": _training(preset, cell),
     }
+    if target == "defense":
+        pixels = config.pixels(evaluations[0]["budget"], preset, cell.dataset)
+        record["probe"] = judge.probe(pixels)
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
         config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
@@ -166,39 +149,37 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
 
 def _handed(
     preset: str, victim: Cell, attack: str, split: Split, clean: Tensor
-) -> tuple[Tensor, dict[str, Any] | None]:
+) -> tuple[Tensor, Dict | None]:
     """The pictures that a cell is handed under an attack, and the account of how they were made."""
-    if attack == "clean":
+    if config.attack(attack, preset)["method"] == "clean":
         return clean, None
     path = paths.adversarial(preset, victim, attack)
     images = load_adversarial(path, split)
     return images, {"sha256": sha256(path), **read_json(path.with_suffix(".json"))}
 
 
-def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:
-    """SHA-256 of the weights of a cell's networks."""
-    f = paths.classifier(preset, cell.dataset, cell.classifier)
-    files = {"classifier": f}
-    if not cell.undefended:
-        files["purifier"] = paths.purifier(preset, cell)
-    return {name: sha256(path) for name, path in files.items()}
-
-
-def _training(weights: Path) -> dict[str, Any]:
-    """How a purifier came about, but for its metrics."""
-    account = read_json(weights.with_suffix(".json"))
+def _training(preset: str, cell: Cell) -> Dict | None:
+    """How a cell's own weights came about, but for the metrics; None if it has none of its own."""
+    if cell.purifies:
+        path = paths.purifier(preset, cell)
+    elif cell.finetune == "classifier":
+        path = paths.classifier_of(preset, cell)
+    else:
+        return None
+    account = read_json(path.with_suffix(".json"))
     return {key: account[key] for key in ("settings", "provenance")}
 
 
-def _network(name: str, network: torch.nn.Module) -> dict[str, Any]:
+def _network(name: str, network: torch.nn.Module) -> Dict:
     return {"name": name, "parameters": sum(p.numel() for p in network.parameters())}
 
 
 def _distance(images: Tensor, clean: Tensor) -> dict[str, float]:
-    """How far an adversarial set went: largest Linf, mean L2, share of unchanged pictures."""
+    """How far an adversarial set went: largest and mean distances, share of unchanged pictures."""
     delta = (images - clean).flatten(1)
     return {
         "linf": float(delta.abs().max()),
         "l2": float(delta.norm(dim=1).mean()),
+        "l2_max": float(delta.norm(dim=1).max()),
         "unmoved": float((delta == 0).all(dim=1).float().mean()),
     }

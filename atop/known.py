@@ -3,12 +3,15 @@
 Each word of a cell is a row of the config or a member of a registry; each file is valid.
 """
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 from atop import config
 from atop.cells import ANY, Cell
 from atop.errors import AtopError
+from atop.paper import quote
 from atop.registry import require
+from atop.tables import Column, Table, table, to_come
 
 FILES = ("datasets", "transforms", "recipes", "attacks", "weights", "deviations")
 
@@ -30,36 +33,92 @@ def check_everything(words: dict[str, Any]) -> None:
         config.read(name)
     said = {name: words.get(name) for name in ("init", "recipe", "seed")}
     for preset in config.presets():
-        for name in config.read("attacks")["attacks"].keys() | config.preset(preset)["attacks"]:
-            config.attack(name, preset)
+        _check_attacks(preset)
         for name in config.tables():
-            check_table(config.table(name, preset, **said))
+            check_table(table(name, preset, **said))
     for name in config.read("attacks")["suites"]:
         _check_suite(name)
 
 
-def check_table(table: config.Table) -> None:
-    """Check the cells of a table that can run, and that its suite has its columns."""
-    for cell in table.cells:
-        check_cell(cell, table.preset)
-    keys = {row.key for row in table.rows}
-    for key in [key for pair in table.spec.get("pairs", []) for key in pair if key not in keys]:
-        raise AtopError(
-            f"{config.folder()}/tables/{table.name}.yaml: pairs: no row '{key}'; "
-            f"known are {', '.join(sorted(keys))}"
-        )
-    suite = config.suite(table.spec["suite"])
-    for column in table.spec["columns"]:
-        if column["attack"] not in suite["attacks"]:
+def check_table(table: Table) -> None:
+    """Check that a table's cells, attacks, pairs and quotations exist.
+
+    Names of networks and data that are still to come stand under `waits_for`.
+    """
+    where = f"{config.folder()}/tables/{table.name}.yaml"
+    for what, keys in (
+        ("rows", [row.key for row in table.rows]),
+        ("columns", [column.key for column in table.columns]),
+    ):
+        for key in {key for key in keys if keys.count(key) > 1}:
+            raise AtopError(f"{where}: {what}: more than one is called '{key}'")
+    _check_rows(table, where)
+    for column in table.columns:
+        _check_column(table, column, where)
+    for key in [*table.left_out(), *(key for pair in table.spec.get("pairs", []) for key in pair)]:
+        table.row(key)
+
+
+def _check_rows(table: Table, where: str) -> None:
+    waits = table.spec.get("waits_for", [])
+    named, seen = set(), set()
+    for row, column in table.numbers():
+        meant, cell = table.named(row, column), table.cell(row, column)
+        if meant is None or cell is None:
+            continue
+        named |= {meant.dataset, meant.classifier, meant.purifier}
+        if (cell, row.unavailable) in seen:
+            continue
+        seen.add((cell, row.unavailable))
+        config.ablated(cell.transform, cell.ablation)
+        config.recipe(cell.recipe, cell.transform, table.preset)
+        can_run = not (row.unavailable or table.waits(cell))
+        if can_run or to_come(cell).keys() - set(waits):
+            check_cell(cell, table.preset)
+    for name in waits:
+        if name not in named:
             raise AtopError(
-                f"{config.folder()}/tables/{table.name}.yaml: columns: suite {table.spec['suite']} "
-                f"has no attack '{column['attack']}'; known are {', '.join(suite['attacks'])}"
+                f"{where}: waits_for: no cell names '{name}'; named are {', '.join(sorted(named))}"
+            )
+    for row in table.rows:
+        if len(row.labels) != len(table.spec["labels"]):
+            raise AtopError(
+                f"{where}: rows: '{row.key}' has {len(row.labels)} labels; the headings are "
+                f"{', '.join(table.spec['labels'])}"
+            )
+        for one in row.printed:
+            quote(**one, preset=table.preset)
+
+
+def _check_column(table: Table, column: Column, where: str) -> None:
+    """Its entries are in its suite; those of a worst case can be compared on selection draws."""
+    entries = config.read("attacks")["suites"][column.suite]["attacks"]
+    for entry in column.listed:
+        if entry not in entries:
+            raise AtopError(
+                f"{where}: columns: {column.key}: suite {column.suite} has no attack '{entry}'; "
+                f"known are {', '.join(entries)}"
+            )
+    if len(column.listed) < 2:
+        return
+    if not config.suite(column.suite, table.preset)["selection"]:
+        raise AtopError(
+            f"{where}: columns: {column.key}: a worst case is picked on selection draws, and suite "
+            f"{column.suite} has none (attacks.yaml, suites.{column.suite}.selection)"
+        )
+    for entry in column.listed:
+        attack, _ = config.entry(entry, column.target)
+        if config.attack(attack, table.preset).get("through") == "fixed":
+            raise AtopError(
+                f"{where}: columns: {column.key}: '{entry}' knows the draw that it is judged on, "
+                "so it is no candidate of a worst case"
             )
 
 
 def check_cell(cell: Cell, preset: str) -> None:
     """Raise AtopError unless a preset knows every word of a cell."""
     config.dataset(cell.dataset)
+    config.ablated(cell.transform, cell.ablation)
     grid, size = config.transform(cell.transform).get("grid", 1), config.preset(preset)["sizes"]
     if size["purifier"] % grid:
         raise AtopError(
@@ -70,7 +129,13 @@ def check_cell(cell: Cell, preset: str) -> None:
     if cell.classifier != ANY:
         require("classifiers", cell.classifier)
     require("purifiers", cell.purifier)
-    if cell.purifier != "identity":
+    of_f = cell.finetune == "classifier"
+    if cell.finetune != "none" and (cell.purifies == of_f or cell.transform == "none"):
+        raise AtopError(
+            f"{cell.id}: with a transform, a purifier is trained, or the classifier without one "
+            "(identity)"
+        )
+    if cell.purifies:
         _check_init(cell, preset)
 
 
@@ -93,11 +158,36 @@ def _check_init(cell: Cell, preset: str) -> None:
         )
 
 
-def _check_suite(name: str) -> None:
-    rows = config.read("attacks")["attacks"]
-    for attack in config.suite(name)["attacks"]:
-        if attack not in rows:
+def _check_attacks(preset: str) -> None:
+    """Each budget can be read, and each name in it stands for an attack."""
+    names = config.read("attacks")["attacks"]
+    for name in names:
+        row = config.attack(name, preset)
+        if "after" in row:
+            config.attack(row["after"], preset)
+    for name in config.preset(preset).get("suites", {}):
+        config.suite(name, preset)
+    for pattern in config.preset(preset)["attacks"]:
+        if not any(fnmatchcase(name, pattern) for name in names):
             raise AtopError(
-                f"{config.folder()}/attacks.yaml: suites.{name}: no attack '{attack}'; "
+                f"{config.folder()}/presets/{preset}.yaml: attacks: no attack is called "
+                f"'{pattern}'; known are {', '.join(names)}"
+            )
+
+
+def _check_suite(name: str) -> None:
+    """Its entries are attacks, and a preset leaves out only what is there."""
+    attacks, rows = config.read("attacks"), config.read("attacks")["attacks"]
+    entries = attacks["suites"][name]["attacks"]
+    for entry in entries:
+        if config.entry(entry, "")[0] not in rows:
+            raise AtopError(
+                f"{config.folder()}/attacks.yaml: suites.{name}: no attack '{entry}'; "
                 f"known are {', '.join(rows)}"
             )
+    for preset in config.presets():
+        where = f"{config.folder()}/presets/{preset}.yaml: suites.{name}.leave_out"
+        left_out = config.preset(preset).get("suites", {}).get(name, {}).get("leave_out", [])
+        for entry in left_out:
+            if entry not in entries:
+                raise AtopError(f"{where}: no '{entry}' to leave; known are {', '.join(entries)}")

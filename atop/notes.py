@@ -1,19 +1,18 @@
 """What stands under a table, as plain text: how it was measured, on what, by which code."""
 
-import re
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from atop import config, stats
-from atop.aggregate import Aggregate, named_cell, row_name
-from atop.records import evaluation
+from atop import budgets, config, stats
+from atop.aggregate import Aggregate, row_name
+from atop.cells import Cell
 
 Dict = dict[str, Any]
 
-TARGETS = {
+TARGETS = budgets.VICTIMS | {
     "classifier": "the bare classifier (grey box); the pictures made on it go to every row",
     "defense": "the whole defence: transform, purifier and classifier",
 }
@@ -26,12 +25,6 @@ LEGEND = (
         "between about 21% and 79%",
     ),
 )
-
-
-def title(name: str) -> str:
-    """Table 7 for the name table7; other names stay."""
-    match = re.fullmatch(r"table(\d+)", name)
-    return f"Table {match[1]}" if match else name
 
 
 def plain(value: float) -> str:
@@ -65,13 +58,17 @@ def notes(whole: Aggregate) -> list[tuple[str, str]]:
     found = [
         (f"Preset {whole.table.preset}", about),
         ("Examples", _examples(whole)),
-        ("Attacks differentiate", TARGETS.get(whole.target, f"the surrogate {whole.target}")),
+        ("Attacks differentiate", "; or ".join(TARGETS[one] for one in _targets(whole))),
         ("Networks and data", _networks(whole)),
         ("Training", _training(whole)),
         ("Sizes", _sizes(whole.records.values())),
         ("Verdicts", _verdicts(whole)),
     ]
     return [(heading, text) for heading, text in found if text]
+
+
+def _targets(whole: Aggregate) -> list[str]:
+    return list(dict.fromkeys(column.target for column in whole.table.columns))
 
 
 def _examples(whole: Aggregate) -> str:
@@ -100,26 +97,35 @@ def _networks(whole: Aggregate) -> str:
         for network in record["networks"].values():
             if network and network["parameters"]:
                 sizes.setdefault(network["name"], set()).add(network["parameters"])
-    stands_in = {}
-    for row in whole.table.rows:
-        named = named_cell(whole.table, row)
-        stands_in[row.cell.classifier] = named.classifier
-        stands_in[row.cell.dataset] = named.dataset
+    meant: dict[str, dict[str, None]] = {}
+    for named, cell in _cells(whole):
+        for name, means in ((cell.classifier, named.classifier), (cell.dataset, named.dataset)):
+            meant.setdefault(name, {})[means] = None
     parts = []
-    for name in dict.fromkeys([*sizes, *stands_in]):
+    for name in dict.fromkeys([*sizes, *meant]):
         size = " or ".join(f"{count:,}" for count in sorted(sizes.get(name, ())))
+        others = " and ".join(other for other in meant.get(name, ()) if other != name)
         text = name + (f" ({size} parameters)" if size else "")
-        if stands_in.get(name, name) != name:
-            text += f" stands in for {stands_in[name]}"
-        parts.append(text)
+        parts.append(text + (f" stands in for {others}" if others else ""))
     return "; ".join(parts)
 
 
+def _cells(whole: Aggregate) -> list[tuple[Cell, Cell]]:
+    """Cells of numbers that the preset can have: as the file names them, and as they are run."""
+    table = whole.table
+    found: dict[tuple[Cell, Cell], None] = {}
+    for row, column in table.numbers():
+        named, cell = table.named(row, column), table.cell(row, column)
+        if named and cell and not table.obstacle(row, column):
+            found[named, cell] = None
+    return list(found)
+
+
 def _training(whole: Aggregate) -> str:
-    cells = [row.cell for row in whole.table.rows if not row.cell.undefended]
+    cells = [cell for _, cell in _cells(whole) if not cell.undefended]
     told = {
         "recipe": {cell.recipe for cell in cells},
-        "purifier initialised from": {cell.init for cell in cells},
+        "purifier initialised from": {cell.init for cell in cells if cell.purifies},
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
@@ -147,25 +153,32 @@ def _verdicts(whole: Aggregate) -> str:
     return ". ".join(parts)
 
 
-def as_run(whole: Aggregate, column: Dict) -> Dict:
-    """A column's budget: of the first record that has it, else of the config."""
-    for record in whole.records.values():
-        if found := evaluation(record, column["attack"]):
-            budget: Dict = found["budget"]
-            return budget
-    return config.attack(column["attack"], whole.table.preset)
+def attacks(whole: Aggregate) -> list[tuple[str, str]]:
+    """Columns and their budgets in words, then what else worst cases are made of.
+
+    Columns with the same budget stand together; a column run with two shows both.
+    """
+    labels: dict[str, list[str]] = {}
+    for column in whole.table.columns:
+        lines = whole.frame[whole.frame["column"] == column.key]
+        measured = lines.dropna(subset=["measured"])
+        texts = (lines if measured.empty else measured)["budget"].unique()
+        labels.setdefault("; or ".join(text for text in texts if text), []).append(column.label)
+    found = [(" / ".join(names), text) for text, names in labels.items() if text]
+    return found + list(_candidates(whole).items())
 
 
-def budgets(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """Columns and their budgets in words; a column run with two budgets shows both."""
-    measured = frame.dropna(subset=["measured"])
-    found = []
-    for label in frame["column_label"].unique():
-        lines = measured[measured["column_label"] == label]
-        lines = frame[frame["column_label"] == label] if lines.empty else lines
-        texts = [text for text in lines["budget"].unique() if text]
-        if texts:
-            found.append((label, "; or ".join(texts)))
+def _candidates(whole: Aggregate) -> dict[str, str]:
+    """Entries of worst cases that have no column of their own, with their budgets in words."""
+    table = whole.table
+    found: dict[str, str] = {}
+    for column in table.columns:
+        if len(column.listed) > 1:
+            run = budgets.as_run(table, column, whole.records.values())
+            texts = {entry: budgets.of_entry(table, entry, one) for entry, one in run.items()}
+            found |= {
+                entry: text for entry, text in texts.items() if budgets.name(table, entry) == entry
+            }
     return found
 
 
@@ -176,12 +189,16 @@ def findings(whole: Aggregate) -> list[Dict]:
         {
             "name": name,
             "items": [
-                (finding["text"], "; ".join(row_name(whole.table, key) for key in finding["rows"]))
+                (finding["text"], "; ".join(_row(whole, key) for key in finding["rows"]))
                 for finding in group
             ],
         }
         for name, group in groupby(ordered, key=lambda finding: finding["name"])
     ]
+
+
+def _row(whole: Aggregate, key: str) -> str:
+    return row_name(whole.table, whole.table.row(key))
 
 
 def provenance(records: Iterable[Dict]) -> str:

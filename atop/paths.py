@@ -28,6 +28,13 @@ def classifier(preset: str, dataset: str, name: str) -> Path:
     return RESULTS / preset / "classifiers" / f"{dataset}-{name}.safetensors"
 
 
+def classifier_of(preset: str, cell: Cell) -> Path:
+    """The weights of a cell's f: fine-tuned on t(x), or those of the bare classifier."""
+    if cell.finetune == "classifier":
+        return RESULTS / preset / "tuned" / f"{cell.weights.id}.safetensors"
+    return classifier(preset, cell.dataset, cell.classifier)
+
+
 def initial(preset: str, cell: Cell) -> Path:
     """The weights that a purifier has before the L_org stage."""
     rows = config.preset(preset)["purifiers"]

@@ -9,33 +9,44 @@ from atop.cells import Cell
 
 def networks(preset: str, cell: Cell) -> list[Path]:
     """Data and weights that it takes to run a cell."""
-    found = [paths.dataset(cell.dataset), classifier(preset, cell)]
-    if not cell.undefended:
+    found = [paths.dataset(cell.dataset), paths.classifier_of(preset, cell)]
+    if cell.purifies:
         found.append(paths.purifier(preset, cell))
     return found
 
 
-def classifier(preset: str, cell: Cell) -> Path:
-    """The weights of a cell's classifier."""
-    return paths.classifier(preset, cell.dataset, cell.classifier)
-
-
 def finetune(preset: str, cell: Cell) -> list[Path]:
-    """What the making of a cell's purifier starts from."""
+    """What the making of a cell's purifier, or of its own classifier, starts from."""
     data = paths.dataset(cell.dataset)
+    bare = paths.classifier(preset, cell.dataset, cell.classifier)
+    if cell.finetune == "classifier":
+        return [data, bare]
     if cell.finetune == "none":
         return [data, paths.initial(preset, cell)]
     found = [data, paths.purifier(preset, cell.base)]
-    if cell.finetune != "continued":
-        found.append(classifier(preset, cell))
-    return found
+    return found if cell.finetune == "continued" else [*found, bare]
+
+
+def attack(preset: str, victim: Cell, name: str) -> list[Path]:
+    """A victim's networks, and the set that an attack goes on from."""
+    after = config.attack(name, preset).get("after", "clean")
+    return networks(preset, victim) + _stored(preset, victim, after)
 
 
 def evaluate(preset: str, cell: Cell, suite: str, target: str) -> list[Path]:
     """A cell's networks, and the adversarial sets that it is handed."""
-    victim = cell.victim(target)
-    attacks = [name for name in config.suite(suite)["attacks"] if name != "clean"]
-    return networks(preset, cell) + [paths.adversarial(preset, victim, name) for name in attacks]
+    found = networks(preset, cell)
+    for text in config.suite(suite, preset)["attacks"]:
+        name, victim = config.entry(text, target)
+        found += _stored(preset, cell.victim(victim), name)
+    return found
+
+
+def _stored(preset: str, victim: Cell, attack: str) -> list[Path]:
+    """The file of an adversarial set; clean pictures have none."""
+    if config.attack(attack, preset)["method"] == "clean":
+        return []
+    return [paths.adversarial(preset, victim, attack)]
 
 
 def table_settings(preset: str, table: str) -> list[str]:

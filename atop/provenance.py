@@ -17,7 +17,10 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake
 
 
 # What only presents numbers: editing it makes no record older.
-PRESENTATION = {"aggregate", "diff", "notes", "records", "render", "verbs", "progress", "__main__"}
+PRESENTATION = {
+    "aggregate", "budgets", "diff", "figures", "findings", "floats", "notes", "paper", "progress",
+    "records", "render", "tables", "verbs", "view", "__main__",
+}  # fmt: skip
 
 
 @cache

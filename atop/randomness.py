@@ -52,7 +52,7 @@ class Randomness:
         seed: the run's seed.
         stream: who draws, such as "train", "attack" or "evaluate"; streams are independent.
         index: (B,) int64, the examples' indices in their dataset, in [0, 2**32).
-        draw: which draw of each example, in [0, 2**32).
+        draw: which draw of each example, in [0, 2**32); one for all, or (B,) int64.
         shared: purposes in which the whole batch gets what its first example would get (the
             authors' code draws one mask a batch; ledger B21).
     """
@@ -60,7 +60,7 @@ class Randomness:
     seed: int
     stream: str
     index: Tensor
-    draw: int = 0
+    draw: int | Tensor = 0
     shared: frozenset[str] = frozenset()
 
     def at(self, draw: int) -> "Randomness":
@@ -69,7 +69,16 @@ class Randomness:
 
     def select(self, keep: Tensor | slice) -> "Randomness":
         """The same draw for some of the examples."""
-        return replace(self, index=self.index[keep])
+        draw = self.draw[keep] if isinstance(self.draw, Tensor) else self.draw
+        return replace(self, index=self.index[keep], draw=draw)
+
+    def draws(self, first: int, count: int) -> "Randomness":
+        """The same examples `count` times over, (count * B,), at draws first, first + 1, ..."""
+        if count == 1:
+            return self.at(first)
+        draw = torch.arange(first, first + count, device=self.index.device)
+        size = len(self.index)
+        return replace(self, index=self.index.repeat(count), draw=draw.repeat_interleave(size))
 
     def _words(self, count: int, purpose: str) -> Tensor:
         """(B, count) int64 words in [0, 2**32)."""
@@ -78,8 +87,8 @@ class Randomness:
             index = index[:1].expand_as(index)
         key = _digest(self.seed, self.stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
-        draw = torch.tensor(self.draw, device=index.device)
-        counter = (index[:, None], draw, blocks, torch.zeros_like(draw))
+        draw = torch.as_tensor(self.draw, device=index.device).expand(len(index))
+        counter = (index[:, None], draw[:, None], blocks, torch.zeros_like(blocks))
         words = philox(counter, (key >> 32, key & _MASK))
         return words.flatten(1)[:, :count]
 

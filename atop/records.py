@@ -5,20 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from atop import config, paths, stats
+from atop import config, stats
 from atop.cells import Cell
 from atop.errors import AtopError
 from atop.files import read_json
+from atop.tables import Column
 
 Dict = dict[str, Any]
-
-_WORDS = {"step_size": "step {}", "steps": "{} steps", "eot": "EOT {}"}
-_SILENT = (("eot", 1), ("random_start", True))
-
-
-def locate(*, results: Path, preset: str, cell: Cell, suite: str, target: str) -> Path:
-    """Where a record lies below the folder `results`."""
-    return results / paths.record(preset, cell, suite, target).relative_to(paths.RESULTS)
 
 
 def read(path: Path, *, cell: Cell) -> Dict:
@@ -31,56 +24,64 @@ def read(path: Path, *, cell: Cell) -> Dict:
     config.validate(record, "record", where=str(path))
     if record["cell"]["id"] != cell.id:
         raise AtopError(f"{path}: cell: is {record['cell']['id']}, the file's name says {cell.id}")
-    n, draws = record["n"], record["draws"]
-    shapes: list[tuple[str, Any, tuple[int, ...]]] = [
-        ("indices", record["indices"], (n,)),
-        ("labels", record["labels"], (n,)),
-    ]
-    for i, evaluation in enumerate(record["evaluations"]):
-        shapes.append((f"evaluations.{i}.predictions", evaluation["predictions"], (draws, n)))
-    for key, values, shape in shapes:
-        try:
-            array = np.asarray(values)
-        except ValueError:
-            array = np.empty(0)
-        if array.shape != shape or array.dtype.kind != "i":
-            raise AtopError(
-                f"{path}: {key}: expected integers of shape {shape}; delete and run again"
-            )
+    n = record["n"]
+    _check(path, "indices", record["indices"], (n,))
+    _check(path, "labels", record["labels"], (n,))
+    for i, one in enumerate(record["evaluations"]):
+        key = f"evaluations.{i}"
+        draws = 1 if one["budget"].get("through") == "fixed" else record["draws"]
+        _check(path, f"{key}.predictions", one["predictions"], (draws, n))
+        if "selection" in one:
+            shape, picked = (record.get("selection", 0), n), one["selection"]
+            _check(path, f"{key}.selection.predictions", picked["predictions"], shape)
+            _check(path, f"{key}.selection.margins", picked["margins"], (n,), numbers="fi")
     return record
 
 
-def evaluation(record: Dict, attack: str) -> Dict | None:
-    """What a record holds on an attack, if anything."""
-    return next((found for found in record["evaluations"] if found["attack"] == attack), None)
+def evaluation(record: Dict, entry: str) -> Dict | None:
+    """What a record holds on an entry of its suite, if anything."""
+    return next((found for found in record["evaluations"] if found["attack"] == entry), None)
 
 
-def correct(record: Dict, attack: str) -> stats.Outcomes:
-    """(draws, n): which examples were classified correctly.
+def lacking(record: Dict, column: Column) -> str | None:
+    """What a column needs and a record does not have; None if it has all."""
+    for entry in column.entries:
+        found = evaluation(record, entry)
+        if found is None:
+            return f"the attack {entry}"
+        if len(column.entries) > 1 and "selection" not in found:
+            return f"selection draws of {entry}"
+    return None
+
+
+def correct(record: Dict, column: Column) -> stats.Outcomes:
+    """(draws, n): which examples count as classified rightly in a column.
+
+    Of several entries, each example's worst counts: picked on the selection draws, judged on the
+    evaluation draws, which are others. Picked on the draws that judge, luck would look like attack.
 
     Raises:
-        KeyError: the record does not have the attack.
+        KeyError: the record lacks something, as `lacking` tells.
     """
-    found = evaluation(record, attack)
-    if found is None:
-        raise KeyError(attack)
-    outcomes: stats.Outcomes = np.asarray(found["predictions"]) == np.asarray(record["labels"])
-    return outcomes
+    if missing := lacking(record, column):
+        raise KeyError(missing)
+    labels = np.asarray(record["labels"])
+    found = [evaluation(record, entry) or {} for entry in column.entries]
+    predictions = np.asarray([one["predictions"] for one in found])
+    picked = np.zeros(len(labels), dtype=int)
+    if len(found) > 1:
+        selected = np.asarray([one["selection"]["predictions"] for one in found])
+        margins = np.asarray([one["selection"]["margins"] for one in found])
+        picked = stats.worst((selected == labels).sum(axis=1), margins)
+    return stats.right(predictions[picked, :, np.arange(len(labels))].T, labels, column.metric)
 
 
-def budget_text(budget: Dict) -> str:
-    """A budget in words, such as "Linf 8/255, step 2/255, 50 steps (paper preset: 1000)"."""
-    scaled = budget.get("scaled", {})
-
-    def phrase(key: str, text: str) -> str:
-        return text + (f" (paper preset: {scaled[key]})" if key in scaled else "")
-
-    parts = []
-    if "norm" in budget:
-        parts.append(phrase("eps", f"{budget['norm']} {budget.get('eps', 'without bound')}"))
-    for key, value in budget.items():
-        told = key in ("method", "scaled", "norm", "eps")
-        if told or ((key, value) in _SILENT and key not in scaled):
-            continue
-        parts.append(phrase(key, _WORDS.get(key, key.replace("_", " ") + " {}").format(value)))
-    return ", ".join(parts)
+def _check(path: Path, key: str, values: Any, shape: tuple[int, ...], numbers: str = "i") -> None:
+    """Raise AtopError unless values are numbers ("i" integers, "f" floats) of a shape."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        array = np.empty(0)
+    if array.shape != shape or array.dtype.kind not in numbers:
+        kind = "integers" if numbers == "i" else "numbers"
+        raise AtopError(f"{path}: {key}: expected {kind} of shape {shape}; delete and run again")

@@ -1,4 +1,4 @@
-"""Intervals, paired comparisons and verdicts, all in percent and percentage points.
+"""Outcomes of random defences, intervals, comparisons, verdicts; in percent and percentage points.
 
 Every interval covers the sampling of test examples and nothing else: not the training seed, not the
 choice of subset by whoever tuned the method.
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Outcomes = NDArray[np.bool_]
+Classes = NDArray[np.int_]
+
+METRICS = ("mean", "majority", "all")
 
 MARGIN = 5.0
 """Differences up to this many points count as the same result."""
@@ -38,6 +41,49 @@ class Paired(NamedTuple):
     low: float
     high: float
     p: float | None
+
+
+def right(predictions: Classes, labels: Classes, metric: str) -> Outcomes:
+    """Which examples count as classified rightly.
+
+    Args:
+        predictions: (K, n) predicted classes under K draws.
+        labels: (n,) true classes.
+        metric: `mean` keeps the draws apart. `majority`: more draws predict the label than any
+            other class. `all`: every draw predicts the label.
+
+    Returns:
+        (K, n) for `mean`, otherwise (1, n).
+    """
+    hits: Outcomes = predictions == labels
+    if metric == "mean":
+        return hits
+    if metric == "all":
+        every: Outcomes = np.asarray(hits.all(axis=0))[None]
+        return every
+    classes = np.unique(predictions)[:, None]
+    votes = (predictions[:, None, :] == classes).sum(axis=0)
+    most_wrong = np.where(classes == labels, 0, votes).max(axis=0)
+    won: Outcomes = (hits.sum(axis=0) > most_wrong)[None]
+    return won
+
+
+def worst(hits: Classes, margins: NDArray[np.float64]) -> Classes:
+    """(n,) which of A candidates is the worst for each example.
+
+    The one with the fewest right selection draws; then the lowest mean margin; then the first.
+
+    Args:
+        hits: (A, n) how many selection draws are right.
+        margins: (A, n) mean over the selection draws of the true logit minus the best wrong one.
+    """
+    first: Classes = np.lexsort((margins, hits), axis=0)[0]  # stable; the last key counts most
+    return first
+
+
+def draw_sd(correct: Outcomes) -> float:
+    """Standard deviation over (K, n) draws of one draw's accuracy, in points; NaN for one draw."""
+    return 100 * float(correct.mean(axis=1).std(ddof=1)) if len(correct) > 1 else math.nan
 
 
 def wilson(*, successes: int, n: int) -> Estimate:

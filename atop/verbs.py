@@ -69,7 +69,7 @@ def finetune(options: Namespace) -> None:
 def attack(options: Namespace) -> None:
     """Make an adversarial set on a cell."""
     from atop import known
-    from atop.evaluate import make_adversarial
+    from atop.adversarial import make_adversarial
 
     cell, chosen = known.parse(options.cell, options.preset), _device(options)
     print(make_adversarial(options.preset, cell, options.attack, device=chosen))
@@ -81,28 +81,29 @@ def evaluate(options: Namespace) -> None:
     from atop.evaluate import evaluate
 
     cell, chosen = known.parse(options.cell, options.preset), _device(options)
-    target = options.target or config.suite(options.suite)["target"]
+    target = options.target or config.suite(options.suite, options.preset)["target"]
     print(evaluate(options.preset, cell, options.suite, target, device=chosen))
 
 
 def table(options: Namespace) -> None:
     """Render a table from the records that exist, beside the paper's numbers."""
-    from atop import config, known, paths
+    from atop import known, paths, tables
     from atop.render import render
 
-    made = config.table(
-        options.table,
-        options.preset,
-        init=options.init,
-        recipe=options.recipe,
-        seed=options.seed,
-    )
+    words = {name: getattr(options, name) for name in ("target", "init", "recipe", "seed")}
+    made = tables.table(options.table, options.preset, **words)
     known.check_table(made)
-    target = options.target or config.suite(made.spec["suite"])["target"]
     out = options.out or paths.place(options.preset)
-    results = options.results or paths.RESULTS
-    for path in render(table=made, results=results, target=target, out=out):
+    for path in render(table=made, results=options.results or paths.RESULTS, out=out):
         print(path)
+
+
+def plot(options: Namespace) -> None:
+    """Plot the curves of a rendered table from its CSV."""
+    from atop.figures import convergence
+
+    convergence(options.data, options.out)
+    print(*options.out, sep="\n")
 
 
 def embed(options: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What attacks share: the contract, projections, gradients averaged over a target's draws."""
+"""The contract of every attack, and the losses that attacks raise."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +10,7 @@ from torch import Tensor
 from atop.randomness import Randomness
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+"""(B, classes) logits and (B,) labels -> (B,) losses that an untargeted attack raises."""
 
 
 class Target(Protocol):
@@ -30,25 +31,15 @@ class Attack(Protocol):
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B,) losses that an untargeted attack raises."""
+    """(B,) cross-entropies."""
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-def gradient(
-    target: Target, x: Tensor, y: Tensor, loss: Loss, randomness: Randomness, *, eot: int
-) -> Tensor:
-    """Gradient of each example's loss by its pixels, averaged over `eot` draws (Athalye, 2018b).
-
-    The draws are randomness.draw * eot + 0, 1, ..., so that successive draws share none.
-    """
-    total = torch.zeros_like(x)
-    for k in range(eot):
-        variable = x.detach().clone().requires_grad_(True)
-        value = loss(target(variable, randomness.at(randomness.draw * eot + k)), y).sum()
-        total += torch.autograd.grad(value, variable)[0]
-    return total / eot
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """(B,) best wrong logit minus the true one: positive where misclassified."""
+    true = F.one_hot(labels, logits.shape[1]).bool()
+    best_wrong = logits.masked_fill(true, -torch.inf).amax(1)
+    return best_wrong - logits.gather(1, labels[:, None])[:, 0]
 
 
-def project_linf(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
-    """The nearest picture within eps of x in every pixel and inside [0, 1]."""
-    return torch.clamp(x + torch.clamp(x_adv - x, -eps, eps), 0, 1)
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "margin": margin}

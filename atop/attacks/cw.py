@@ -37,7 +37,8 @@ class CW:
         for step in range(self.steps):
             x_adv = (torch.tanh(w) + 1) / 2
             l2 = (x_adv - x).square().flatten(1).sum(1)
-            margins, wrong = self._margins(target, x_adv, y, randomness.at(randomness.draw + step))
+            draw = randomness.at(int(randomness.draw) + step)
+            margins, wrong = self._margins(target, x_adv, y, draw)
             cost = l2 + self.c * margins
             (w.grad,) = torch.autograd.grad(cost.sum(), w)
             optimizer.step()
@@ -58,7 +59,8 @@ class CW:
 
         As in the library, the true class counts as a logit of zero among the others (ledger O3).
         """
-        draws = range(randomness.draw * self.eot, (randomness.draw + 1) * self.eot)
+        first = int(randomness.draw) * self.eot
+        draws = range(first, first + self.eot)
         logits = torch.stack([target(x_adv, randomness.at(draw)) for draw in draws]).mean(0)
         true = F.one_hot(y, logits.shape[1]).to(logits.dtype)
         margin = (true * logits).amax(1) - ((1 - true) * logits).amax(1)

@@ -1,29 +1,34 @@
-"""FGSM (Goodfellow et al., 2015): one step along the sign of the gradient, no random start."""
+"""FGSM (Goodfellow et al., 2015): one step along the gradient, no random start."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from atop.attacks._base import Target, cross_entropy, gradient, project_linf
+from atop.attacks._balls import check_norm, project, steepest
+from atop.attacks._base import Target, cross_entropy
+from atop.attacks._draws import slope
 from atop.config import number
 from atop.randomness import Randomness
 
 
 @dataclass(frozen=True, kw_only=True)
 class FGSM:
-    """x' = x + eps * sign(grad) inside [0, 1]; also makes the training examples of Algorithm 1."""
+    """x' = x + eps * sign(grad) inside [0, 1]; also makes the training examples of Algorithm 1.
 
+    Under L2 the step follows the gradient itself.
+    """
+
+    norm: str
     eps: float
     eot: int
 
     def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """Adversarial pictures within Linf eps of x."""
-        slope = gradient(target, x, y, cross_entropy, randomness, eot=self.eot)
-        return project_linf(x + self.eps * slope.sign(), x, self.eps)
+        """Adversarial pictures within eps of x."""
+        gradient = slope(target, x, y, cross_entropy, randomness, eot=self.eot).gradient
+        step = steepest(gradient, "unit" if self.norm == "L2" else "sign")
+        return project(x + self.eps * step, x, self.eps, self.norm)
 
 
 def build(*, norm: str, eps: str, eot: int) -> FGSM:
     """FGSM as a row of attacks.yaml gives it."""
-    if norm != "Linf":
-        raise ValueError(f"fgsm: norm {norm} is not implemented; it takes Linf")
-    return FGSM(eps=number(eps), eot=eot)
+    return FGSM(norm=check_norm("fgsm", norm), eps=number(eps), eot=eot)

@@ -1,11 +1,12 @@
-"""Standard training of a classifier f, for where no checkpoint is given."""
+"""Standard training of a classifier f, on pictures or on what a transform leaves of them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from atop.data import Split
 from atop.randomness import Randomness
@@ -20,15 +21,24 @@ class ClassifierStage:
     Args:
         classifier: on its device, with initial weights.
         data: the training split, on the same device.
-        size: side length of the classifier's input in pixels.
+        size: side length in pixels of what `classify` takes.
         budget: epochs, batch, lr, momentum, weight_decay, label_smoothing.
-        seed: orders and augments.
+        seed: orders, augments and draws.
+        classify: pictures and their randomness -> logits of f; by default f alone.
     """
 
     def __init__(
-        self, classifier: nn.Module, data: Split, *, size: int, budget: dict[str, Any], seed: int
+        self,
+        classifier: nn.Module,
+        data: Split,
+        *,
+        size: int,
+        budget: dict[str, Any],
+        seed: int,
+        classify: Callable[[Tensor, Randomness], Tensor] | None = None,
     ) -> None:
         self.classifier, self.data, self.size, self.seed = classifier, data, size, seed
+        self.classify = classify or (lambda x, randomness: classifier(x))
         self.budget = budget
         self.batch: int = budget["batch"]
         self.steps: int = budget["epochs"] * (len(data) // self.batch)
@@ -52,7 +62,7 @@ class ClassifierStage:
         part = self.data.take(where.to(self.data.labels.device))
         randomness = Randomness(self.seed, "classifier", part.index, epoch)
         images = shift(flip(part.images, randomness), randomness, most=part.images.shape[1] // 8)
-        logits = self.classifier(replace(part, images=images).inputs(self.size))
+        logits = self.classify(replace(part, images=images).inputs(self.size), randomness)
         loss = F.cross_entropy(logits, part.labels, label_smoothing=self.budget["label_smoothing"])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

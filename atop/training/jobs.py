@@ -1,4 +1,4 @@
-"""The three training jobs of a run, assembled from the config: classifier, pretrain, finetune."""
+"""The training jobs of a run, assembled from the config: classifier, pretrain, finetune, tune."""
 
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,9 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
 
 
 def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
-    """Make a cell's purifier: the L_org stage (`none`), or what follows it."""
+    """Make a cell's weights: L_org's purifier (`none`), what follows it, or f tuned on t(x)."""
+    if cell.finetune == "classifier":
+        return tune(preset, cell, device=device)
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = config.finetune_budget(preset, cell)
@@ -108,6 +110,30 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "fingerprint": config.fingerprint("finetune", preset, cell),
     }
     return _run(stage, network, paths.purifier(preset, cell), settings, device)
+
+
+def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
+    """Fine-tune f on t(x) without any purifier: the control that asks what g is for (F.3.9)."""
+    start = paths.classifier(preset, cell.dataset, cell.classifier)
+    network = assemble.trained_classifier(preset, cell.dataset, cell.classifier).to(device)
+    whole = assemble.pipeline(preset, cell, assemble.purifier(preset, cell.purifier), network)
+    budget = config.finetune_budget(preset, cell)
+    stage = ClassifierStage(
+        network,
+        assemble.dataset(cell.dataset).train.to(device),
+        size=config.preset(preset)["sizes"]["input"],
+        budget=budget,
+        seed=cell.seed,
+        classify=whole,
+    )
+    settings = {
+        "stage": "tune",
+        "cell": cell.as_dict(),
+        "budget": budget,
+        "start_sha256": sha256(start),
+        "fingerprint": config.fingerprint("finetune", preset, cell),
+    }
+    return _run(stage, network, paths.classifier_of(preset, cell), settings, device)
 
 
 def _purifier_stage(

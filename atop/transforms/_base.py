@@ -46,7 +46,12 @@ def patch_ranks(x: Tensor, randomness: Randomness, *, grid: int) -> Tensor:
 
 
 def add_noise(x: Tensor, randomness: Randomness, *, sigma: float) -> Tensor:
-    """X + eta with eta ~ N(0, sigma^2) per pixel and channel, clipped to [0, 1] (ledger B23)."""
+    """X + eta with eta ~ N(0, sigma^2) per pixel and channel, clipped to [0, 1] (ledger B23).
+
+    Without noise it is x itself: a clip has no gradient at 0 and 1, where real pixels lie.
+    """
+    if sigma == 0:
+        return x
     noise = randomness.normal(tuple(x.shape[1:]), "noise").to(x.dtype)
     return torch.clamp(x + sigma * noise, 0, 1)
 

@@ -10,6 +10,8 @@ from atop.transforms._base import SingleView, Views
 class NoTransform(SingleView):
     """x_t = x, nothing missing."""
 
+    random = False
+
     def __call__(self, x: Tensor, randomness: Randomness) -> Views:
         """(B, 3, H, W) -> one view."""
         return Views(x[:, None], torch.zeros_like(x[:, None, :1]))

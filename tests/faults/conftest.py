@@ -11,7 +11,7 @@ import torch
 from breaking import BARE, Complain, Cut
 from safetensors.torch import save_file
 
-from atop import evaluate, paths
+from atop import assemble, paths
 from atop.__main__ import main
 from atop.data.embedded import fetch
 from atop.files import write_json
@@ -39,7 +39,7 @@ def small(change: Callable[..., None], workdir: Path, stored: Path) -> Path:
     data = paths.dataset("cifar10_slice")
     data.parent.mkdir(parents=True)
     os.link(stored, data)
-    split = evaluate.test_pictures("smoke", "cifar10_slice")
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
     adversarial = paths.adversarial("smoke", BARE, "fgsm")
     adversarial.parent.mkdir(parents=True)
     save_file({"images": split.inputs(32), "index": split.index}, adversarial)

@@ -10,7 +10,7 @@ from atop.__main__ import main, parser
 from atop.files import ROOT
 
 VERBS = ["fetch", "weights", "device", "classifier", "pretrain", "finetune"]
-VERBS += ["attack", "evaluate", "table", "embed"]
+VERBS += ["attack", "evaluate", "table", "plot", "embed"]
 ASK = """
 import sys
 from atop.__main__ import main

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from weights import SmallNet
 
+from atop.attacks import pgd
 from atop.attacks.cw import CW
 from atop.attacks.fgsm import FGSM
-from atop.attacks.pgd import PGD
 from atop.randomness import Randomness
 
-EPS, STEP = 8 / 255, 2 / 255
+EPS = 8 / 255
 TOLERANCE = 1e-6
 Fixture = dict[str, Tensor]
 Target = Callable[[Tensor, Randomness], Tensor]
@@ -36,15 +36,17 @@ RANDOMNESS = Randomness(0, "parity", torch.arange(8))
 
 
 def test_fgsm(target: Target, published: Fixture) -> None:
-    found = FGSM(eps=EPS, eot=1)(target, published["images"], published["labels"], RANDOMNESS)
+    fgsm = FGSM(norm="Linf", eps=EPS, eot=1)
+    found = fgsm(target, published["images"], published["labels"], RANDOMNESS)
     torch.testing.assert_close(found, published["fgsm"], rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("steps", [10, 20])
 def test_pgd_from_the_same_start(target: Target, published: Fixture, steps: int) -> None:
     x, start = published["images"], published["images"] + published["start"]
-    pgd = PGD(eps=EPS, step_size=STEP, steps=steps, random_start=True, eot=1)
-    found = pgd.run(target, x, published["labels"], RANDOMNESS, start=start)
+    row = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": True, "eot": 1}
+    attack = pgd.build(**row, steps=steps)
+    found = attack.run(target, x, published["labels"], RANDOMNESS, start=start)
     torch.testing.assert_close(found, published[f"pgd{steps}"], rtol=0, atol=TOLERANCE)
 
 

@@ -1,4 +1,4 @@
-"""A small Table 7 with made-up records, for the tests of aggregate, render and diff."""
+"""A small Table 7 and a small strict table with made-up records, to test what is printed."""
 
 import hashlib
 from pathlib import Path
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from atop import config
+from atop import config, paths
 from atop.cells import Cell
 from atop.files import write_json
-from atop.records import locate
+from atop.tables import Table, table
 
 N = 200
 ATTACKS = ("clean", "fgsm", "pgd-1000")
@@ -55,24 +55,111 @@ TABLE: dict[str, Any] = {
 for row in TABLE["rows"]:
     row["cell"]["finetune"] = "adversarial" if row["key"].endswith("atop") else "none"
 
+CANDIDATES = ["clean", "pgd", "pgd@classifier", "square"]
+STRICT: dict[str, Any] = {
+    "title": "An attacker who knows all",
+    "suite": "strict",
+    "labels": ["Defence", "Classifier"],
+    "defaults": {"dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill"},
+    "waits_for": ["wrn28_10", "dmae", "cifar100"],
+    "rows": [
+        {
+            "key": "rt2-atop",
+            "labels": ["RT2", "ResNet-18"],
+            "cell": {"transform": "rt2", "finetune": "adversarial"},
+            "printed": [
+                {"table": "table7", "row": "rt2-atop", "column": "pgd-1000"},
+                {"table": "table8", "row": "rt2-atop", "column": "pgd-20"},
+            ],
+        },
+        {
+            "key": "wrn28",
+            "labels": ["RT2", "WideResNet"],
+            "cell": {"classifier": "wrn28_10", "transform": "rt2", "finetune": "adversarial"},
+            "printed": [{"table": "table7", "row": "rt2-atop", "column": "standard"}],
+        },
+        {
+            "key": "dmae",
+            "labels": ["RT2, DMAE", "ResNet-18"],
+            "cell": {"purifier": "dmae", "init": "imagenet", "transform": "rt2"},
+        },
+        {"key": "foreign", "labels": ["of others", "-"], "unavailable": "waits for an adapter"},
+    ],
+    "controls": [
+        {
+            "key": "no-purifier",
+            "labels": ["RT2, no purifier", "ResNet-18"],
+            "cell": {"purifier": "identity", "init": "none", "transform": "rt2"},
+        },
+    ],
+    "columns": [
+        {"key": "clean", "label": "Clean", "attack": "clean"},
+        {
+            "key": "clean-majority",
+            "label": "Clean, majority",
+            "attack": "clean",
+            "metric": "majority",
+        },
+        {"key": "clean-all", "label": "Clean, all", "attack": "clean", "metric": "all"},
+        {"key": "worst", "label": "Worst case", "worst": CANDIDATES},
+        {
+            "key": "worst-majority",
+            "label": "Worst case, majority",
+            "worst": CANDIDATES,
+            "metric": "majority",
+        },
+        {"key": "pgd", "label": "PGD", "attack": "pgd"},
+        {"key": "square", "label": "Square", "attack": "square"},
+        {"key": "fixed", "label": "Known draw", "attack": "fixed"},
+        {
+            "key": "cifar100",
+            "label": "CIFAR-100",
+            "attack": "pgd",
+            "suite": "other",
+            "cell": {"dataset": "cifar100"},
+        },
+        {"key": "steps-10", "label": "10 steps", "attack": "pgd", "curve": "steps"},
+    ],
+    "pairs": [["rt2-atop", "no-purifier"]],
+}
+
 PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255", "steps": 1000}
+EOT: dict[str, Any] = {**PGD, "steps": 200, "eot": 20, "pixels": "native"}
+SQUARE = {"method": "square", "norm": "Linf", "eps": "8/255", "queries": 100, "pixels": "native"}
 CONFIG: dict[str, Any] = {
     "tables/table7": TABLE,
+    "tables/strict": STRICT,
+    "datasets": {"cifar10": {"pixels": 32}, "cifar10_slice": {"pixels": 32}},
     "attacks": {
         "attacks": {
             "clean": {"method": "clean"},
             "fgsm": {"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1},
             "pgd-1000": {**PGD, "random_start": True, "eot": 1},
+            "pgd": EOT,
+            "square": {**SQUARE, "after": "pgd", "judge": 20},
+            "fixed": {**EOT, "eot": 1, "through": "fixed"},
         },
-        "suites": {"table7": {"target": "classifier", "attacks": list(ATTACKS), "draws": 1}},
+        "suites": {
+            "table7": {"target": "classifier", "attacks": list(ATTACKS), "draws": 1},
+            "strict": {
+                "target": "defense",
+                "attacks": [*CANDIDATES, "fixed"],
+                "draws": 4,
+                "selection": 3,
+            },
+            "other": {"target": "defense", "attacks": ["pgd"], "draws": 4},
+        },
     },
     "presets/smoke": {
         "about": "embedded data, two CPU cores",
         "comparable": False,
         "dataset": {"cifar10": "cifar10_slice"},
-        "classifier": {"resnet18": "resnet_small"},
+        "classifier": {"resnet18": "resnet_small", "wrn28_10": "resnet_small"},
         "init": "scratch",
-        "attacks": {"pgd-1000": {"steps": 50}},
+        "sizes": {"input": 32},
+        "purifiers": {"deepfill": {}},
+        "attacks": {"pgd-1000": {"steps": 50}, "pgd": {"steps": 20, "examples": 100}},
+        "suites": {"strict": {"leave_out": ["square"]}},
     },
     "presets/paper": {
         "about": "what the paper did",
@@ -80,6 +167,8 @@ CONFIG: dict[str, Any] = {
         "dataset": {},
         "classifier": {},
         "init": "places2",
+        "sizes": {"input": 256},
+        "purifiers": {"deepfill": {}},
         "attacks": {},
     },
     "deviations": {
@@ -126,22 +215,56 @@ def use_config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(cell: Cell, *, preset: str, right: dict[str, int], draws: int = 1) -> dict[str, Any]:
-    """A record with `right[attack]` right answers among N, the first ones."""
-    labels = [i % 10 for i in range(N)]
+    """A record of Table 7 with `right[attack]` right answers among N, the first ones."""
     evaluations = []
     for attack in ATTACKS:
         hits = np.arange(N) < right[attack]
-        answers = np.where(hits, labels, (np.array(labels) + 1) % 10).tolist()
-        sha = hashlib.sha256(attack.encode()).hexdigest()
-        evaluations.append(
-            {
-                "attack": attack,
-                "budget": config.attack(attack, preset),
-                "predictions": [answers] * draws,
-                "distance": {"linf": 0.031, "l2": 1.5, "unmoved": 0.0},
-                "adversarial": None if attack == "clean" else {"sha256": sha},
-            }
-        )
+        evaluations.append(evaluation(attack, preset, np.repeat(hits[None], draws, axis=0)))
+    return {**frame_of(cell, preset, draws), "evaluations": evaluations}
+
+
+def strict_record(cell: Cell, preset: str, rates: dict[str, float]) -> dict[str, Any]:
+    """A record of the strict table in which each draw is right at a rate of example and attack."""
+    drawn = np.random.default_rng(len(cell.id))
+    evaluations = []
+    for entry in config.suite("strict", preset)["attacks"]:
+        chances = np.clip(rates[entry] + drawn.uniform(-1, 1, size=N), 0, 1)
+        selected = drawn.uniform(size=(3, N)) < chances
+        one = evaluation(entry, preset, drawn.uniform(size=(4, N)) < chances)
+        if entry == "fixed":
+            one["predictions"] = one["predictions"][:1]
+        else:
+            margins = [round(float(margin), 2) for margin in selected.mean(axis=0) - 0.5]
+            one["selection"] = {"predictions": answers(selected), "margins": margins}
+        evaluations.append(one)
+    words = {"suite": "strict", "target": "defense", "victim": cell.id, "selection": 3}
+    return {**frame_of(cell, preset, draws=4), **words, "evaluations": evaluations}
+
+
+LABELS = np.arange(N) % 10
+
+
+def answers(hits: Any) -> list[list[int]]:
+    """Predicted classes: the label where right, the next class where wrong."""
+    predicted: list[list[int]] = np.where(hits, LABELS, (LABELS + 1) % 10).tolist()
+    return predicted
+
+
+def evaluation(entry: str, preset: str, hits: Any) -> dict[str, Any]:
+    """What a record holds on an entry, with (draws, N) right answers."""
+    name, _ = config.entry(entry, "")
+    sha = hashlib.sha256(name.encode()).hexdigest()
+    return {
+        "attack": entry,
+        "budget": config.attack(name, preset),
+        "predictions": answers(hits),
+        "distance": {"linf": 0.031, "l2": 1.5, "unmoved": 0.0},
+        "adversarial": None if name == "clean" else {"sha256": sha},
+    }
+
+
+def frame_of(cell: Cell, preset: str, draws: int) -> dict[str, Any]:
+    """A record of Table 7 but for its evaluations."""
     return {
         "schema": 1,
         "preset": preset,
@@ -152,12 +275,11 @@ def record(cell: Cell, *, preset: str, right: dict[str, int], draws: int = 1) ->
         "n": N,
         "draws": draws,
         "indices": list(range(N)),
-        "labels": labels,
-        "evaluations": evaluations,
+        "labels": LABELS.tolist(),
         "findings": [],
         "networks": {
             "classifier": {"name": cell.classifier, "parameters": 726570},
-            "purifier": {"name": cell.purifier, "parameters": 0 if cell.undefended else 113000},
+            "purifier": {"name": cell.purifier, "parameters": 113000 if cell.purifies else 0},
         },
         "sizes": {"input": 32, "purifier": 32, "classifier": 32},
         "provenance": {
@@ -181,19 +303,39 @@ RIGHT = {
     "rt2-none": {"clean": 100, "fgsm": 90, "pgd-1000": 85},
     "undefended": {"clean": 190, "fgsm": 10, "pgd-1000": 0},
 }
+RATES = {"clean": 0.9, "pgd": 0.4, "pgd@classifier": 0.8, "square": 0.5, "fixed": 0.1}
 
 
-def write_records(results: Path, preset: str, **changes: dict[str, Any]) -> config.Table:
+def write_records(results: Path, preset: str, **changes: dict[str, Any]) -> Table:
     """Records of RIGHT below `results`, changed at the top level by `changes`; no rt2-atop."""
-    table = config.table("table7", preset)
-    cells = {row.key: row.cell for row in table.rows}
+    made = table("table7", preset)
     for key, right in RIGHT.items():
-        content = record(cells[key], preset=preset, right=right)
+        content = record(cell_of(made, key), preset=preset, right=right)
         content.update(changes.get(key.replace("-", "_"), {}))
-        write_json(where(results, preset, cells[key]), content)
-    return table
+        write_json(where(results, preset, cell_of(made, key)), content)
+    return made
 
 
-def where(results: Path, preset: str, cell: Cell) -> Path:
+def write_strict(results: Path, preset: str, **changes: dict[str, Any]) -> Table:
+    """Records of the strict table's rows that can run below `results`, changed by `changes`."""
+    made = table("strict", preset)
+    for key, better in (("rt2-atop", 0.0), ("no-purifier", -0.2)):
+        rates = {entry: max(rate + better, 0) for entry, rate in RATES.items()}
+        content = strict_record(cell_of(made, key), preset, rates)
+        content.update(changes.get(key.replace("-", "_"), {}))
+        write_json(where(results, preset, cell_of(made, key), "strict", "defense"), content)
+    return made
+
+
+def cell_of(made: Table, key: str) -> Cell:
+    """The cell of a row that has one."""
+    cell = made.cell(made.row(key))
+    assert cell
+    return cell
+
+
+def where(
+    results: Path, preset: str, cell: Cell, suite: str = "table7", target: str = "classifier"
+) -> Path:
     """The path of a record."""
-    return locate(results=results, preset=preset, cell=cell, suite="table7", target="classifier")
+    return results / paths.record(preset, cell, suite, target).relative_to(paths.RESULTS)

@@ -1,17 +1,30 @@
 """Records and the paper's numbers in one frame."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from synthetic_records import RIGHT, N, record, use_config, where, write_records
+import yaml
+from synthetic_records import (
+    RIGHT,
+    N,
+    cell_of,
+    record,
+    use_config,
+    where,
+    write_records,
+    write_strict,
+)
 
 from atop import config
-from atop.aggregate import COLUMNS, Aggregate, aggregate, paper_numbers
+from atop.aggregate import COLUMNS, Aggregate, _position, aggregate
 from atop.errors import AtopError
 from atop.files import read_json, write_json
-from atop.records import budget_text
+from atop.paper import numbers
+from atop.tables import table
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +34,9 @@ def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     config.read.cache_clear()
 
 
-def made(
-    tmp_path: Path, preset: str = "paper", target: str = "classifier", **changes: Any
-) -> Aggregate:
-    table = write_records(tmp_path / "results", preset, **changes)
-    return aggregate(table=table, results=tmp_path / "results", target=target)
+def made(tmp_path: Path, preset: str = "paper", **changes: Any) -> Aggregate:
+    seven = write_records(tmp_path / "results", preset, **changes)
+    return aggregate(table=seven, results=tmp_path / "results")
 
 
 def line(whole: Aggregate, row: str, column: str) -> "pd.Series[Any]":
@@ -80,13 +91,13 @@ def test_missing_cells_say_why(tmp_path: Path) -> None:
 
 
 def test_an_attack_that_a_record_lacks_is_not_run(tmp_path: Path) -> None:
-    table = config.table("table7", "paper")
+    seven = table("table7", "paper")
     write_records(tmp_path / "results", "paper")
-    path = where(tmp_path / "results", "paper", table.rows[0].cell)
+    path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
     content = read_json(path)
     content["evaluations"] = content["evaluations"][:2]
     write_json(path, content)
-    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    whole = aggregate(table=seven, results=tmp_path / "results")
     found = line(whole, "rt1-none", "pgd-1000")
     assert found["verdict"] == "not run"
     assert "lacks the attack pgd-1000" in found["reason"]
@@ -100,17 +111,19 @@ def test_smoke_is_not_comparable_and_keeps_the_difference(tmp_path: Path) -> Non
 
 
 def test_another_start_is_not_comparable(tmp_path: Path) -> None:
-    table = config.table("table7", "paper", init="scratch")
-    cell = table.rows[0].cell
+    seven = table("table7", "paper", init="scratch")
+    cell = cell_of(seven, "rt1-none")
     content = record(cell, preset="paper", right=RIGHT["rt1-none"])
     write_json(where(tmp_path / "results", "paper", cell), content)
-    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    whole = aggregate(table=seven, results=tmp_path / "results")
     assert line(whole, "rt1-none", "fgsm")["reason"] == "another initialisation (scratch)"
 
 
 def test_records_of_another_target_are_other_files(tmp_path: Path) -> None:
-    whole = made(tmp_path, target="defense")
+    write_records(tmp_path, "paper")
+    whole = aggregate(table=table("table7", "paper", target="defense"), results=tmp_path)
     assert set(whole.frame["verdict"]) == {"not run"}
+    assert set(whole.frame["target"]) == {"defense"}
     assert not whole.records
 
 
@@ -133,8 +146,9 @@ def test_pairs_refuse_other_examples(tmp_path: Path) -> None:
 
 
 def test_older_code_is_a_finding(tmp_path: Path) -> None:
-    table = config.table("table7", "paper")
-    provenance = record(table.rows[0].cell, preset="paper", right=RIGHT["rt1-none"])["provenance"]
+    seven = table("table7", "paper")
+    cell = cell_of(seven, "rt1-none")
+    provenance = record(cell, preset="paper", right=RIGHT["rt1-none"])["provenance"]
     older = {"provenance": {**provenance, "code_sha": "old", "created": "2025-01-01T00:00:00"}}
     whole = made(tmp_path, rt1_none=older)
     assert [(f["name"], f["rows"]) for f in whole.findings] == [("different-code", ["rt1-none"])]
@@ -146,26 +160,86 @@ def test_older_code_of_a_training_or_an_attack_is_a_finding(tmp_path: Path) -> N
     assert [(f["name"], f["rows"]) for f in whole.findings] == [("different-code", ["rt2-none"])]
 
 
+def judged(tmp_path: Path, change: Any) -> Any:
+    """The verdict and its reason on a number of the paper, after a change of the config."""
+    path = config.folder() / "tables" / "table7.yaml"
+    spec = yaml.safe_load(path.read_text())
+    change(spec)
+    path.write_text(yaml.safe_dump(spec))
+    config.read.cache_clear()
+    write_records(tmp_path, "paper")
+    whole = aggregate(table=table("table7", "paper"), results=tmp_path)
+    found = line(whole, "rt1-none", "fgsm")
+    return found["verdict"], found["reason"]
+
+
+def test_a_stand_in_is_not_comparable(tmp_path: Path) -> None:
+    path = config.folder() / "presets" / "paper.yaml"
+    chosen = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**chosen, "classifier": {"wrn28_10": "resnet18"}}))
+    verdict = judged(tmp_path, lambda spec: spec["defaults"].update(classifier="wrn28_10"))
+    assert verdict == ("not comparable", "another network or dataset")
+
+
+def test_a_worst_case_over_fewer_attacks_is_not_comparable(tmp_path: Path) -> None:
+    def worst(spec: dict[str, Any]) -> None:
+        spec["columns"][1] = {"key": "fgsm", "label": "Worst", "worst": ["clean", "fgsm", "gone"]}
+
+    attacks = yaml.safe_load((config.folder() / "attacks.yaml").read_text())
+    attacks["suites"]["table7"]["attacks"].append("gone")
+    attacks["attacks"]["gone"] = attacks["attacks"]["fgsm"]
+    (config.folder() / "attacks.yaml").write_text(yaml.safe_dump(attacks))
+    path = config.folder() / "presets" / "paper.yaml"
+    chosen = yaml.safe_load(path.read_text())
+    left_out = {"table7": {"leave_out": ["gone", "clean"]}}
+    path.write_text(yaml.safe_dump({**chosen, "suites": left_out}))
+    assert judged(tmp_path, worst) == ("not comparable", "a worst case over fewer attacks")
+
+
+def test_a_budget_that_a_preset_changed_is_not_comparable(tmp_path: Path) -> None:
+    path = config.folder() / "presets" / "paper.yaml"
+    chosen = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**chosen, "attacks": {"fgsm": {"eot": 2}}}))
+    assert judged(tmp_path, lambda spec: None) == ("not comparable", "another budget")
+
+
+def test_another_target_is_not_comparable(tmp_path: Path) -> None:
+    made = table("table7", "paper", target="defense")
+    cell = cell_of(made, "rt1-none")
+    content = record(cell, preset="paper", right=RIGHT["rt1-none"])
+    write_json(where(tmp_path, "paper", cell, target="defense"), content)
+    found = line(aggregate(table=made, results=tmp_path), "rt1-none", "fgsm")
+    reason = "the attack differentiates something else than the paper's"
+    assert (found["verdict"], found["reason"]) == ("not comparable", reason)
+
+
+def test_the_paper_key_of_a_column_is_the_threat(tmp_path: Path) -> None:
+    fits = judged(tmp_path, lambda spec: spec["columns"][1].update(paper={"norm": "Linf"}))
+    assert fits == ("inconclusive", "")
+    other = judged(tmp_path, lambda spec: spec["columns"][1].update(paper={"pixels": "native"}))
+    assert other == ("not comparable", "another budget")
+
+
 def test_another_threat_than_the_papers_is_not_comparable(tmp_path: Path) -> None:
-    table = write_records(tmp_path / "results", "paper")
-    path = where(tmp_path / "results", "paper", table.rows[0].cell)
+    seven = write_records(tmp_path / "results", "paper")
+    path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
     content = read_json(path)
     content["evaluations"][1]["budget"]["eps"] = "1/255"
     write_json(path, content)
-    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    whole = aggregate(table=seven, results=tmp_path / "results")
     found = line(whole, "rt1-none", "fgsm")
     assert (found["verdict"], found["reason"]) == ("not comparable", "another budget")
     assert line(whole, "rt1-atop", "fgsm")["verdict"] != "not comparable"
 
 
 def test_unequal_adversarial_sets_and_old_budgets_are_findings(tmp_path: Path) -> None:
-    table = write_records(tmp_path / "results", "paper")
-    path = where(tmp_path / "results", "paper", table.rows[0].cell)
+    seven = write_records(tmp_path / "results", "paper")
+    path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
     content = read_json(path)
     content["evaluations"][1]["adversarial"]["sha256"] = "another"
     content["evaluations"][2]["budget"]["steps"] = 10
     write_json(path, content)
-    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    whole = aggregate(table=seven, results=tmp_path / "results")
     assert names(whole) == ["different-adversarial-sets", "different-budget"]
 
 
@@ -199,46 +273,151 @@ def test_broken_records_name_file_and_key(tmp_path: Path, change: Any, key: str)
 
 
 def test_a_record_in_the_wrong_place(tmp_path: Path) -> None:
-    table = config.table("table7", "paper")
-    other = table.rows[1].cell.as_dict()
+    seven = table("table7", "paper")
+    other = cell_of(seven, "rt1-atop").as_dict()
     with pytest.raises(AtopError, match="the file's name says"):
         made(tmp_path, rt1_none={"cell": other})
 
 
 def test_several_draws(tmp_path: Path) -> None:
-    table = config.table("table7", "paper")
-    cell = table.rows[0].cell
+    seven = table("table7", "paper")
+    cell = cell_of(seven, "rt1-none")
     content = record(cell, preset="paper", right=RIGHT["rt1-none"], draws=3)
     content["evaluations"][0]["predictions"][1] = content["labels"]
     write_json(where(tmp_path / "results", "paper", cell), content)
-    whole = aggregate(table=table, results=tmp_path / "results", target="classifier")
+    whole = aggregate(table=seven, results=tmp_path / "results")
     found = line(whole, "rt1-none", "standard")
     assert found["draws"] == 3
     assert found["measured"] == pytest.approx((85 + 100 + 85) / 3)
     assert found["low"] < found["measured"] < found["high"]
 
 
-@pytest.mark.parametrize(
-    ("budget", "text"),
-    [
-        ({"method": "clean"}, ""),
-        ({"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1}, "Linf 8/255"),
-        (
-            {"method": "cw", "norm": "L2", "c": 1.0, "steps": 100},
-            "L2 without bound, c 1.0, 100 steps",
-        ),
-        (
-            {"norm": "L2", "eps": "0.5", "eot": 2, "scaled": {"eot": 20}},
-            "L2 0.5, EOT 2 (paper preset: 20)",
-        ),
-        (
-            {"norm": "L2", "eps": 1, "eot": 1, "scaled": {"eot": 20}},
-            "L2 1, EOT 1 (paper preset: 20)",
-        ),
-    ],
-)
-def test_budget_in_words(budget: dict[str, Any], text: str) -> None:
-    assert budget_text(budget) == text
+def strict(tmp_path: Path, preset: str = "paper", **changes: Any) -> Aggregate:
+    made = write_strict(tmp_path / "results", preset, **changes)
+    return aggregate(table=made, results=tmp_path / "results")
+
+
+def test_metrics_of_several_draws(tmp_path: Path) -> None:
+    whole = strict(tmp_path)
+    mean, vote, every = (
+        line(whole, "rt2-atop", key) for key in ("clean", "clean-majority", "clean-all")
+    )
+    assert [one["metric"] for one in (mean, vote, every)] == ["mean", "majority", "all"]
+    assert (mean["draws"], mean["n"]) == (4, N)
+    found = whole.record("rt2-atop", "clean")
+    assert found
+    hits = np.array(found["evaluations"][0]["predictions"]) == np.array(found["labels"])
+    assert mean["measured"] == pytest.approx(100 * hits.mean())
+    assert mean["draw_sd"] == pytest.approx(100 * hits.mean(axis=1).std(ddof=1))
+    assert every["measured"] == pytest.approx(100 * hits.all(axis=0).mean())
+    assert pd.isna(vote["draw_sd"])
+    assert pd.isna(every["draw_sd"])
+    assert every["measured"] < vote["measured"]
+    known = line(whole, "rt2-atop", "fixed")
+    assert known["draws"] == 1
+    assert pd.isna(known["draw_sd"])
+
+
+def test_a_worst_case_names_its_attacks_and_lies_below_each(tmp_path: Path) -> None:
+    whole = strict(tmp_path)
+    worst = line(whole, "rt2-atop", "worst")
+    assert worst["attack"] == "clean;pgd;pgd@classifier;square"
+    assert worst["budget"] == "each picture's worst of clean pictures, PGD, pgd@classifier, Square"
+    singles = [line(whole, "rt2-atop", key)["measured"] for key in ("clean", "pgd", "square")]
+    assert worst["measured"] < min(singles)
+    assert worst["target"] == "defense"
+
+
+def test_what_a_preset_leaves_out(tmp_path: Path) -> None:
+    whole = strict(tmp_path, "smoke")
+    single, worst = line(whole, "rt2-atop", "square"), line(whole, "rt2-atop", "worst")
+    assert (single["verdict"], single["reason"]) == ("not run", "preset smoke leaves it out")
+    assert worst["attack"] == "clean;pgd;pgd@classifier"
+    assert worst["budget"].endswith("PGD, pgd@classifier; preset smoke leaves out Square")
+    assert worst["measured"] > 0
+
+
+def test_numbers_that_wait(tmp_path: Path) -> None:
+    whole = strict(tmp_path)
+    assert line(whole, "wrn28", "pgd")["reason"].startswith("waits for the classifier wrn28_10: ")
+    assert line(whole, "foreign", "pgd")["reason"] == "waits for an adapter"
+    assert line(whole, "foreign", "pgd")["cell"] == ""
+    waits = line(whole, "rt2-atop", "cifar100")["reason"]
+    assert waits.startswith("waits for the dataset cifar100")
+    assert set(whole.frame[whole.frame["row"] == "dmae"]["verdict"]) == {"not run"}
+    smoke = strict(tmp_path / "other", "smoke")
+    assert line(smoke, "wrn28", "pgd")["measured"] == line(smoke, "rt2-atop", "pgd")["measured"]
+
+
+def test_a_record_without_selection_draws_says_how_to_get_them(tmp_path: Path) -> None:
+    made = write_strict(tmp_path, "paper")
+    path = where(tmp_path, "paper", cell_of(made, "rt2-atop"), "strict", "defense")
+    content = read_json(path)
+    del content["evaluations"][3]["selection"]
+    write_json(path, content)
+    whole = aggregate(table=made, results=tmp_path)
+    reason = line(whole, "rt2-atop", "worst")["reason"]
+    assert reason.startswith("its record lacks selection draws of square: `rm results/paper/")
+    assert reason.endswith("strict-defense.json`")
+    assert line(whole, "rt2-atop", "square")["measured"] > 0
+    pairs = whole.pairs.set_index("column")["reason"]
+    assert (pairs["worst"], pairs["square"]) == ("not run", "")
+
+
+def test_pairs_of_votes_have_a_p_and_of_means_none(tmp_path: Path) -> None:
+    pairs = strict(tmp_path).pairs.set_index("column")
+    assert pairs.loc["worst", "difference"] > 0
+    assert pd.isna(pairs.loc["worst", "p"])
+    assert 0 <= pairs.loc["worst-majority", "p"] <= 1
+    assert 0 <= pairs.loc["fixed", "p"] <= 1
+
+
+def test_points_of_a_curve(tmp_path: Path) -> None:
+    whole = strict(tmp_path)
+    point = line(whole, "rt2-atop", "steps-10")
+    assert point["curve"] == "steps"
+    assert point["x"] == 200  # as the record says, whatever the config would have run
+    assert line(whole, "rt2-atop", "pgd")["curve"] == ""
+    assert pd.isna(line(whole, "rt2-atop", "pgd")["x"])
+
+
+def test_a_set_made_on_the_bare_classifier_goes_to_every_row(tmp_path: Path) -> None:
+    made = write_strict(tmp_path, "paper")
+    path = where(tmp_path, "paper", cell_of(made, "rt2-atop"), "strict", "defense")
+    content = read_json(path)
+    content["evaluations"][1]["adversarial"]["sha256"] = "its own, as it must be"
+    write_json(path, content)
+    assert names(aggregate(table=made, results=tmp_path)) == []
+    content["evaluations"][2]["adversarial"]["sha256"] = "another"
+    write_json(path, content)
+    (found,) = aggregate(table=made, results=tmp_path).findings
+    assert found["text"].startswith("pgd on cifar10-resnet18-undefended: ")
+    assert found["rows"] == ["rt2-atop", "no-purifier"]
+
+
+def test_a_worst_case_picked_by_luck_is_a_finding(tmp_path: Path) -> None:
+    made = write_strict(tmp_path, "paper")
+    assert names(aggregate(table=made, results=tmp_path)) == []
+    path = where(tmp_path, "paper", cell_of(made, "rt2-atop"), "strict", "defense")
+    content = read_json(path)
+    pgd = next(one for one in content["evaluations"] if one["attack"] == "pgd")
+    pgd["predictions"] = [[-1] * N] * 4  # all wrong, which its selection draws do not foretell
+    write_json(path, content)
+    whole = aggregate(table=made, results=tmp_path)
+    assert names(whole) == ["worst-case-above-an-attack"] * 2
+    worst = line(whole, "rt2-atop", "worst")["measured"]
+    assert whole.findings[0] == {
+        "name": "worst-case-above-an-attack",
+        "text": f"Worst case ({worst:.1f}%) lies above pgd (0.0%), one of its attacks: "
+        "3 selection draws are too few to pick by",
+        "rows": ["rt2-atop"],
+    }
+
+
+def test_a_finding_names_every_row_of_its_record(tmp_path: Path) -> None:
+    found = {"findings": [{"name": "weak-attack", "text": "so"}]}
+    (finding,) = strict(tmp_path, "smoke", rt2_atop=found).findings
+    assert finding == {"name": "weak-attack", "text": "so", "rows": ["rt2-atop", "wrn28"]}
 
 
 def test_the_ledger_and_the_tables_of_this_repository_are_valid(
@@ -253,7 +432,14 @@ def test_the_ledger_and_the_tables_of_this_repository_are_valid(
     for name in config.tables():
         spec = config.read(f"tables/{name}", "table")
         rows, columns = ({entry["key"] for entry in spec[part]} for part in ("rows", "columns"))
-        forgotten = [
-            key for key in paper_numbers(name) if key[0] not in rows or key[1] not in columns
-        ]
+        forgotten = [key for key in numbers(name) if key[0] not in rows or key[1] not in columns]
         assert not forgotten, f"{name}: numbers of the paper that no cell shows"
+
+
+@pytest.mark.parametrize(
+    ("curve", "x"), [("eot", 20.0), ("steps", 50.0), ("eps", 16.0), ("noise", 16.0)]
+)
+def test_a_point_lies_where_its_budget_is(tmp_path: Path, curve: str, x: float) -> None:
+    column = replace(strict(tmp_path).table.column("steps-10"), curve=curve)
+    run = {"pgd": {"method": "pgd", "eot": 20, "steps": 50, "eps": "16/255"}}
+    assert _position(column, run) == pytest.approx(x)

@@ -8,6 +8,7 @@ import torch
 from atop import assemble, paths
 from atop.cells import Cell
 from atop.errors import AtopError
+from atop.randomness import Randomness
 from atop.registry import build
 
 
@@ -41,3 +42,24 @@ def test_public_weights_of_another_width_are_refused_by_name(
     narrow = assemble.purifier("smoke", "deepfill")
     with pytest.raises(AtopError, match=r"deepfill-places2\.pth: key .* has shape"):
         assemble.initialise(narrow, "paper", CELL)
+
+
+def test_an_ablation_switches_a_part_of_the_transform_off() -> None:
+    x = torch.rand(4, 3, 48, 48)
+    x[0, :, :8] = 0
+    x.requires_grad_(True)
+    draw = Randomness(0, "test", torch.arange(4))
+    whole, noise_off, mask_off, nothing = (
+        assemble.transform("rt2", ablation)(x, draw)
+        for ablation in ("none", "no_noise", "no_mask", "no_transform")
+    )
+    assert torch.equal(noise_off.mask, whole.mask)
+    assert torch.equal(noise_off.images[:, 0], x * (1 - noise_off.mask[:, 0]))
+    assert mask_off.mask.max() == 0
+    kept = whole.mask[:, 0].expand_as(x) == 0
+    assert torch.equal(mask_off.images[:, 0][kept], whole.images[:, 0][kept])
+    assert torch.equal(nothing.images[:, 0], x)
+    (gradient,) = torch.autograd.grad(noise_off.images.sum(), x)
+    assert torch.equal(gradient[:, :1], 1 - noise_off.mask[:, 0])  # black pixels have one too
+    with pytest.raises(AtopError, match="rt1 has no sigma, so no no_noise"):
+        assemble.transform("rt1", "no_noise")

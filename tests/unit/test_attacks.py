@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop.attacks import _base, cw, fgsm, pgd
-from atop.attacks._base import Attack, gradient, project_linf
+from atop.attacks import _base, cw, fgsm, noise, pgd
+from atop.attacks._balls import project, random_start
+from atop.attacks._base import Attack, margin
+from atop.attacks._draws import Victim, slope, slope_of_mean
 from atop.attacks.clean import Clean
 from atop.data import Dataset, Split
 from atop.errors import AtopError
@@ -18,11 +20,15 @@ from atop.registry import build
 EPS = 8 / 255
 FGSM = {"norm": "Linf", "eps": "8/255", "eot": 1}
 PGD = {**FGSM, "step_size": "2/255", "steps": 3, "random_start": True}
+L2 = {"norm": "L2", "eps": "0.5", "step_size": "0.2"}
+NOISE = {"norm": "Linf", "eps": "8/255"}
 CW = {"norm": "L2", "c": 1.0, "kappa": 0.0, "lr": 0.05, "steps": 12, "eot": 1}
 ALL: dict[str, tuple[Any, dict[str, Any]]] = {
     "fgsm": (fgsm, FGSM),
     "pgd": (pgd, PGD),
+    "pgd-l2": (pgd, {**PGD, **L2}),
     "cw": (cw, CW),
+    "noise": (noise, NOISE),
 }
 
 
@@ -45,7 +51,8 @@ class Noisy(Plain):
         self.draws: list[int] = []
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
-        self.draws.append(randomness.draw)
+        rows = torch.as_tensor(randomness.draw).expand(len(x))
+        self.draws += rows[randomness.index == randomness.index[0]].tolist()
         return super().__call__(x + 0.2 * randomness.normal((3, 32, 32), "noise").to(x), randomness)
 
 
@@ -86,7 +93,30 @@ def test_results_lie_in_the_ball_and_in_the_range_and_use_all_of_it(
     assert border > {"fgsm": 0.9, "pgd": 0.1}[name]
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd", "cw"])
+@pytest.mark.parametrize("direction", ["unit", "sign"])
+def test_l2_results_lie_in_the_ball_and_reach_its_border(
+    classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, direction: str
+) -> None:
+    x[0, 0, :4], x[0, 1, :4] = 0, 1
+    found = made("pgd-l2", direction=direction, steps=5)(Noisy(classifier.double()), x, y, draw)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    distance = (found - x).flatten(1).norm(dim=1)
+    assert distance.max() <= 0.5 + 1e-9
+    assert distance.min() > 0.4
+
+
+def test_an_l2_step_has_the_length_of_the_step_size(
+    classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness
+) -> None:
+    x = 0.25 + 0.5 * x  # no pixel meets 0 or 1
+    attack = made("pgd-l2", steps=1, random_start=False, step_size="0.2")
+    found = attack(Plain(classifier.double()), x, y, draw)
+    torch.testing.assert_close((found - x).flatten(1).norm(dim=1), torch.full((4,), 0.2).double())
+    assert torch.equal(made("fgsm", norm="L2", eps="0.2")(Plain(classifier), x, y, draw), found)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "pgd-l2", "cw", "noise"])
 def test_no_budget_leaves_the_picture(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, name: str
 ) -> None:
@@ -113,7 +143,7 @@ def test_pgd_without_steps_is_its_start(
         assert abs(float(torch.corrcoef(both)[0, 1])) < 0.05
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd", "cw"])
+@pytest.mark.parametrize("name", list(ALL))
 def test_an_example_is_attacked_alike_in_any_batch(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, name: str
 ) -> None:
@@ -133,13 +163,92 @@ def test_gradient_is_the_mean_over_draws_that_nobody_else_uses() -> None:
 
     start = Randomness(0, "attack", torch.arange(2), draw=3)
     x, labels = torch.zeros(2, 3, 2, 2), torch.tensor([1, 2])
-    found = gradient(target, x, labels, loss, start, eot=4)
     drawn = torch.stack([start.at(k).normal((12,), "weights") for k in range(12, 16)])
     expected = drawn.mean(0) * labels[:, None]
-    torch.testing.assert_close(found.flatten(1), expected)
+    for rows in (2, 4, 6, 8, 100):  # one, two, three and all draws a pass
+        found = slope(Victim(target, rows=rows), x, labels, loss, start, eot=4)
+        torch.testing.assert_close(found.gradient.flatten(1), expected)
+        assert found.loss.shape == (2,)
+        torch.testing.assert_close(found.logits, torch.zeros(2, 12))
 
 
-@pytest.mark.parametrize(("name", "steps"), [("fgsm", 1), ("pgd", 3), ("cw", 3)])
+def test_memory_that_runs_out_halves_the_draws_of_a_pass_and_loses_none() -> None:
+    asked: list[int] = []
+    drawn: list[int] = []
+
+    def target(x: Tensor, randomness: Randomness) -> Tensor:
+        asked.append(len(x))
+        if len(x) > 6:
+            raise torch.OutOfMemoryError
+        drawn.extend(torch.as_tensor(randomness.draw).expand(len(x))[::2].tolist())
+        return x.flatten(1)
+
+    start = Randomness(0, "attack", torch.arange(2))
+    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
+    victim = Victim(target, rows=1 << 30)
+    found = slope(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=10)
+    assert asked == [20, 10, 4, 4, 4, 4, 4]
+    assert drawn == list(range(10))
+    torch.testing.assert_close(found.gradient, torch.ones_like(x))
+    slope(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=2)
+    assert asked[-1] == 4  # what fits is remembered
+
+    def full(x: Tensor, randomness: Randomness) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        slope(full, x, labels, margin, start, eot=3)
+
+
+def test_a_target_that_does_not_draw_is_looked_at_once() -> None:
+    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
+    start = Randomness(0, "attack", torch.arange(2))
+    for random, looks in ((False, 1), (True, 20)):
+        victim = Victim(lambda x, _: x.flatten(1), rows=2, random=random)
+        found = slope(victim, x, labels, margin, start, eot=20)
+        assert victim.pictures == 2 * looks
+        torch.testing.assert_close(found.logits, x.flatten(1))
+
+
+def test_pgd_can_take_the_loss_of_the_mean_logits() -> None:
+    def target(x: Tensor, randomness: Randomness) -> Tensor:
+        return (x.flatten(1) + randomness.normal((12,), "noise")) ** 3
+
+    start = Randomness(0, "attack", torch.arange(2), draw=1)
+    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
+    leaf = x.clone().requires_grad_(True)
+    logits = torch.stack([target(leaf, start.at(k)) for k in range(3, 6)]).mean(0)
+    (expected,) = torch.autograd.grad(_base.cross_entropy(logits, labels).sum(), leaf)
+    for rows in (2, 4, 100):
+        victim = Victim(target, rows=rows)
+        found = slope_of_mean(victim, x, labels, _base.cross_entropy, start, eot=3)
+        torch.testing.assert_close(found.gradient, expected)
+    step = {"steps": 1, "random_start": False, "eot": 3, "eps": "1", "step_size": "0.1"}
+    moved = made("pgd-l2", average="logits", **step)(target, x, labels, start)
+    towards = (moved - x).flatten(1)
+    cosine = torch.nn.functional.cosine_similarity(towards, expected.flatten(1))
+    clipped = ((moved == 0) | (moved == 1)).flatten(1).any(1)
+    torch.testing.assert_close(cosine[~clipped], torch.ones_like(cosine)[~clipped])
+    assert not clipped.all()
+
+
+def test_the_margin_is_negative_where_the_answer_is_right() -> None:
+    logits = torch.tensor([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+    assert margin(logits, torch.tensor([0, 1])).tolist() == [-1.0, 2.0]
+
+
+def test_pgd_raises_the_loss_that_it_is_given(
+    classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness
+) -> None:
+    target = Plain(classifier.double())
+    found = {name: made("pgd", loss=name, steps=10)(target, x, y, draw) for name in _base.LOSSES}
+    assert not torch.equal(found["margin"], found["cross_entropy"])
+    for images in found.values():
+        for loss in _base.LOSSES.values():
+            assert (loss(classifier(images), y) > loss(classifier(x), y)).all()
+
+
+@pytest.mark.parametrize(("name", "steps"), [("fgsm", 1), ("pgd", 3), ("pgd-l2", 3), ("cw", 3)])
 def test_no_draw_of_the_target_is_used_twice(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, name: str, steps: int
 ) -> None:
@@ -149,7 +258,7 @@ def test_no_draw_of_the_target_is_used_twice(
     assert target.draws == list(range(2 * steps))
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd", "cw"])
+@pytest.mark.parametrize("name", list(ALL))
 def test_the_model_stays_as_it_is(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, name: str
 ) -> None:
@@ -222,18 +331,36 @@ def test_kappa_is_how_far_beyond_the_border_cw_still_pushes(draw: Randomness, x:
         return torch.tensor([[1.0, 4.0, 0.0]]).expand(len(x), -1)
 
     y = torch.zeros(4, dtype=torch.int64)
-    for kappa, margin in ((0.0, 0.0), (2.0, -2.0), (9.0, -3.0)):
+    for kappa, floor in ((0.0, 0.0), (2.0, -2.0), (9.0, -3.0)):
         attack = cw.build(**{**CW, "kappa": kappa})
         found, wrong = attack._margins(target, x, y, draw)
-        assert found.tolist() == [margin] * 4
+        assert found.tolist() == [floor] * 4
         assert wrong.all()
 
 
 def test_projection_is_the_nearest_picture_of_the_ball() -> None:
     x = torch.tensor([0.5, 0.5, 0.01, 0.99, 0.5])
     moved = torch.tensor([0.9, 0.1, -1.0, 2.0, 0.52])
-    found = project_linf(moved, x, 0.1)
+    found = project(moved, x, 0.1, "Linf")
     torch.testing.assert_close(found, torch.tensor([0.6, 0.4, 0.0, 1.0, 0.52]))
+
+
+def test_projection_on_an_l2_ball_keeps_the_direction() -> None:
+    x = torch.full((2, 3, 2, 2), 0.5)
+    delta = torch.zeros_like(x)
+    delta[0, 0, 0], delta[1, 0, 0] = torch.tensor([0.3, -0.4]), torch.tensor([0.03, -0.04])
+    found = project(x + delta, x, 0.1, "L2") - x
+    torch.testing.assert_close(found[0, 0, 0], torch.tensor([0.06, -0.08]))
+    torch.testing.assert_close(found[1], delta[1])  # inside already
+
+
+def test_a_random_start_fills_the_ball() -> None:
+    x = torch.full((4000, 1, 1, 2), 0.5)
+    delta = random_start(x, 0.1, "L2", Randomness(0, "a", torch.arange(4000))) - x
+    radius = delta.flatten(1).norm(dim=1)
+    assert radius.max() <= 0.1
+    assert float((radius < 0.05).float().mean()) == pytest.approx(0.25, abs=0.03)  # by area
+    assert delta.mean(0).abs().max() < 0.01
 
 
 def test_cross_entropy_is_one_loss_for_each_example() -> None:
@@ -242,7 +369,13 @@ def test_cross_entropy_is_one_loss_for_each_example() -> None:
     assert wrong - right == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize(("name", "norm"), [("fgsm", "L2"), ("pgd", "L2"), ("cw", "Linf")])
+def test_pgd_refuses_words_that_it_does_not_know() -> None:
+    for key in ("direction", "loss", "average"):
+        with pytest.raises(AtopError, match=f"attacks/pgd.*no {key} 'nonsense'; known are"):
+            build("attacks", "pgd", **{**PGD, key: "nonsense"})
+
+
+@pytest.mark.parametrize(("name", "norm"), [("fgsm", "L1"), ("pgd", "L1"), ("cw", "Linf")])
 def test_a_norm_that_an_attack_does_not_have_is_refused(name: str, norm: str) -> None:
     with pytest.raises(AtopError, match=f"attacks/{name}.*norm {norm} is not implemented"):
         build("attacks", name, **{**ALL[name][1], "norm": norm})

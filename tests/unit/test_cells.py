@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atop import paths
-from atop.cells import FINETUNES, Cell
+from atop.cells import ABLATIONS, FINETUNES, VICTIMS, Cell
 from atop.errors import AtopError
 
 CELL = Cell(
@@ -30,10 +30,22 @@ def test_an_id_is_read_back(finetune: str) -> None:
         assert Cell.parse(cell.id) == cell
 
 
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_an_ablation_is_the_last_word_of_an_id(ablation: str) -> None:
+    cell = replace(CELL, ablation=ablation)
+    assert cell.id == CELL.id + ("" if ablation == "none" else f"-{ablation}")
+    assert Cell.parse(cell.id) == cell
+    assert cell.weights == CELL  # it is a way of using a defence, not another one
+    assert replace(cell, finetune="none").base == CELL.base
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        "no_noise",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-none",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-no_noise-no_mask",
         "cifar10-resnet18",
         "cifar10-resnet18-defended",
         "cifar10-resnet18-deepfill-places2-rt2-adversarial-official",
@@ -55,6 +67,24 @@ def test_the_victim_of_a_grey_box_attack_is_the_bare_classifier() -> None:
     assert CELL.victim("defense") == CELL
     with pytest.raises(AtopError, match="target 'purifier' is not known; known are cl"):
         CELL.victim("purifier")
+
+
+def test_victims_of_transfer_attacks() -> None:
+    assert CELL.victim("untransformed").id == f"{CELL.id}-no_transform"
+    assert CELL.victim("untuned") == replace(CELL, finetune="none")
+    assert CELL.victim("untuned").weights == CELL.base
+    for name in VICTIMS:
+        assert BARE.victim(name) == BARE
+
+
+def test_a_classifier_may_be_trained_in_the_purifiers_place() -> None:
+    tuned = replace(BARE, transform="rt2", finetune="classifier")
+    assert not tuned.purifies
+    assert CELL.purifies
+    path = paths.classifier_of("paper", tuned)
+    assert path == Path(f"results/paper/tuned/{tuned.id}.safetensors")
+    assert paths.classifier_of("paper", replace(tuned, ablation="no_noise")) == path
+    assert paths.classifier_of("paper", CELL) == paths.classifier("paper", "cifar10", "resnet18")
 
 
 def test_l_org_knows_no_classifier() -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from atop import assemble, checkpoints, config, evaluate, paths, records
-from atop.attacks._base import Target
+from atop.adversarial import make_adversarial
 from atop.cells import Cell
-from atop.data import Split, embedded
+from atop.data import embedded
 from atop.data.fetch import fetch
 from atop.errors import AtopError
-from atop.files import read_json, sha256
+from atop.files import sha256
 from atop.randomness import Randomness
 
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
@@ -58,7 +58,7 @@ def predictions(record: dict[str, Any], attack: str) -> list[list[int]]:
 
 
 def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
-    chosen = evaluate.test_pictures("smoke", "cifar10_slice")
+    chosen = assemble.evaluation_set("smoke", "cifar10_slice")
     assert chosen.index.tolist() == PLACES
     test = assemble.dataset("cifar10_slice").test
     by_place = {int(i): picture for i, picture in zip(test.index, test.images, strict=True)}
@@ -66,40 +66,21 @@ def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
         assert torch.equal(by_place[place], picture)
     small("presets/smoke", {"evaluation": {"n": 513}})
     with pytest.raises(AtopError, match=r"cifar10_slice\.npz: lacks test picture \d+ .*lower eval"):
-        evaluate.test_pictures("smoke", "cifar10_slice")
-
-
-def test_an_adversarial_set_is_stored_as_it_was_made(small: Change) -> None:
-    path = evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
-    stored = load_file(path)
-    assert stored["images"].dtype == torch.float32
-    assert stored["index"].tolist() == PLACES
-    split = evaluate.test_pictures("smoke", "cifar10_slice")
-    attack, target = assemble.attack("smoke", "pgd-10"), assemble.defense("smoke", BARE)
-    made = []
-    for part in (split.take(slice(0, 8)), split.take(slice(8, N))):
-        draw = Randomness(0, "attack:pgd-10", part.index)
-        made.append(attack(target, part.inputs(32), part.labels, draw))
-    assert torch.equal(stored["images"], torch.cat(made))
-    levels = stored["images"] * 255
-    assert ((levels - levels.round()).abs() > 0.01).float().mean() > 0.1  # bytes would change it
-    account = read_json(path.with_suffix(".json"))
-    assert account["victim"]["id"] == BARE.id
-    assert account["budget"] == config.attack("pgd-10", "smoke")
+        assemble.evaluation_set("smoke", "cifar10_slice")
 
 
 def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
-    adversarial = evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    adversarial = make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     record = run(CELL)
     assert (record["n"], record["draws"], record["indices"]) == (N, 2, PLACES)
-    split = evaluate.test_pictures("smoke", "cifar10_slice")
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
     assert record["labels"] == split.labels.tolist()
     assert record["cell"] == CELL.as_dict()
     assert (record["target"], record["victim"]) == ("classifier", BARE.id)
     assert [one["attack"] for one in record["evaluations"]] == ["clean", "pgd-10"]
     clean, pgd = record["evaluations"]
     assert clean["adversarial"] is None
-    assert clean["distance"] == {"linf": 0.0, "l2": 0.0, "unmoved": 1.0}
+    assert clean["distance"] == {"linf": 0.0, "l2": 0.0, "l2_max": 0.0, "unmoved": 1.0}
     assert pgd["adversarial"]["sha256"] == sha256(adversarial)
     assert pgd["adversarial"]["victim"]["id"] == BARE.id
     assert pgd["distance"]["linf"] == pytest.approx(8 / 255)
@@ -117,9 +98,9 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
 
 
 def test_predictions_are_those_of_the_defence_on_the_stored_pictures(small: Change) -> None:
-    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     record = run(CELL)
-    split = evaluate.test_pictures("smoke", "cifar10_slice")
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
     images = load_file(paths.adversarial("smoke", BARE, "pgd-10"))["images"]
     defense = assemble.defense("smoke", CELL)
     for name, x in (("clean", split.inputs(32)), ("pgd-10", images)):
@@ -129,7 +110,7 @@ def test_predictions_are_those_of_the_defence_on_the_stored_pictures(small: Chan
 
 
 def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Change) -> None:
-    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     first = run(CELL)
     torch.manual_seed(7)
     small("presets/smoke", {"evaluation": {"batch": 5}})
@@ -140,7 +121,7 @@ def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Chan
 
 
 def test_the_undefended_classifier_falls_to_the_attack_on_it(small: Change) -> None:
-    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     record = run(BARE)
     assert record["networks"]["purifier"]["parameters"] == 0
     labels = record["labels"]
@@ -155,37 +136,15 @@ def test_the_undefended_classifier_falls_to_the_attack_on_it(small: Change) -> N
 
 
 def test_with_the_whole_defence_as_target_its_own_set_is_taken(small: Change) -> None:
-    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     with pytest.raises(AtopError, match=f"{CELL.id}/pgd-10.safetensors: no such checkpoint"):
         run(CELL, "defense")
     small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
-    own = evaluate.make_adversarial("smoke", CELL, "pgd-10", device=CPU)
+    own = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
     record = run(CELL, "defense")
     assert record["victim"] == CELL.id
     assert record["evaluations"][1]["adversarial"]["sha256"] == sha256(own)
     assert record["evaluations"][1]["budget"]["scaled"] == {"steps": 10}
-
-
-def test_a_set_made_from_other_pictures_is_refused(small: Change) -> None:
-    path = evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
-    other = Split(torch.zeros(N, 32, 32, 3), torch.zeros(N), torch.tensor(PLACES[::-1]))
-    with pytest.raises(AtopError, match=f"{path}: made from other test pictures; delete it"):
-        evaluate.load_adversarial(path, other)
-    with pytest.raises(AtopError, match="made from other test pictures"):
-        evaluate.load_adversarial(path, other.take(slice(0, 3)))
-
-
-@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
-def test_an_attack_that_leaves_the_range_is_an_error(pictures: Split, value: float) -> None:
-    class Bad:
-        def __call__(self, target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
-            bad = x.clone()
-            bad[3, 2, 1, 0] = value
-            return bad
-
-    x, draw = pictures.inputs(32), Randomness(0, "attack", pictures.index)
-    with pytest.raises(AtopError, match=r"Bad: made pictures that are not inside \[0, 1\]"):
-        evaluate.run_attack(Bad(), lambda x, _: x, x, pictures.labels, draw)
 
 
 def test_distances_by_hand() -> None:
@@ -194,12 +153,107 @@ def test_distances_by_hand() -> None:
     moved[0, 0, 0] = torch.tensor([0.3, -0.4])
     moved[1, 0, 0, 0] = 0.1
     found = evaluate._distance(moved, clean)
-    assert found == pytest.approx({"linf": 0.4, "l2": (0.5 + 0.1) / 4, "unmoved": 0.5})
+    assert found == pytest.approx(
+        {"linf": 0.4, "l2": (0.5 + 0.1) / 4, "l2_max": 0.5, "unmoved": 0.5}
+    )
 
 
 def test_a_record_says_how_its_purifier_was_trained(small: Change) -> None:
-    evaluate.make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     record = run(CELL)
     assert record["training"] == {"settings": {"stage": "finetune"}, "provenance": TRAINED}
     assert record["transform"] == config.transform("rt2")
     assert run(BARE)["training"] is None
+
+
+def test_a_worst_case_is_picked_on_other_draws_than_it_is_reported_on(small: Change) -> None:
+    small("attacks", {"suites": {"quick": {"selection": 3}}})
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    record = run(CELL)
+    assert record["selection"] == 3
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    defense = assemble.defense("smoke", CELL)
+    chosen = record["evaluations"][0]["selection"]
+    margins = []
+    for draw, found in enumerate(chosen["predictions"]):
+        logits = defense(split.inputs(32), Randomness(0, "select", split.index, draw))
+        assert found == logits.argmax(1).tolist()
+        top = logits.topk(2).values
+        right = logits.argmax(1) == split.labels
+        best_wrong = torch.where(right, top[:, 1], top[:, 0])
+        margins.append(logits[torch.arange(N), split.labels] - best_wrong)
+    expected = torch.stack(margins).mean(0).tolist()
+    assert chosen["margins"] == pytest.approx(expected, abs=1e-3)
+    small("attacks", {"suites": {"quick": {"selection": 0}}})
+    again = run(CELL)
+    assert "selection" not in again["evaluations"][0]
+    assert predictions(again, "clean") == predictions(record, "clean")
+
+
+def test_the_bare_classifier_answers_alike_in_every_draw(small: Change) -> None:
+    small("attacks", {"suites": {"quick": {"selection": 3, "attacks": ["clean"]}}})
+    evaluation = run(BARE)["evaluations"][0]
+    assert len(evaluation["predictions"]) == 2
+    assert len(evaluation["selection"]["predictions"]) == 3
+    every = evaluation["predictions"] + evaluation["selection"]["predictions"]
+    assert all(answers == every[0] for answers in every)
+
+
+def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> None:
+    entries = ["pgd-10", "pgd-10@classifier", "pgd-10@untransformed", "pgd-10@defense"]
+    small("attacks", {"suites": {"quick": {"target": "defense", "attacks": entries}}})
+    small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
+    sets = {
+        "pgd-10": make_adversarial("smoke", CELL, "pgd-10", device=CPU),
+        "pgd-10@classifier": make_adversarial("smoke", BARE, "pgd-10", device=CPU),
+        "pgd-10@untransformed": make_adversarial(
+            "smoke", CELL.victim("untransformed"), "pgd-10", device=CPU
+        ),
+    }
+    sets["pgd-10@defense"] = sets["pgd-10"]
+    record = run(CELL, "defense")
+    assert [one["attack"] for one in record["evaluations"]] == entries
+    for one in record["evaluations"]:
+        assert one["adversarial"]["sha256"] == sha256(sets[one["attack"]])
+    assert len({sha256(path) for path in sets.values()}) == 3
+
+
+def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
+    rows = {"fixed": {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255",
+                      "steps": 8, "random_start": True, "eot": 1, "through": "fixed"}}  # fmt: skip
+    suite = {"target": "defense", "attacks": ["clean", "fixed"], "selection": 2}
+    small("attacks", {"attacks": rows, "suites": {"quick": suite}})
+    path = make_adversarial("smoke", CELL, "fixed", device=CPU)
+    record = run(CELL, "defense")
+    (answers,) = predictions(record, "fixed")
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    images, defense = load_file(path)["images"], assemble.defense("smoke", CELL)
+    known = Randomness(0, "fixed", split.index)
+    assert answers == defense(images, known).argmax(1).tolist()
+    assert "selection" not in record["evaluations"][1]
+
+    fresh = Randomness(0, "evaluate", split.index)
+    losses = [cross_entropy(defense(images, draw), split.labels).mean() for draw in (known, fresh)]
+    assert losses[0] > losses[1] + 0.5  # what it knows is what it is good against
+
+
+def test_a_suite_has_as_many_pictures_as_its_smallest_set(small: Change) -> None:
+    small("attacks", {"attacks": {"fgsm": {"examples": 5}}})
+    small("attacks", {"suites": {"quick": {"attacks": ["clean", "pgd-10", "fgsm"]}}})
+    for attack in ("pgd-10", "fgsm"):
+        make_adversarial("smoke", BARE, attack, device=CPU)
+    record = run(CELL)
+    assert (record["n"], record["indices"]) == (5, PLACES[:5])
+    assert len(load_file(paths.adversarial("smoke", BARE, "fgsm"))["images"]) == 5
+    assert all(len(answers) == 5 for answers in predictions(record, "pgd-10"))
+
+
+def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) -> None:
+    small("attacks", {"attacks": {"fgsm": {"pixels": 48}}})
+    small("attacks", {"suites": {"quick": {"attacks": ["clean", "fgsm"], "target": "defense"}}})
+    path = make_adversarial("smoke", CELL, "fgsm", device=CPU)
+    assert load_file(path)["images"].shape == (N, 3, 48, 48)
+    clean, fgsm = run(CELL, "defense")["evaluations"]
+    assert fgsm["distance"]["linf"] == pytest.approx(8 / 255)
+    assert fgsm["distance"]["unmoved"] == 0
+    assert clean["distance"]["linf"] == 0

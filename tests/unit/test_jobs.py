@@ -181,3 +181,31 @@ def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.Monke
     path = paths.classifier("smoke", RT2.dataset, RT2.classifier)
     assert account["settings"]["classifier_sha256"] == sha256(path)
     assert account["provenance"]["identity"] == config.digest(account["settings"])
+
+
+def test_a_classifier_tuned_on_transformed_pictures_is_the_control_without_a_purifier(
+    small: Any,
+) -> None:
+    budget = {"epochs": 1, "batch": 100, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0}
+    small("presets/smoke", {"stages": {"tune": {**budget, "label_smoothing": 0.0}}})
+    cell = Cell(
+        dataset="cifar10_slice", classifier="resnet_small", transform="rt2", finetune="classifier"
+    )
+    out = jobs.finetune("smoke", cell, device=CPU)
+    assert out == paths.classifier_of("smoke", cell)
+    account = read_json(out.with_suffix(".json"))
+    given = embedded.FOLDER / "resnet_small.safetensors"
+    assert account["settings"]["start_sha256"] == sha256(given)
+    assert sha256(given) != sha256(out)
+    split = assemble.evaluation_set("smoke", "cifar10_slice", 64)
+    draw = Randomness(0, "test", split.index)
+
+    def loss(which: Cell) -> float:
+        defense = assemble.defense("smoke", which)
+        logits = defense(split.inputs(32), draw)
+        return float(nn.functional.cross_entropy(logits, split.labels))
+
+    untuned = cell.victim("untuned")
+    assert loss(cell) < loss(untuned) - 0.3  # it has learned to read what RT2 leaves
+    again = jobs.finetune("smoke", cell, device=CPU)
+    assert read_json(again.with_suffix(".json"))["history"] == account["history"]

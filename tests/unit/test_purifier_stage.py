@@ -38,7 +38,7 @@ class Recorder(SingleView):
 @pytest.fixture
 def atop(classifier: nn.Module) -> Classification:
     """The AToP term: FGSM on the bare classifier."""
-    fgsm = FGSM(eps=8 / 255, eot=1)
+    fgsm = FGSM(norm="Linf", eps=8 / 255, eot=1)
     return Classification(
         classify=classifier,
         attack=lambda x, y, draw: fgsm(lambda x, _: classifier(x), x, y, draw),

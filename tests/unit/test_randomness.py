@@ -90,6 +90,14 @@ def test_everything_that_names_a_draw_makes_another_one() -> None:
 def test_at_and_select_name_the_same_draws() -> None:
     whole = made().at(9).uniform((4,), "noise")
     assert torch.equal(made().select(slice(1, 3)).at(9).uniform((4,), "noise"), whole[1:3])
+    some = made().draws(8, 3)
+    assert torch.equal(some.index, INDEX.repeat(3))
+    for k in range(3):
+        part = slice(k * len(INDEX), (k + 1) * len(INDEX))
+        one = made(draw=8 + k).uniform((4,), "noise")
+        assert torch.equal(some.uniform((4,), "noise")[part], one)
+        assert torch.equal(some.select(part).uniform((4,), "noise"), one)
+    assert made().draws(8, 1) == made(draw=8)
     assert torch.equal(made(draw=9).select(INDEX < 50).uniform((4,), "noise"), whole[INDEX < 50])
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from atop import config
 from atop.aggregate import Aggregate, aggregate
 from atop.files import ROOT
 from atop.render import render
+from atop.tables import table
 
 RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
 README = " ".join((ROOT / "README.md").read_text().split())
@@ -15,13 +15,11 @@ README = " ".join((ROOT / "README.md").read_text().split())
 
 @pytest.fixture(scope="module")
 def whole() -> Aggregate:
-    table = config.table("table7", "smoke")
-    return aggregate(table=table, results=RUN, target="classifier")
+    return aggregate(table=table("table7", "smoke"), results=RUN)
 
 
 def test_released_records_render(tmp_path: Path) -> None:
-    table = config.table("table7", "smoke")
-    made = render(table=table, results=RUN, target="classifier", out=tmp_path)
+    made = render(table=table("table7", "smoke"), results=RUN, out=tmp_path)
     assert "not run" not in made[1].read_text()
 
 
@@ -38,8 +36,7 @@ def test_the_readme_quotes_the_paired_differences(
 
 
 def test_the_readme_quotes_the_accuracies(whole: Aggregate) -> None:
-    table = config.table("table7", "smoke")
-    strict = aggregate(table=table, results=RUN, target="defense").frame
+    strict = aggregate(table=table("table7", "smoke", target="defense"), results=RUN).frame
     for frame, row, column in (
         (whole.frame, "undefended", "standard"),
         (whole.frame, "rt2-atop", "pgd-20"),

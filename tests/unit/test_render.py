@@ -1,19 +1,22 @@
 """What a reader sees. ATOP_UPDATE_GOLDEN=1 writes the golden files anew; look at them before."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import use_config, write_records
+from synthetic_records import use_config, write_records, write_strict
 
 from atop import config
 from atop.errors import AtopError
 from atop.files import ROOT
 from atop.notes import p_value, plain, signed
 from atop.render import escape_md, escape_tex, render
+from atop.tables import table
+from atop.view import panels
 
 GOLDEN = ROOT / "tests" / "golden"
 FINDING = {"findings": [{"name": "single-step-beats-iterative", "text": "fgsm < pgd: transfer"}]}
@@ -26,16 +29,19 @@ def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     config.read.cache_clear()
 
 
-def rendered(tmp_path: Path, preset: str = "smoke", target: str = "classifier") -> dict[str, str]:
-    table = write_records(tmp_path / "results", preset, rt1_none=FINDING)
-    files = render(table=table, results=tmp_path / "results", target=target, out=tmp_path / "out")
-    assert [path.name for path in files] == [f"table7.{s}" for s in ("csv", "md", "tex", "diff.md")]
+def rendered(tmp_path: Path, preset: str = "smoke", name: str = "table7") -> dict[str, str]:
+    if name == "table7":
+        made = write_records(tmp_path / "results", preset, rt1_none=FINDING)
+    else:
+        made = write_strict(tmp_path / "results", preset)
+    files = render(table=made, results=tmp_path / "results", out=tmp_path / "out")
+    assert [path.name for path in files] == [f"{name}.{s}" for s in ("csv", "md", "tex", "diff.md")]
     return {path.name: path.read_text() for path in files}
 
 
-@pytest.mark.parametrize("name", ["table7.md", "table7.tex"])
+@pytest.mark.parametrize("name", ["table7.md", "table7.tex", "strict.md", "strict.tex"])
 def test_golden(tmp_path: Path, name: str) -> None:
-    text = rendered(tmp_path)[name]
+    text = rendered(tmp_path, name=Path(name).stem)[name]
     if os.environ.get("ATOP_UPDATE_GOLDEN"):
         (GOLDEN / name).write_text(text)
     assert text == (GOLDEN / name).read_text()
@@ -73,13 +79,15 @@ def test_cells_not_run_have_footnotes(tmp_path: Path) -> None:
 
 def test_a_control_stands_apart_and_has_no_verdict(tmp_path: Path) -> None:
     text = rendered(tmp_path)["table7.md"]
-    assert text.index("RT3 | yes") < text.index("**Controls") < text.index("| undefended")
-    assert "| undefended | - | **95.0** [91.0, 97.3] | **5.0** [2.7, 9.0] |" in text
+    last = text.index("| RT3<br>here resnet_small, cifar10_slice | yes")
+    assert last < text.index("**Controls") < text.index("| undefended")
+    assert "cifar10_slice | - | **95.0** [91.0, 97.3] | **5.0** [2.7, 9.0] |" in text
 
 
-def test_all_table_lines_have_the_same_number_of_cells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["table7", "strict"])
+def test_all_table_lines_have_the_same_number_of_cells(tmp_path: Path, name: str) -> None:
     block: list[str] = []
-    for line in [*rendered(tmp_path)["table7.md"].splitlines(), ""]:
+    for line in [*rendered(tmp_path, name=name)[f"{name}.md"].splitlines(), ""]:
         if line.startswith("|"):
             block.append(line.replace(r"\|", ""))
         elif block:
@@ -103,7 +111,10 @@ def test_diff_is_sorted_by_distance(tmp_path: Path) -> None:
 
 def test_the_target_is_told_in_words(tmp_path: Path) -> None:
     assert "the bare classifier (grey box)" in rendered(tmp_path)["table7.md"]
-    assert "the whole defence" in rendered(tmp_path, target="defense")["table7.md"]
+    write_records(tmp_path, "smoke")
+    strict = table("table7", "smoke", target="defense")
+    files = render(table=strict, results=tmp_path, out=tmp_path / "defense")
+    assert "the whole defence" in files[1].read_text()
 
 
 def test_stand_ins_are_named(tmp_path: Path) -> None:
@@ -113,16 +124,87 @@ def test_stand_ins_are_named(tmp_path: Path) -> None:
     assert "stands in" not in rendered(tmp_path / "other", "paper")["table7.md"]
 
 
+def test_a_row_says_what_stands_in_for_its_network(tmp_path: Path) -> None:
+    smoke = rendered(tmp_path, name="strict")
+    assert "| RT2<br>here resnet_small, cifar10_slice | WideResNet | " in smoke["strict.md"]
+    assert r"RT2\\here resnet\_small, cifar10\_slice\end{tabular} & Wide" in smoke["strict.tex"]
+    paper = rendered(tmp_path / "other", "paper", name="strict")
+    assert "| RT2 | WideResNet | 90.04 (Table 7, Standard Acc.) | not run" in paper["strict.md"]
+
+
+def test_what_the_paper_prints_elsewhere_is_quoted_with_its_target(tmp_path: Path) -> None:
+    """Table 8 has no file in this config: its keys stand in for words."""
+    told = "84.38 (Table 7, PGD-1000, on the bare classifier)", "68.75 (Table 8, pgd-20)"
+    texts = rendered(tmp_path, name="strict")
+    assert ";<br>".join(told) in texts["strict.md"]
+    assert r"\\".join(told) in texts["strict.tex"]
+
+
+def test_six_columns_at_most_stand_side_by_side(tmp_path: Path) -> None:
+    texts = rendered(tmp_path, name="strict")
+    heads = [line for line in texts["strict.md"].splitlines() if line.startswith("| Defence")]
+    assert [len(line.split(" | ")) - 2 for line in heads] == [6, 4, 1]  # one more: what is quoted
+    assert texts["strict.tex"].count("\nDefence & Classifier & ") == 4
+    assert "| 10 steps<br>" in heads[2]  # a curve stands by itself
+
+
+@pytest.mark.parametrize(("count", "widths"), [(6, [6]), (7, [4, 3]), (17, [6, 6, 5])])
+def test_panels_are_about_even(count: int, widths: list[int]) -> None:
+    column = table("table7", "paper").columns[0]
+    assert [len(panel) for panel in panels([column] * count)] == widths
+
+
+def test_a_size_stands_in_every_header_if_an_attack_has_its_own(tmp_path: Path) -> None:
+    smoke, paper = rendered(tmp_path, name="strict"), rendered(tmp_path / "b", "paper", "strict")
+    scaled = "here 20 steps<br>here 100 pictures"
+    assert f"| PGD<br>Linf 8/255<br>at 32 pixels<br>{scaled} |" in smoke["strict.md"]
+    assert "| Clean<br>at 256 pixels |" in paper["strict.md"]
+    assert "| PGD<br>Linf 8/255<br>at 32 pixels |" in paper["strict.md"]
+    assert "pixels |" not in rendered(tmp_path / "c")["table7.md"]
+
+
+def test_a_worst_case_is_scaled_down_if_an_attack_is_or_is_missing(tmp_path: Path) -> None:
+    smoke, paper = rendered(tmp_path, name="strict"), rendered(tmp_path / "b", "paper", "strict")
+    assert "| Worst case<br>Linf 8/255<br>at 32 pixels<br>here scaled down |" in smoke["strict.md"]
+    assert "| Worst case<br>Linf 8/255<br>at 32 pixels |" in paper["strict.md"]
+    assert "| Square |" in smoke["strict.md"]  # left out, so not run at all
+    assert "preset smoke leaves out Square" in smoke["strict.md"]
+
+
+def test_attacks_of_worst_cases_are_told_once(tmp_path: Path) -> None:
+    text = rendered(tmp_path, "paper", "strict")["strict.md"]
+    pgd = "Linf 8/255 at the dataset's own size, step 2/255, 200 steps, EOT 20"
+    assert f"  - pgd@classifier: {pgd}, made on the bare classifier\n" in text
+    assert f"  - PGD / CIFAR-100 / 10 steps: {pgd}\n" in text
+    assert f"  - Square: {pgd}; then queries 100" not in text
+    assert f"  - Square: {pgd}; then 100 queries, 20 judge draws\n" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+@pytest.mark.parametrize("name", ["table7", "strict"])
+def test_latex_cuts_nothing_off(tmp_path: Path, name: str) -> None:
+    rendered(tmp_path, name=name)
+    page = (
+        r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+        rf"\input{{out/{name}.tex}}\end{{document}}"
+    )
+    (tmp_path / "page.tex").write_text(page)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    log = (tmp_path / "page.log").read_text(errors="replace")
+    assert "Overfull" not in log
+    assert "too large" not in log
+
+
 def test_a_table_without_records_renders(tmp_path: Path) -> None:
-    table = config.table("table7", "paper")
-    files = render(table=table, results=tmp_path, target="classifier", out=tmp_path / "out")
+    files = render(table=table("table7", "paper"), results=tmp_path, out=tmp_path / "out")
     assert "Of 15 numbers in the paper: 15 not run." in files[1].read_text()
 
 
 def test_a_broken_record_leaves_no_files(tmp_path: Path) -> None:
-    table = write_records(tmp_path / "results", "paper", rt1_none={"n": -1})
+    made = write_records(tmp_path / "results", "paper", rt1_none={"n": -1})
     with pytest.raises(AtopError, match="n: "):
-        render(table=table, results=tmp_path / "results", target="classifier", out=tmp_path / "out")
+        render(table=made, results=tmp_path / "results", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

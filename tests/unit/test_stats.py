@@ -161,3 +161,47 @@ def test_a_small_sample_earns_no_pass() -> None:
     small = newcombe(k1=45, n1=50, k2=461, n2=512)
     assert abs(small.value) < 0.1
     assert stats.verdict(small, comparable=True) == "inconclusive"
+
+
+# Draws by hand: five examples of three draws, labels 0 1 2 3 4.
+DRAWN = np.array([[0, 1, 2, 7, 4], [0, 5, 6, 7, 4], [0, 1, 7, 3, 9]])
+TRUE = np.arange(5)
+
+
+def test_what_counts_of_an_examples_draws() -> None:
+    assert stats.right(DRAWN, TRUE, "mean").tolist() == (DRAWN == TRUE).tolist()
+    # A tie of three classes is lost, as is a minority.
+    assert stats.right(DRAWN, TRUE, "majority").tolist() == [[True, True, False, False, True]]
+    assert stats.right(DRAWN, TRUE, "all").tolist() == [[True, False, False, False, False]]
+
+
+def test_a_plurality_needs_no_half() -> None:
+    votes = np.array([[1], [1], [2], [3], [4]])
+    assert stats.right(votes, np.array([1]), "majority").tolist() == [[True]]
+    assert stats.right(votes, np.array([2]), "majority").tolist() == [[False]]
+    tie = np.array([[1], [1], [2], [2], [4]])
+    assert stats.right(tie, np.array([1]), "majority").tolist() == [[False]]
+
+
+def test_one_draw_is_its_own_majority() -> None:
+    for metric in stats.METRICS:
+        assert stats.right(DRAWN[:1], TRUE, metric).tolist() == [[True, True, True, False, True]]
+
+
+def test_the_worst_candidate() -> None:
+    hits = np.array([[2, 3, 1, 0], [1, 3, 1, 0], [2, 3, 1, 1]])
+    margins = np.array([[-9.0, 0.2, 0.5, 0.1], [9.0, 0.1, 0.5, 0.1], [-9.0, 0.3, 0.4, -9.0]])
+    assert stats.worst(hits, margins).tolist() == [1, 1, 2, 0]
+
+
+def test_spread_over_draws() -> None:
+    correct = np.array([[True, True], [True, False], [False, False]])
+    assert stats.draw_sd(correct) == pytest.approx(50.0)  # of 100, 50 and 0 percent
+    assert math.isnan(stats.draw_sd(correct[:1]))
+
+
+def test_single_outcomes_get_wilson_and_mcnemar() -> None:
+    a = stats.right(DRAWN, TRUE, "majority")
+    b = stats.right(DRAWN, TRUE, "all")
+    assert stats.accuracy(a) == stats.wilson(successes=3, n=5)
+    assert stats.paired(a, b).p == pytest.approx(0.5)

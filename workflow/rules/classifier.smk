@@ -39,3 +39,23 @@ rule classifier:
     shell:
         "python -m atop classifier --dataset {wildcards.dataset}"
         " --classifier {wildcards.classifier} {params.how} 2>&1 | tee {log}"
+
+
+rule tune:
+    input:
+        finetune_inputs,
+    output:
+        "results/{preset}/tuned/{cell}.safetensors",
+        "results/{preset}/tuned/{cell}.json",
+    log:
+        "results/logs/{preset}/tune/{cell}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: cpus
+    resources:
+        gpu=gpus,
+    params:
+        how=how,
+        settings=lambda w: settings.fingerprint("finetune", w.preset, cell_of(w)),
+    shell:
+        "python -m atop finetune --cell {wildcards.cell} {params.how} 2>&1 | tee {log}"

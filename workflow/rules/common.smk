@@ -10,7 +10,7 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
-from atop import known, paths, plan
+from atop import cells, known, paths, plan, tables
 from atop.errors import AtopError
 
 try:
@@ -33,7 +33,7 @@ wildcard_constraints:
     cell=r"[a-z0-9_]+(-[a-z0-9_]+)+",
     attack="|".join(settings.read("attacks")["attacks"]),
     suite="|".join(settings.read("attacks")["suites"]),
-    target="classifier|defense",
+    target="|".join(cells.VICTIMS),
 
 
 def cell_of(wildcards):
@@ -56,7 +56,7 @@ def cpus(wildcards):
 
 
 def gate(wildcards):
-    """GPU presets first ask whether there is a GPU; the answer's age is no reason to run again."""
+    # GPU presets first ask whether there is a GPU; the answer's age is no reason to run again.
     return [ancient(paths.gate(wildcards.preset))] if gpus(wildcards) else []
 
 
@@ -65,7 +65,8 @@ def finetune_inputs(wildcards):
 
 
 def attack_inputs(wildcards):
-    return gate(wildcards) + plan.networks(wildcards.preset, cell_of(wildcards))
+    cell = cell_of(wildcards)
+    return gate(wildcards) + plan.attack(wildcards.preset, cell, wildcards.attack)
 
 
 def evaluate_inputs(wildcards):
@@ -74,27 +75,23 @@ def evaluate_inputs(wildcards):
 
 
 def table_of(wildcards):
-    chosen = {name: config[name] for name in ("init", "recipe", "seed")}
-    return settings.table(wildcards.table, paths.preset_of(wildcards.where), **chosen)
+    chosen = {name: config[name] for name in ("target", "init", "recipe", "seed")}
+    return tables.table(wildcards.table, paths.preset_of(wildcards.where), **chosen)
 
 
-def target_of(wildcards):
-    return (
-        config["target"] or settings.suite(table_of(wildcards).spec["suite"])["target"]
-    )
-
-
-def table_records(wildcards):
-    table = table_of(wildcards)
-    target = target_of(wildcards)
-    return [
-        paths.record(table.preset, cell, table.spec["suite"], target)
-        for cell in table.cells
-    ]
+def table_paper(wildcards):
+    """The paper's numbers that a table shows: its own, if the paper has it, and quoted ones."""
+    names = [wildcards.table, *table_of(wildcards).quoted()]
+    found = [Path("tables/paper") / f"{name}.csv" for name in names]
+    return [path for path in found if path.exists()]
 
 
 def table_settings(wildcards):
-    return plan.table_settings(paths.preset_of(wildcards.where), wildcards.table)
+    preset, quoted = paths.preset_of(wildcards.where), table_of(wildcards).quoted()
+    names = [wildcards.table, *(name for name in quoted if name in settings.tables())]
+    return sorted(
+        {file for name in names for file in plan.table_settings(preset, name)}
+    )
 
 
 def flags(**values):

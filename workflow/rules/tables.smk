@@ -8,12 +8,25 @@ localrules:
 
 rule table:
     input:
-        records=table_records,
-        paper="tables/paper/{table}.csv",
+        records=lambda w: table_of(w).records(),
+        paper=table_paper,
         settings=table_settings,
         source=expand(
             "atop/{module}.py",
-            module=["aggregate", "diff", "notes", "records", "render", "stats"],
+            module=[
+                "aggregate",
+                "budgets",
+                "diff",
+                "findings",
+                "floats",
+                "notes",
+                "paper",
+                "records",
+                "render",
+                "stats",
+                "tables",
+                "view",
+            ],
         ),
         templates=sorted(Path("atop/templates").glob("*.j2")),
     output:
@@ -27,10 +40,12 @@ rule table:
         "../../envs/conda.yaml"
     params:
         preset=lambda w: paths.preset_of(w.where),
-        target=target_of,
         flags=lambda w: flags(
-            init=config["init"], recipe=config["recipe"], seed=config["seed"]
+            target=config["target"],
+            init=config["init"],
+            recipe=config["recipe"],
+            seed=config["seed"],
         ),
     shell:
         "python -m atop table --table {wildcards.table} --preset {params.preset}"
-        " --target {params.target} {params.flags} 2>&1 | tee {log}"
+        " {params.flags} 2>&1 | tee {log}"

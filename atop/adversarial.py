@@ -1,0 +1,232 @@
+"""Adversarial sets: an attack on a cell, a batch at a time, handed to every evaluation."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from atop import assemble, checkpoints, config, paths
+from atop.attacks._base import Attack, Target, margin
+from atop.attacks._draws import Victim, expectation
+from atop.cells import Cell
+from atop.data import Split
+from atop.errors import AtopError
+from atop.files import sha256, write_json, writing
+from atop.progress import progress
+from atop.provenance import Stopwatch
+from atop.randomness import Randomness
+from atop.surrogates import SURROGATES
+from atop.training.loop import SAVE_EVERY_S
+
+ROWS = {"cuda": 1 << 30, "cpu": 32}
+"""Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""
+
+
+class Standing(NamedTuple):
+    """How well examples stand, over the judge's draws: lower is worse for the defence.
+
+    Attributes:
+        right: (B,) share of draws in which the example is classified rightly.
+        margin: (B,) mean of the true logit minus the best wrong one; decides between equals.
+    """
+
+    right: Tensor
+    margin: Tensor
+
+    def __getitem__(self, keep: Any) -> "Standing":  # type: ignore[override]
+        return Standing(self.right[keep], self.margin[keep])
+
+    def below(self, other: "Standing") -> Tensor:
+        """(B,) whether each example stands worse than in `other`."""
+        closer = (self.right == other.right) & (self.margin < other.margin)
+        return (self.right < other.right) | closer
+
+
+class Siege:
+    """An attack as a row of attacks.yaml runs it on a cell: its restarts and its judge."""
+
+    def __init__(self, preset: str, victim: Cell, attack: str, device: torch.device) -> None:
+        self.row = config.attack(attack, preset)
+        self.method = assemble.attack(preset, attack)
+        self.batch: int = config.preset(preset)["evaluation"]["batch"]
+        self.seed: int = config.preset(preset)["seed"]
+        self.name = attack
+        defense = assemble.defense(preset, victim).to(device)
+        rows = ROWS[device.type]
+        through = self.row.get("through", "exact")
+        self.whole = Victim(defense, rows=rows, random=defense.random)
+        random = defense.random and through != "fixed"
+        self.seen = Victim(SURROGATES[through](defense), rows=rows, random=random)
+        self.restarts: int = self.row.get("restarts", 1)
+        self.chooses = "after" in self.row or self.restarts > 1
+
+    def left(self, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
+        """(N,) who is attacked: all, or `after` another attack those whom it left.
+
+        Left is an example that some draw of the judge still classifies rightly: no lucky draw takes
+        one out. AutoAttack's rule, one forward pass, is the same where draws do not differ.
+        """
+        if "after" not in self.row:
+            return torch.ones_like(y, dtype=torch.bool)
+        parts = (torch.split(part, self.batch) for part in (start, y, index))
+        standing = [self.judge(*part).right > 0 for part in zip(*parts, strict=True)]
+        return torch.cat(standing)
+
+    def run(self, x: Tensor, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
+        """Attack a batch; of an example's candidates, `start` among them, the worst is kept.
+
+        Without restarts or `after` there is one candidate, and nothing is judged.
+        """
+        if not self.chooses:
+            return self._attempt(x, y, index, 0)
+        best, standing = start.clone(), self.judge(start, y, index)
+        for restart in range(self.restarts):
+            found = self._attempt(x, y, index, restart)
+            now = self.judge(found, y, index)
+            worse = now.below(standing)
+            best = torch.where(worse[:, None, None, None], found, best)
+            both = zip(now, standing, strict=True)
+            standing = Standing(*(torch.where(worse, new, old) for new, old in both))
+        return best
+
+    def judge(self, images: Tensor, y: Tensor, index: Tensor) -> Standing:
+        """Where pictures stand before the whole defence, on draws that no attack step sees."""
+
+        def look(victim: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
+            with torch.no_grad():
+                logits = victim(images.repeat(count, 1, 1, 1), draws)
+            gaps = -margin(logits, y.repeat(count)).reshape(count, -1)
+            right = (logits.argmax(1) == y.repeat(count)).reshape(count, -1)
+            return right.to(gaps).sum(0), gaps.sum(0)
+
+        randomness = Randomness(self.seed, f"judge:{self.name}", index)
+        found = expectation(look, self.whole, len(y), randomness, self.row.get("judge", 1))
+        return Standing(*found)
+
+    def flags(self, x: Tensor, y: Tensor, index: Tensor) -> list[str]:
+        """What the method's own checks object to in what it attacks, if it has any."""
+        checks = getattr(self.method, "flags", None)
+        draws = Randomness(self.seed, f"flags:{self.name}", index)
+        return checks(self.seen, x, y, draws) if checks else []
+
+    def _attempt(self, x: Tensor, y: Tensor, index: Tensor, restart: int) -> Tensor:
+        """One run of the method; a batch that does not fit into memory is run in halves."""
+        stream = f"attack:{self.name}" + (f":{restart}" if restart else "")
+        try:
+            return run_attack(self.method, self.seen, x, y, Randomness(self.seed, stream, index))
+        except torch.OutOfMemoryError:
+            if len(x) == 1:
+                raise AtopError(f"{self.name}: not even one picture fits into memory") from None
+        half = len(x) // 2
+        parts = [slice(None, half), slice(half, None)]
+        return torch.cat([self._attempt(x[p], y[p], index[p], restart) for p in parts])
+
+
+def run_attack(
+    method: Attack, target: Target, x: Tensor, y: Tensor, randomness: Randomness
+) -> Tensor:
+    """Run an attack and hold it to its contract: inside [0, 1], which NaN is not."""
+    x_adv = method(target, x, y, randomness).detach()
+    if not (x_adv.min() >= 0 and x_adv.max() <= 1):
+        raise AtopError(f"{type(method).__name__}: made pictures that are not inside [0, 1]")
+    return x_adv
+
+
+def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:
+    """Attack a cell on the preset's test pictures; store them as float32 with an account.
+
+    A run that was killed goes on after the last batch that it saved.
+    """
+    watch = Stopwatch(device)
+    siege = Siege(preset, victim, attack, device)
+    n = config.examples(attack, preset)
+    split = assemble.evaluation_set(preset, victim.dataset, n).to(device)
+    x = split.inputs(config.pixels(siege.row, preset, victim.dataset))
+    start, before = _start(preset, victim, siege.row, split, x)
+    left = siege.left(start, split.labels, split.index)
+    out = paths.adversarial(preset, victim, attack)
+    account: dict[str, Any] = {
+        "victim": victim.as_dict(),
+        "attack": attack,
+        "budget": siege.row,
+        "after_sha256": before,
+        "attacked": int(left.sum()),
+    }
+    hashes = checkpoint_hashes(preset, victim)
+    state, identity = paths.state(out), config.digest(account, hashes, split.index.tolist())
+    images = start.clone()
+    batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
+    with progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar:
+        for where in _resumable(batches, images, state, identity):
+            y, index = split.labels[where], split.index[where]
+            images[where] = siege.run(x[where], start[where], y, index)
+            bar.update(len(where))
+    if batches:
+        first = batches[0]
+        account["flags"] = siege.flags(x[first], split.labels[first], split.index[first])
+    account["classified"] = siege.seen.pictures + siege.whole.pictures
+    provenance = watch.provenance(checkpoints=hashes)
+    write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
+    with writing(out) as temporary:
+        save_file({"images": images.cpu(), "index": split.index.cpu()}, temporary)
+    state.unlink(missing_ok=True)
+    return out
+
+
+def _start(
+    preset: str, victim: Cell, row: dict[str, Any], split: Split, clean: Tensor
+) -> tuple[Tensor, str | None]:
+    """The pictures that an attack goes on from, and the hash of their file."""
+    after = row.get("after", "clean")
+    if config.attack(after, preset)["method"] == "clean":
+        return clean, None
+    path = paths.adversarial(preset, victim, after)
+    images = load_adversarial(path, split).to(clean.device)
+    if images.shape != clean.shape:
+        raise AtopError(f"{path}: made at another size; `pixels` of the two attacks must agree")
+    return images, sha256(path)
+
+
+def _resumable(
+    batches: Iterable[Tensor], images: Tensor, state: Path, identity: str
+) -> Iterator[Tensor]:
+    """The batches still to be done; `images`, which the caller fills, is saved in between."""
+    done, saved = 0, time.monotonic()
+    if state.exists() and (content := checkpoints.read(state)).get("identity") == identity:
+        done = content["done"]
+        images.copy_(content["images"])
+    for number, where in enumerate(batches):
+        if number < done:
+            continue
+        yield where
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            with writing(state) as temporary:
+                content = {"identity": identity, "done": number + 1, "images": images.cpu()}
+                torch.save(content, temporary)
+            saved = time.monotonic()
+
+
+def load_adversarial(path: Path, split: Split) -> Tensor:
+    """The stored pictures of a split's examples, (N, 3, H, W).
+
+    Raises:
+        AtopError: not an adversarial set, or made from other examples; it may hold more of them.
+    """
+    tensors = checkpoints.read(path)
+    if tensors.keys() != {"images", "index"}:
+        raise AtopError(f"{path}: not an adversarial set; delete it and run again")
+    if not torch.equal(tensors["index"][: len(split)], split.index.cpu()):
+        raise AtopError(f"{path}: made from other test pictures; delete it and run again")
+    return tensors["images"][: len(split)]  # type: ignore[no-any-return]
+
+
+def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:
+    """SHA-256 of the weights of a cell's networks."""
+    files = {"classifier": paths.classifier_of(preset, cell)}
+    if cell.purifies:
+        files["purifier"] = paths.purifier(preset, cell)
+    return {name: sha256(path) for name, path in files.items()}

@@ -1,0 +1,254 @@
+"""Tables under a preset: rows, columns, and the record that each number comes from.
+
+A row names a cell, a column names attacks of a suite; together they name a record.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from atop import config, paths
+from atop.cells import Cell
+from atop.errors import AtopError
+from atop.registry import members
+
+Dict = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        key: as in the paper's CSV.
+        labels: one under each heading of the table.
+        cell: the words of its cell that it names itself; None where nobody can run it.
+        control: whether the paper lacks it.
+        unavailable: why nobody can run it.
+        printed: numbers of the paper about the same defence, as table, row and column.
+    """
+
+    key: str
+    labels: tuple[str, ...]
+    cell: Dict | None
+    control: bool
+    unavailable: str | None
+    printed: tuple[Dict, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table under a preset.
+
+    Attributes:
+        key: as in the paper's CSV.
+        entries: of its suite; of more than one, each example's worst counts.
+        left_out: entries that the preset does not run.
+        metric: what counts of an example's draws (stats.right).
+        suite, target: the attacks that are run together, and what they differentiate.
+        cell: words of the cell in which it differs from the row.
+        paper: the budget behind the paper's number.
+        curve: of which it is a point, if of any: eot, steps, eps or noise.
+    """
+
+    key: str
+    label: str
+    entries: tuple[str, ...]
+    left_out: tuple[str, ...]
+    metric: str
+    suite: str
+    target: str
+    cell: Dict
+    paper: Dict
+    curve: str
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All its entries, whether the preset runs them or not."""
+        return self.entries + self.left_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table under a preset, with a user's words (init, recipe, seed) for its cells.
+
+    `spec` is the file as it stands.
+    """
+
+    name: str
+    preset: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    words: Dict
+    spec: Dict
+
+    def row(self, key: str) -> Row:
+        """The row with a key.
+
+        Raises:
+            AtopError: there is none.
+        """
+        known = {row.key: row for row in self.rows}
+        if key not in known:
+            where = f"{config.folder()}/tables/{self.name}.yaml: rows"
+            raise AtopError(f"{where}: no '{key}'; known are {', '.join(known)}")
+        return known[key]
+
+    def column(self, key: str) -> Column:
+        """The column with a key.
+
+        Raises:
+            AtopError: there is none.
+        """
+        known = {column.key: column for column in self.columns}
+        if key not in known:
+            where = f"{config.folder()}/tables/{self.name}.yaml: columns"
+            raise AtopError(f"{where}: no '{key}'; known are {', '.join(known)}")
+        return known[key]
+
+    def numbers(self) -> Iterator[tuple[Row, Column]]:
+        """All rows and columns, row by row."""
+        return ((row, column) for row in self.rows for column in self.columns)
+
+    def named(self, row: Row, column: Column | None = None) -> Cell | None:
+        """The cell as the file names it, in a column or in general."""
+        if row.cell is None:
+            return None
+        return Cell(**{**self.spec["defaults"], **row.cell, **(column.cell if column else {})})
+
+    def cell(self, row: Row, column: Column | None = None) -> Cell | None:
+        """The cell that is run: with the preset's stand-ins and the user's words."""
+        named = self.named(row, column)
+        if named is None or row.cell is None:
+            return None
+        chosen = config.preset(self.preset)
+        words: Dict = {
+            "dataset": chosen["dataset"].get(named.dataset, named.dataset),
+            "classifier": chosen["classifier"].get(named.classifier, named.classifier),
+        }
+        if not named.undefended:
+            words |= {key: word for key, word in self.words.items() if key != "init"}
+        if named.purifies:
+            init = None if "init" in row.cell else chosen["init"]
+            words["init"] = self.words.get("init") or init or named.init
+        return replace(named, **words)
+
+    def stand_ins(self, row: Row) -> list[str]:
+        """Networks and data that run in place of those that a row names."""
+        named, cell = self.named(row), self.cell(row)
+        if named is None or cell is None:
+            return []
+        pairs = ((cell.classifier, named.classifier), (cell.dataset, named.dataset))
+        return [runs for runs, meant in pairs if runs != meant]
+
+    def obstacle(self, row: Row, column: Column) -> str | None:
+        """Why this preset has no number here, whatever is run; None if it can have one."""
+        cell = self.cell(row, column)
+        if row.unavailable or cell is None:
+            return row.unavailable
+        if waits := self.waits(cell):
+            return f"waits for {'; '.join(waits)}"
+        left_out = row.key in self.left_out() or not column.entries
+        return f"preset {self.preset} leaves it out" if left_out else None
+
+    def left_out(self) -> list[str]:
+        """Keys of the rows that the preset does not run."""
+        return config.preset(self.preset).get("leave_out", {}).get(self.name, [])  # type: ignore[no-any-return]
+
+    def waits(self, cell: Cell) -> list[str]:
+        """What a cell waits for under this preset."""
+        found = list(to_come(cell).values())
+        if cell.purifies and cell.purifier not in config.preset(self.preset)["purifiers"]:
+            no_row = f"the purifier {cell.purifier}: no row of it in presets/{self.preset}.yaml"
+            return found or [no_row]
+        return found
+
+    def record(self, row: Row, column: Column) -> Path | None:
+        """Where the record of a number lies; None if the preset cannot have the number."""
+        cell = self.cell(row, column)
+        if cell is None or self.obstacle(row, column):
+            return None
+        return paths.record(self.preset, cell, column.suite, column.target)
+
+    def records(self) -> list[Path]:
+        """All records that it needs, each once."""
+        found = (self.record(row, column) for row, column in self.numbers())
+        return list(dict.fromkeys(path for path in found if path))
+
+    def quoted(self) -> list[str]:
+        """Tables of the paper whose numbers its rows quote, each once."""
+        return list(dict.fromkeys(one["table"] for row in self.rows for one in row.printed))
+
+
+def table(name: str, preset_name: str, *, target: str | None = None, **words: Any) -> Table:
+    """A table under a preset.
+
+    Args:
+        name: a file of workflow/config/tables.
+        preset_name: a file of workflow/config/presets.
+        target: what attacks differentiate, instead of what their suites say.
+        words: init, recipe or seed of all cells that are trained, instead of the table's; None
+            leaves the table's.
+    """
+    spec = config.read(f"tables/{name}", "table")
+    parts = (("rows", False), ("controls", True))
+    return Table(
+        name=name,
+        preset=preset_name,
+        rows=tuple(_row(one, control) for part, control in parts for one in spec.get(part, [])),
+        columns=tuple(_column(one, spec, preset_name, target) for one in spec["columns"]),
+        words={key: word for key, word in words.items() if word is not None},
+        spec=spec,
+    )
+
+
+def to_come(cell: Cell) -> dict[str, str]:
+    """The words of a cell that nothing stands for yet, and what would."""
+    found = {}
+    if cell.dataset not in config.read("datasets"):
+        found[cell.dataset] = f"the dataset {cell.dataset}: no row of it in datasets.yaml"
+    for kind, name in (("classifier", cell.classifier), ("purifier", cell.purifier)):
+        if name not in members(f"{kind}s"):
+            found[name] = f"the {kind} {name}: there is no atop/{kind}s/{name}.py"
+    return found
+
+
+def are_clean(entries: Iterable[str]) -> bool:
+    """Whether all entries of a suite are clean pictures."""
+    rows = config.read("attacks")["attacks"]
+    names = (config.entry(entry, "")[0] for entry in entries)
+    return all(rows.get(name, {}).get("method") == "clean" for name in names)
+
+
+def _row(spec: Dict, control: bool) -> Row:
+    return Row(
+        key=spec["key"],
+        labels=tuple(spec["labels"]),
+        cell=spec.get("cell"),
+        control=control,
+        unavailable=spec.get("unavailable"),
+        printed=tuple(spec.get("printed", [])),
+    )
+
+
+def _column(spec: Dict, table: Dict, preset_name: str, target: str | None) -> Column:
+    name: str = spec.get("suite") or table["suite"]
+    suite = config.suite(name, preset_name)
+    listed = spec.get("worst") or [spec["attack"]]
+    run = [entry for entry in listed if entry in suite["attacks"]]
+    # Without any of its attacks, the clean pictures are no worst case.
+    if are_clean(run) and not are_clean(listed):
+        run = []
+    return Column(
+        key=spec["key"],
+        label=spec["label"],
+        entries=tuple(run),
+        left_out=tuple(entry for entry in listed if entry not in run),
+        metric=spec.get("metric", "mean"),
+        suite=name,
+        target=target or suite["target"],
+        cell=spec.get("cell", {}),
+        paper=spec.get("paper", {}),
+        curve=spec.get("curve", ""),
+    )

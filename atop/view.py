@@ -1,0 +1,169 @@
+"""What the templates of a table see: plain text and numbers already written out, no markup."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import ceil
+from typing import Any
+
+import pandas as pd
+
+from atop import budgets, config, diff, floats, notes
+from atop.aggregate import Aggregate, row_name
+from atop.paper import numbers, quote, title
+from atop.tables import Column, Row, Table
+
+Dict = dict[str, Any]
+
+WIDTH = 6
+"""So many columns stand side by side; more continue below."""
+
+
+def view(whole: Aggregate) -> Dict:
+    """All that a page or a LaTeX table shows."""
+    table, printed = whole.table, bool(numbers(whole.table.name))
+    footnotes: dict[str, int] = {}
+    page: Dict = {
+        "name": title(table.name),
+        "again": printed,
+        "spread": bool(whole.frame["draw_sd"].notna().any()),
+        "key": f"{table.name}-{table.preset}",
+        "preset": table.preset,
+        "title": table.spec["title"],
+        "caption": table.spec.get("caption", "").strip(),
+        "summary": diff.summary(whole.frame),
+        "labels": table.spec["labels"],
+        "quotes": bool(table.quoted()),
+        "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
+        "footnotes": [(number, reason) for reason, number in footnotes.items()],
+        "notes": notes.notes(whole),
+        "budgets": notes.attacks(whole),
+        "pairs": _pairs(whole),
+        "findings": notes.findings(whole),
+        "deviations": whole.deviations,
+        "provenance": notes.provenance(whole.records.values()),
+    }
+    return page | {"floats": floats.of_table(page), "pair_floats": floats.of_pairs(page)}
+
+
+def panels(columns: Sequence[Column]) -> Iterator[list[Column]]:
+    """Columns that stand side by side: at most WIDTH, about evenly, each curve by itself."""
+    for _, run in groupby(columns, key=lambda column: column.curve):
+        together = list(run)
+        width = ceil(len(together) / ceil(len(together) / WIDTH))
+        for first in range(0, len(together), width):
+            yield together[first : first + width]
+
+
+def _panel(whole: Aggregate, columns: list[Column], footnotes: dict[str, int]) -> Dict:
+    """Some columns of all rows, under their headers."""
+    frame = whole.frame.set_index(["row", "column"])
+    blocks = []
+    controls = "Controls, not in the paper" if numbers(whole.table.name) else "Controls"
+    for heading, control in (("", False), (controls, True)):
+        rows = [
+            {
+                "labels": _labels(whole, row),
+                "quotes": [quote(**one, preset=whole.table.preset) for one in row.printed],
+                "cells": [_cell(frame.loc[row.key, one.key], footnotes) for one in columns],
+            }
+            for row in whole.table.rows
+            if row.control is control
+        ]
+        if rows:
+            blocks.append({"heading": heading, "rows": rows})
+    return {"columns": [_header(whole, column) for column in columns], "blocks": blocks}
+
+
+def _labels(whole: Aggregate, row: Row) -> list[list[str]]:
+    """Lines under each heading; the first says what stands in for the network or data it names."""
+    first, *others = ([label] for label in row.labels)
+    stand_ins = whole.table.stand_ins(row)
+    return [first + ([f"here {', '.join(stand_ins)}"] if stand_ins else []), *others]
+
+
+def _cell(line: Any, footnotes: dict[str, int]) -> Dict:
+    """One cell: texts, empty where there is nothing to say, and the number of its footnote."""
+    cell = {"paper": line["paper"], "verdict": line["verdict"], "note": None}
+    cell |= {"value": "", "interval": "", "sd": "", "difference": ""}
+    if pd.isna(line["measured"]):
+        cell["note"] = footnotes.setdefault(line["reason"], len(footnotes) + 1)
+        return cell
+    cell["value"] = notes.plain(line["measured"])
+    cell["interval"] = notes.interval(line["low"], line["high"])
+    if not pd.isna(line["draw_sd"]):
+        cell["sd"] = f"sd {notes.plain(line['draw_sd'])}"
+    if line["paper"]:
+        cell["difference"] = notes.signed(line["difference"])
+    return cell
+
+
+def _header(whole: Aggregate, column: Column) -> list[str]:
+    """Its label, its ball, where that is measured, and what a preset scaled down, as run."""
+    run = budgets.as_run(whole.table, column, whole.records.values())
+    attacks = [budget for budget in run.values() if budget["method"] != "clean"]
+    shown = attacks or list(run.values())
+    lines = [
+        column.label,
+        _one({budgets.ball(budget) for budget in shown}),
+        _one(_sizes(whole.table, column, shown)),
+        *_scaled(whole.table, column, shown),
+    ]
+    return [line for line in lines if line]
+
+
+def _one(words: set[str]) -> str:
+    """What all agree on, if they do."""
+    return next(iter(words)) if len(words) == 1 else ""
+
+
+def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
+    """Side lengths of what a column's attackers hand in, if any attack of the table names one."""
+    names = {config.entry(entry, "")[0] for column in table.columns for entry in column.listed}
+    if not any(config.attack(name, table.preset).get("pixels") for name in names):
+        return set()
+    cells = [cell for row in table.rows if (cell := table.cell(row, column))]
+    rows = config.read("datasets")
+    own = {rows[cell.dataset]["pixels"] for cell in cells if cell.dataset in rows}
+    native = next(iter(own)) if len(own) == 1 else "native"
+    usual = config.preset(table.preset)["sizes"]["input"]
+    sizes = {budget.get("pixels") or usual for budget in run}
+    return {budgets.size({"pixels": native if size == "native" else size}) for size in sizes}
+
+
+def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
+    """What a preset changed: in figures for one attack, in a word for several."""
+    links = [one for budget in run for one in budgets.chain(budget, table.preset)]
+    if len(links) == 1:
+        return [f"here {words}" for words in budgets.changes(links[0])]
+    fewer = bool(run and column.left_out)
+    return ["here scaled down"] if fewer or any("scaled" in one for one in links) else []
+
+
+def _pairs(whole: Aggregate) -> list[Dict]:
+    """Paired comparisons: some columns, and rows of two names and a cell per column."""
+    keys = ["first", "second", "column"]
+    cells = {tuple(line[key] for key in keys): _pair(line) for _, line in whole.pairs.iterrows()}
+    return [
+        {
+            "columns": [column.label for column in columns],
+            "rows": [
+                {
+                    "first": row_name(whole.table, whole.table.row(first)),
+                    "second": row_name(whole.table, whole.table.row(second)),
+                    "cells": [cells[first, second, one.key] for one in columns],
+                }
+                for first, second in whole.table.spec.get("pairs", [])
+            ],
+        }
+        for columns in (panels(whole.table.columns) if cells else [])
+    ]
+
+
+def _pair(line: Any) -> Dict:
+    if line["reason"]:
+        return {"value": line["reason"], "interval": "", "p": ""}
+    return {
+        "value": notes.signed(line["difference"]),
+        "interval": notes.interval(line["low"], line["high"]),
+        "p": notes.p_value(line["p"]),
+    }

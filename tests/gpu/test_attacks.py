@@ -1,0 +1,71 @@
+"""What attacks must get right on a CUDA device; `pytest -m gpu`."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from atop import assemble, config
+from atop.attacks._base import cross_entropy
+from atop.attacks._draws import Victim, slope
+from atop.defense import Defense, Sizes
+from atop.randomness import Randomness
+from atop.registry import build
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+SMALL = {"steps": 3, "eot": 2, "queries": 10, "targets": 2}
+
+
+@pytest.fixture
+def defense() -> Defense:
+    torch.manual_seed(0)
+    made = Defense(
+        transform=assemble.transform("rt2"),
+        purifier=build("purifiers", "deepfill", width=8),
+        classifier=build("classifiers", "resnet_small", classes=10),
+        sizes=Sizes(input=32, purifier=48, classifier=32),
+    )
+    return made.cuda().eval().requires_grad_(False)
+
+
+def pictures(count: int) -> tuple[Tensor, Tensor, Randomness]:
+    torch.manual_seed(1)
+    index = torch.arange(count, device="cuda")
+    return torch.rand(count, 3, 32, 32, device="cuda"), index % 10, Randomness(0, "test", index)
+
+
+@pytest.mark.parametrize("name", config.read("attacks")["attacks"])
+def test_every_attack_runs_and_keeps_to_its_ball(defense: Defense, name: str) -> None:
+    row = config.read("attacks")["attacks"][name]
+    options: dict[str, Any] = {k: v for k, v in row.items() if k not in config.HARNESS}
+    options |= {key: value for key, value in SMALL.items() if key in options}
+    attack = build("attacks", row["method"], **options)
+    x, y, draw = pictures(6)
+    before = torch.cuda.get_rng_state()
+    found = attack(Victim(defense, rows=1 << 30), x, y, draw)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    assert found.device == x.device
+    assert torch.equal(found, found.clamp(0, 1))
+    if "eps" in row:
+        delta = (found - x).flatten(1)
+        distance = delta.abs().amax() if row["norm"] == "Linf" else delta.norm(dim=1).amax()
+        assert distance <= config.number(row["eps"]) * (1 + 1e-5) + 1e-6
+
+
+def test_memory_that_runs_out_costs_no_draw(defense: Defense) -> None:
+    x, y, draw = pictures(64)
+    whole = slope(Victim(defense, rows=64), x, y, cross_entropy, draw, eot=40)
+    torch.cuda.empty_cache()
+    used = torch.cuda.memory_allocated() + 2 * 2**30
+    torch.cuda.set_per_process_memory_fraction(used / torch.cuda.mem_get_info()[1])
+    try:
+        victim = Victim(defense, rows=1 << 30)
+        found = slope(victim, x, y, cross_entropy, draw, eot=40)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert victim.rows < 40 * 64
+    torch.testing.assert_close(found.gradient, whole.gradient, rtol=1e-2, atol=1e-4)

@@ -1,0 +1,98 @@
+"""Budgets in words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from atop import budgets, config
+from atop.tables import table
+
+PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "steps": 200}
+
+
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        ({"method": "clean"}, ""),
+        ({"method": "clean", "pixels": "native"}, "at the dataset's own size"),
+        ({"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1}, "Linf 8/255"),
+        (
+            {"method": "cw", "norm": "L2", "c": 1.0, "steps": 100},
+            "L2 without bound, c 1.0, 100 steps",
+        ),
+        (
+            {"norm": "L2", "eps": "0.5", "eot": 2, "scaled": {"eot": 20}},
+            "L2 0.5, EOT 2 (paper preset: 20)",
+        ),
+        (
+            {"norm": "L2", "eps": 1, "eot": 1, "scaled": {"eot": 20}},
+            "L2 1, EOT 1 (paper preset: 20)",
+        ),
+        (
+            {**PGD, "pixels": 48, "examples": 32, "scaled": {"pixels": None, "examples": None}},
+            "Linf 8/255 at 48 pixels (paper preset: the size of its inputs), step 0.007, "
+            "200 steps, 32 pictures (paper preset: all)",
+        ),
+        (
+            {**PGD, "eps": "4/255", "pixels": None, "scaled": {"eps": "8/255"}},
+            "Linf 4/255 (paper preset: 8/255), step 0.007, 200 steps",
+        ),
+        (
+            {**PGD, "random_start": True, "loss": "cross_entropy", "average": "loss",
+             "through": "exact", "restarts": 1, "judge": 1, "after": "clean"},
+            "Linf 8/255, step 0.007, 200 steps",
+        ),
+        (
+            {**PGD, "random_start": False, "loss": "margin", "average": "logits",
+             "through": "bpda", "restarts": 3, "judge": 20},
+            "Linf 8/255, step 0.007, 200 steps, no random start, loss margin, average logits, "
+            "BPDA, 3 restarts, 20 judge draws",
+        ),
+        ({**PGD, "through": "fixed"}, "Linf 8/255, step 0.007, 200 steps, one fixed, known draw"),
+        (
+            {"method": "stadv", "bound": "0.05", "pixels": 32, "eot": 20},
+            "flow 0.05 at 32 pixels, EOT 20",
+        ),
+    ],
+)  # fmt: skip
+def test_in_words(budget: dict[str, Any], text: str) -> None:
+    assert budgets.text(budget, "paper") == text
+
+
+def test_an_attack_on_what_others_left_tells_them_all(
+    change: Callable[[str, dict[str, Any]], None],
+) -> None:
+    both = {"norm": "Linf", "eps": "8/255", "judge": 5}
+    first = {**both, "method": "pgd", "steps": 9, "after": "clean"}
+    second = {**both, "method": "fgsm", "eot": 3, "after": "one"}
+    change("attacks", {"attacks": {"one": first, "two": second}})
+    assert budgets.text(config.attack("two", "paper"), "paper") == (
+        "Linf 8/255, 9 steps; then 5 judge draws, EOT 3"
+    )
+    assert budgets.text({**second, "after": "gone"}, "paper") == "Linf 8/255, 5 judge draws, EOT 3"
+
+
+def test_what_changed_in_a_header() -> None:
+    scaled = {"steps": 200, "eps": "8/255", "pixels": None, "judge": 20}
+    budget = {**PGD, "steps": 3, "pixels": 48, "judge": 4, "eot": 2, "scaled": scaled}
+    assert budgets.changes(budget) == ["3 steps", "eps 8/255"]
+
+
+def test_a_worst_case_names_its_attacks_and_an_entry_its_victim() -> None:
+    strict = table("strict", "paper")
+    column = strict.column("transfer")
+    run = budgets.as_run(strict, column, [])
+    assert budgets.of_column(strict, column, run) == (
+        "each picture's worst of strict-pgd@classifier, strict-pgd@untransformed, "
+        "strict-pgd@untuned"
+    )
+    told = {entry: budgets.of_entry(strict, entry, budget) for entry, budget in run.items()}
+    assert [text.rpartition(", ")[2] for text in told.values()] == [
+        "made on the bare classifier",
+        "made on the defence without its transform",
+        "made on the purifier before its fine-tuning",
+    ]
+    worst = strict.column("worst")
+    told = budgets.of_column(strict, worst, budgets.as_run(strict, worst, []))
+    assert told.startswith("each picture's worst of clean pictures, Noise, PGD, PGD margin loss, ")

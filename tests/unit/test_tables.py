@@ -1,0 +1,227 @@
+"""Rows and columns of a table under a preset: which record each number comes from, or why none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atop import config, known
+from atop.cells import Cell
+from atop.errors import AtopError
+from atop.tables import Table, table
+
+Change = Callable[[str, dict[str, Any]], None]
+MINE = {
+    "title": "Mine",
+    "suite": "mine",
+    "labels": ["Defense"],
+    "defaults": {
+        "dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill", "init": "places2",
+        "transform": "rt2",
+    },
+    "waits_for": ["wrn28_10"],
+    "rows": [
+        {"key": "here", "labels": ["here"], "cell": {"finetune": "adversarial"}},
+        {"key": "waits", "labels": ["waits"], "cell": {"classifier": "wrn28_10"}},
+        {"key": "closed", "labels": ["closed"], "unavailable": "no weights"},
+    ],
+    "columns": [
+        {"key": "pgd", "label": "PGD", "attack": "pgd-10"},
+        {"key": "worst", "label": "Worst", "worst": ["clean", "pgd-10", "pgd-20@classifier"]},
+        {"key": "other", "label": "Grey box", "attack": "fgsm", "suite": "table7"},
+    ],
+}  # fmt: skip
+SUITE = {
+    "target": "defense",
+    "attacks": ["clean", "pgd-10", "pgd-20@classifier"],
+    "draws": 4,
+    "selection": 4,
+}
+
+
+def cell_of(made: Table, row: str, column: str | None = None) -> Cell:
+    found = made.cell(made.row(row), made.column(column) if column else None)
+    assert found
+    return found
+
+
+def obstacle(made: Table, row: str, column: str) -> str | None:
+    return made.obstacle(made.row(row), made.column(column))
+
+
+@pytest.fixture
+def mine(change: Change) -> Change:
+    """The function that `change` gives, and a table of ours."""
+    (config.folder() / "tables" / "mine.yaml").write_text("{}")
+    change("tables/mine", MINE)
+    change("attacks", {"suites": {"mine": SUITE}})
+    for preset in config.presets():
+        change(f"presets/{preset}", {"suites": {}})
+    change("presets/paper", {"classifier": {}})
+    return change
+
+
+def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
+    smoke = table("table7", "smoke")
+    cell = cell_of(smoke, "rt2-atop")
+    assert cell.id == "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
+    assert cell_of(smoke, "undefended").id == "cifar10_slice-resnet_small-undefended"
+    assert smoke.row("undefended").control
+    assert not smoke.row("rt2-atop").control
+    assert smoke.stand_ins(smoke.row("rt2-atop")) == ["resnet_small", "cifar10_slice"]
+    changed = table("table7", "paper", recipe="official", seed=4, init=None)
+    cell = cell_of(changed, "rt2-atop")
+    assert cell.id == "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s4"
+    assert cell_of(changed, "undefended") == Cell(dataset="cifar10", classifier="resnet18")
+    assert changed.stand_ins(changed.row("rt2-atop")) == []
+    assert cell_of(table("table7", "paper", init="scratch"), "rt1-none").init == "scratch"
+
+
+def test_a_row_that_names_its_init_keeps_it(change: Change) -> None:
+    rows = config.read("tables/table7", "table")["rows"]
+    own = {**rows[0], "key": "own", "cell": {**rows[0]["cell"], "init": "scratch"}}
+    change("tables/table7", {"rows": [own, *rows]})
+    made = table("table7", "paper")
+    assert [cell_of(made, key).init for key in ("own", "rt1-none")] == ["scratch", "places2"]
+
+
+def test_a_word_for_init_leaves_cells_without_a_purifier_alone() -> None:
+    made = table("strict", "paper", init="scratch", seed=3)
+    cell = cell_of(made, "no-purifier")
+    assert (cell.init, cell.seed) == ("none", 3)
+    assert cell_of(made, "rt2-atop").init == "scratch"
+
+
+def test_a_column_may_run_another_cell_under_another_suite(mine: Change) -> None:
+    columns = [*MINE["columns"], {"key": "x", "label": "X", "attack": "fgsm", "suite": "table7",
+                                  "cell": {"dataset": "cifar10_slice"}}]  # fmt: skip
+    mine("tables/mine", {"columns": columns})
+    made = table("mine", "paper")
+    assert cell_of(made, "here").dataset == cell_of(made, "here", "pgd").dataset == "cifar10"
+    assert cell_of(made, "here", "x").dataset == "cifar10_slice"
+    path = made.record(made.row("here"), made.column("x"))
+    assert path
+    assert path.parts[-2:] == (
+        "cifar10_slice-resnet18-deepfill-places2-rt2-adversarial-paper-s0",
+        "table7-classifier.json",
+    )
+
+
+def test_each_record_is_needed_once_and_only_where_it_can_be_had(mine: Change) -> None:
+    made = table("mine", "paper")
+    names = [path.name for path in made.records()]
+    assert names == ["mine-defense.json", "table7-classifier.json"]
+    greybox = table("mine", "paper", target="classifier")
+    assert [path.name for path in greybox.records()] == [
+        "mine-classifier.json",
+        "table7-classifier.json",
+    ]
+
+
+def test_numbers_wait_with_a_reason(mine: Change) -> None:
+    made = table("mine", "paper")
+    assert obstacle(made, "here", "pgd") is None
+    assert obstacle(made, "waits", "pgd") == (
+        "waits for the classifier wrn28_10: there is no atop/classifiers/wrn28_10.py"
+    )
+    assert obstacle(made, "closed", "pgd") == "no weights"
+    mine("presets/paper", {"classifier": {"wrn28_10": "resnet18"}})
+    assert obstacle(table("mine", "paper"), "waits", "pgd") is None
+    mine("presets/paper", {"purifiers": {"deepfill": ...}})
+    assert obstacle(table("mine", "paper"), "here", "pgd") == (
+        "waits for the purifier deepfill: no row of it in presets/paper.yaml"
+    )
+    waits = {"waits_for": ["wrn28_10", "cifar100"]}
+    mine("tables/mine", {"defaults": {"dataset": "cifar100"}, **waits})
+    assert obstacle(table("mine", "smoke"), "here", "pgd") == (
+        "waits for the dataset cifar100: no row of it in datasets.yaml"
+    )
+
+
+def test_a_preset_may_leave_entries_out(mine: Change) -> None:
+    mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
+    made = table("mine", "paper")
+    assert obstacle(made, "here", "pgd") == "preset paper leaves it out"
+    worst = made.column("worst")
+    assert worst.entries == ("clean", "pgd-20@classifier")
+    assert worst.left_out == ("pgd-10",)
+    mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10", "pgd-20@classifier"]}}})
+    assert obstacle(table("mine", "paper"), "here", "worst") == "preset paper leaves it out"
+
+
+def column(**words: Any) -> dict[str, Any]:
+    return {"columns": [*MINE["columns"], {"key": "more", "label": "More", **words}]}
+
+
+def row(**words: Any) -> dict[str, Any]:
+    return {"rows": [*MINE["rows"], {"key": "more", "labels": ["More"], **words}]}
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    (row(cell={"classifier": "wrn28_11"}), "no 'wrn28_11' in atop/classifiers/: known are .*resn"),
+    (row(cell={"purifier": "dmea"}), "no 'dmea' in atop/purifiers/: known are .*deepfill"),
+    (row(cell={"dataset": "cifar1000"}), r"datasets\.yaml: no 'cifar1000'; known are cifar10"),
+    (row(cell={"classifier": "wrn28_10", "transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
+    ({"waits_for": ["wrn28_10", "wrn28_1"]}, r"waits_for: no cell names 'wrn28_1'; named are "),
+    ({"waits_for": []}, r"no 'wrn28_10' in atop/classifiers/: known are "),
+    (row(), "rows.3: .* is not valid under any of the given schemas"),
+    (row(unavailable="so", labels=["a", "b"]), "rows: 'more' has 2 labels; the headings are Def"),
+    (row(unavailable="so", key="here"), "rows: more than one is called 'here'"),
+    (row(unavailable="so", printed=[{"table": "table7", "row": "rt9", "column": "fgsm"}]),
+     r"table7\.csv: no number in row 'rt9', column 'fgsm'; known are rows rt1-none, rt1-atop.* and "
+     "columns standard, fgsm"),
+    (row(unavailable="so", printed=[{"table": "table77", "row": "rt1-none", "column": "fgsm"}]),
+     r"table77\.csv: no number .*known are rows none"),
+    (row(unavailable="so", printed=[{"table": "table8", "row": "rt1-none", "column": "pgd-10"}]),
+     "tables/table8.yaml: columns: no 'pgd-10'; known are standard"),
+    (column(attack="pgd-1000"), "columns: more: suite mine has no attack 'pgd-1000'; known are c"),
+    (column(attack="pgd-10", key="worst"), "columns: more than one is called 'worst'"),
+    (column(worst=["clean", "fgsm"], suite="table7"),
+     "columns: more: a worst case is picked on selection draws, and suite table7 has none"),
+    (column(attack="pgd-10", suite="table77"), "no suite 'table77'"),
+    (column(attack="pgd-10", metric="median"), "columns.3.metric: 'median' is not one of"),
+    (column(attack="pgd-10", curve="time"), "columns.3.curve: 'time' is not one of"),
+    (column(attack="pgd-10", worst=["clean", "pgd-10"]), "columns.3: .* is valid under each of"),
+    ({"pairs": [["here", "there"]]}, "rows: no 'there'; known are here, waits, closed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "told"), MISTAKES)
+def test_a_mistake_is_named(mine: Change, changes: dict[str, Any], told: str) -> None:
+    known.check_table(table("mine", "paper"))
+    mine("tables/table8", {"columns": [{"key": "standard", "label": "Clean", "attack": "clean"}]})
+    mine("tables/mine", changes)
+    with pytest.raises(AtopError, match=told):
+        known.check_table(table("mine", "paper"))
+
+
+def test_a_cell_is_checked_though_the_preset_leaves_its_first_column_out(mine: Change) -> None:
+    mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
+    mine("tables/mine", {"defaults": {"init": "moon"}})
+    mine("presets/paper", {"init": "moon"})
+    with pytest.raises(AtopError, match=r"no 'deepfill-moon'; known as init of deepfill are"):
+        known.check_table(table("mine", "paper"))
+
+
+def test_a_draw_that_is_known_is_no_candidate(mine: Change) -> None:
+    mine("attacks", {"attacks": {"pgd-10": {"through": "fixed"}}})
+    with pytest.raises(AtopError, match="worst: 'pgd-10' knows the draw that it is judged on"):
+        known.check_table(table("mine", "paper"))
+
+
+def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
+    known.check_everything({})
+    mine("presets/smoke", {"suites": {"mine": {"leave_out": ["pgd-11"]}}})
+    with pytest.raises(AtopError, match=r"smoke\.yaml: suites\.mine\.leave_out: no 'pgd-11' to le"):
+        known.check_everything({})
+    mine("presets/smoke", {"suites": {"mine": {"leave_out": []}}})
+    mine("attacks", {"suites": {"mine": {"attacks": [*SUITE["attacks"], "pgd-11@classifier"]}}})
+    with pytest.raises(AtopError, match=r"suites\.mine: no attack 'pgd-11@classifier'; known ar"):
+        known.check_everything({})
+
+
+def test_a_new_network_ends_the_wait(mine: Change, tmp_path: Path) -> None:
+    """A name may stay under `waits_for` when it has come."""
+    mine("tables/mine", {"waits_for": ["wrn28_10", "deepfill"]})
+    known.check_table(table("mine", "paper"))

@@ -22,6 +22,9 @@ from atop.randomness import Randomness
 from atop.surrogates import SURROGATES
 from atop.training.loop import SAVE_EVERY_S
 
+JUDGE = 20
+"""Draws of the judge, where a row does not say."""
+
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""
 
@@ -36,9 +39,6 @@ class Standing(NamedTuple):
 
     right: Tensor
     margin: Tensor
-
-    def __getitem__(self, keep: Any) -> "Standing":  # type: ignore[override]
-        return Standing(self.right[keep], self.margin[keep])
 
     def below(self, other: "Standing") -> Tensor:
         """(B,) whether each example stands worse than in `other`."""
@@ -104,7 +104,7 @@ class Siege:
             return right.to(gaps).sum(0), gaps.sum(0)
 
         randomness = Randomness(self.seed, f"judge:{self.name}", index)
-        found = expectation(look, self.whole, len(y), randomness, self.row.get("judge", 1))
+        found = expectation(look, self.whole, len(y), randomness, self.row.get("judge", JUDGE))
         return Standing(*found)
 
     def flags(self, x: Tensor, y: Tensor, index: Tensor) -> list[str]:
@@ -158,6 +158,7 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     }
     hashes = checkpoint_hashes(preset, victim)
     state, identity = paths.state(out), config.digest(account, hashes, split.index.tolist())
+    account["resumed"] = state.exists()  # the costs below are then those since
     images = start.clone()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
     with progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar:

@@ -34,7 +34,7 @@ class IdentityBackward:
 
 @dataclass(frozen=True)
 class FixedDraw:
-    """The defence held at one draw per example, which the attacker knows (F.3, DW-box)."""
+    """One draw per example, known to the attacker (Liu et al., arXiv 2404.14309)."""
 
     defense: Defense
 

@@ -108,7 +108,7 @@ def bpda_beats_exact_gradients(reading: Reading) -> Found:
 def stochasticity_carries_robustness(reading: Reading) -> Found:
     """An attacker who knows the draw gets much further: no suspicion, but where robustness is from.
 
-    Liu et al. (2024), protocol.md F.1.
+    Liu et al. (arXiv 2404.14309) find so of diffusion purification.
     """
     for fixed in _through(reading, "fixed"):
         others = _exact_like(reading, fixed, "through", "eot")

@@ -113,7 +113,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
 
 
 def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
-    """Fine-tune f on t(x) without any purifier: the control that asks what g is for (F.3.9)."""
+    """Fine-tune f on t(x) without any purifier: the control that asks what g is for."""
     start = paths.classifier(preset, cell.dataset, cell.classifier)
     network = assemble.trained_classifier(preset, cell.dataset, cell.classifier).to(device)
     whole = assemble.pipeline(preset, cell, assemble.purifier(preset, cell.purifier), network)

@@ -125,7 +125,7 @@ def test_the_random_version_is_the_reference_call_by_call(
 def test_the_whole_random_version_is_the_reference_call_by_call(
     resnet: nn.Module, cifar_slice: Dataset
 ) -> None:
-    split = cifar_slice.test.take(torch.tensor([1, 0]))
+    split = cifar_slice.test.take(torch.tensor([1, 12]))
     same_random_version(resnet, split, RAND, smaller={})
 
 

@@ -204,6 +204,7 @@ def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
     again = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
     assert torch.equal(again, whole)
     assert ran[3] == ran[2]  # the first two were not attacked again
+    assert read_json(out.with_suffix(".json"))["resumed"]
     assert not state.exists()
 
 

@@ -1,7 +1,7 @@
 """What attacks cost: over the bare passes that they ask for, and beside the libraries' own.
 
 Each test times both sides in turn, several times, and stores the median of the ratios as
-`extra_info.ratio` and prints it; the outcomes of both must be equal. torchattacks is no
+`extra_info.ratio` and, with `-s`, prints it; the outcomes of both must be equal. torchattacks is no
 dependency of this suite: `pip install --no-deps torchattacks==3.5.1`.
 """
 

@@ -16,6 +16,7 @@ configfile: "workflow/config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/checkpoint.smk"
 include: "workflow/rules/classifier.smk"
 include: "workflow/rules/purifier.smk"
 include: "workflow/rules/attack.smk"

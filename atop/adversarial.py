@@ -13,7 +13,7 @@ from atop import assemble, checkpoints, config, paths
 from atop.attacks._base import Attack, Target, margin
 from atop.attacks._draws import Victim, expectation
 from atop.cells import Cell
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.errors import AtopError
 from atop.files import sha256, write_json, writing
 from atop.progress import progress
@@ -145,7 +145,7 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     siege = Siege(preset, victim, attack, device)
     n = config.examples(attack, preset)
     split = assemble.evaluation_set(preset, victim.dataset, n).to(device)
-    x = split.inputs(config.pixels(siege.row, preset, victim.dataset))
+    x = split.inputs(config.pixels(siege.row, preset, victim))
     start, before = _start(preset, victim, siege.row, split, x)
     left = siege.left(start, split.labels, split.index)
     out = paths.adversarial(preset, victim, attack)
@@ -227,7 +227,8 @@ def load_adversarial(path: Path, split: Split) -> Tensor:
 
 def checkpoint_hashes(preset: str, cell: Cell) -> dict[str, str]:
     """SHA-256 of the weights of a cell's networks."""
-    files = {"classifier": paths.classifier_of(preset, cell)}
+    of_f = paths.classifier_of(preset, cell)
+    files = {f"classifier{number or ''}": path for number, path in enumerate(of_f)}
     if cell.purifies:
         files["purifier"] = paths.purifier(preset, cell)
     return {name: sha256(path) for name, path in files.items()}

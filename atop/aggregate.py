@@ -13,7 +13,7 @@ import pandas as pd
 from atop import budgets, config, paths, stats
 from atop.findings import findings
 from atop.paper import numbers
-from atop.records import correct, evaluation, lacking, read
+from atop.records import correct, data, evaluation, lacking, read
 from atop.tables import Column, Row, Table
 
 Dict = dict[str, Any]
@@ -124,11 +124,11 @@ def _line(table: Table, row: Row, column: Column, records: dict[Path, Dict], pap
         "paper_source": printed.get("source", ""),
     }
     if record and not lacking(record, column):
-        why_not = _incomparable(table, row, column, run)
+        why_not = _incomparable(table, row, column, run, record)
         return line | _measured(record, column, printed, why_not)
-    cited = row.unavailable and printed.get("source") == "cited"
-    reason = table.obstacle(row, column) or _missing(path, record, column)
-    return line | {"verdict": "cited" if cited else "not run", "reason": reason}
+    reason = table.obstacle(row, column) or table.lacks(row, column)
+    reason = reason or _missing(path, record, column)
+    return line | {"verdict": "cited" if row.cited and printed else "not run", "reason": reason}
 
 
 def _position(column: Column, run: dict[str, Dict]) -> float | None:
@@ -175,7 +175,9 @@ def _theirs(printed: dict[str, str]) -> stats.Estimate:
     return stats.wilson(successes=round(value * n / 100), n=n)._replace(value=value)
 
 
-def _incomparable(table: Table, row: Row, column: Column, run: dict[str, Dict]) -> str | None:
+def _incomparable(
+    table: Table, row: Row, column: Column, run: dict[str, Dict], record: Dict
+) -> str | None:
     """Why a measured number must not be judged against the paper's; None if it may be."""
     named, cell = table.named(row, column), table.cell(row, column)
     assert named
@@ -190,6 +192,8 @@ def _incomparable(table: Table, row: Row, column: Column, run: dict[str, Dict]) 
         "another network or dataset": (named.dataset, named.classifier)
         != (cell.dataset, cell.classifier),
         f"another initialisation ({cell.init})": named.init != cell.init,
+        "nobody verified that the pictures are the published ones": data(record)["verified"]
+        is None,
         "a worst case over fewer attacks": bool(column.left_out),
         "another budget": any("scaled" in one for one in links)
         or not all(_fits(budget, column.paper) for budget in attacks),

@@ -11,7 +11,8 @@ from torch import nn
 from atop import checkpoints, config, paths
 from atop.attacks._base import Attack
 from atop.cells import Cell
-from atop.data import Dataset, Split, load
+from atop.data.cache import read_about
+from atop.data.dataset import Dataset, Split, load
 from atop.defense import Defense, Sizes
 from atop.errors import AtopError
 from atop.registry import build, module_of
@@ -46,9 +47,9 @@ def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
     )
 
 
-def sizes(preset: str) -> Sizes:
-    """The three side lengths of a preset."""
-    return Sizes(**config.preset(preset)["sizes"])
+def sizes(preset: str, cell: Cell) -> Sizes:
+    """The three side lengths of a cell."""
+    return Sizes(**config.sizes(preset, cell))
 
 
 def dataset(name: str) -> Dataset:
@@ -60,12 +61,23 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
     """The fixed test pictures of a preset: the first n of a seeded permutation of the test set.
 
     With seed 0 and n = 512 on CIFAR-10 they are RandomState(0).choice(10000, 512, replace=False),
-    the choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole.
+    the choice of Lee & Kim (2023); a slice of a dataset gives the same pictures as the whole. Where
+    the published places are not known, the permutation is of the pictures as they were found.
+
+    Raises:
+        AtopError: the dataset lacks one of them.
     """
     chosen = config.preset(preset)["evaluation"]
     test = dataset(name).test
-    published = config.dataset(name)["test_size"]
-    wanted = np.random.RandomState(chosen["seed"]).permutation(published)[: n or chosen["n"]]
+    published = read_about(paths.dataset(name))["positions"] == "published"
+    size = config.dataset(name)["test_size"] if published else len(test)
+    count = n or chosen["n"]
+    if count > size:
+        raise AtopError(
+            f"{paths.dataset(name)}: {size} test pictures, and the evaluation set takes {count}; "
+            "lower evaluation.n of the preset"
+        )
+    wanted = np.random.RandomState(chosen["seed"]).permutation(size)[:count]
     position = {int(index): place for place, index in enumerate(test.index)}
     missing = [int(index) for index in wanted if int(index) not in position]
     if missing:
@@ -85,17 +97,24 @@ def transform(name: str, ablation: str = "none") -> Transform:
 
 def classifier(dataset: str, name: str) -> nn.Module:
     """A classifier with random weights."""
-    return build("classifiers", name, classes=config.dataset(dataset)["classes"])  # type: ignore[no-any-return]
+    row = config.classifier(name)
+    classes = config.dataset(dataset)["classes"]
+    with _options_of("classifiers"):
+        return build("classifiers", row["family"], classes=classes, **row.get("options", {}))  # type: ignore[no-any-return]
 
 
 def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
-    """A classifier with the weights that the preset gives it or trained, verified."""
-    chosen = config.preset(preset)
-    path = paths.classifier(preset, dataset, name)
-    given = chosen["classifiers"].get(name, {}).get("checkpoint", {})
-    checkpoints.verify(path, given.get("sha256"))
+    """A classifier with its weights: public ones, a file of the preset's, or trained here."""
+    files = paths.classifier(preset, dataset, name)
+    chosen = config.preset(preset)["classifiers"].get(name, {})
+    if not chosen.get("train") and (own := chosen.get("checkpoints", {}).get(dataset)):
+        checkpoints.verify(files[0], own.get("sha256"))
     network = classifier(dataset, name)
-    checkpoints.load(network, path)
+    module = module_of("classifiers", config.classifier(name)["family"])
+    if files[0].suffix != ".safetensors" and hasattr(module, "load_public"):
+        module.load_public(network, files)
+    else:
+        checkpoints.load(network, files[0])
     return network
 
 
@@ -133,13 +152,13 @@ def defense(preset: str, cell: Cell) -> Defense:
         checkpoints.load(network, paths.purifier(preset, cell))
     f = trained_classifier(preset, cell.dataset, cell.classifier)
     if cell.finetune == "classifier":
-        checkpoints.load(f, paths.classifier_of(preset, cell))
+        checkpoints.load(f, paths.tuned(preset, cell))
     return pipeline(preset, cell, network, f).eval().requires_grad_(False)
 
 
 def pipeline(preset: str, cell: Cell, purifier: nn.Module, classifier: nn.Module) -> Defense:
     """f(g(t(x))) of a cell around given networks, which keep their state."""
-    chosen = sizes(preset)
+    chosen = sizes(preset, cell)
     if cell.undefended:  # nothing works at the purifier's size
         chosen = replace(chosen, purifier=chosen.input)
     recipe = config.recipe(cell.recipe, cell.transform, preset)

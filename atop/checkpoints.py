@@ -1,14 +1,30 @@
 """Weights on disk: safetensors, with what made them in a JSON file beside."""
 
+import re
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from atop.errors import AtopError
 from atop.files import sha256, write_json, writing
+
+# Scalars that training loops of older days left beside the weights; both are names of one function.
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
+]
+
+
+class BrokenError(AtopError):
+    """A file that is not whole: another copy of it may be."""
 
 
 def save(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
@@ -22,22 +38,34 @@ def save(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The weights in a .safetensors file, or what torch saved in any other.
+    """The weights in a .safetensors file, or what torch saved in any other: tensors and numbers.
 
     Raises:
-        AtopError: missing, truncated, or not weights.
+        AtopError: missing, or made of other classes, whose unpickling could run any code.
+        BrokenError: truncated, or not weights.
     """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        with torch.serialization.safe_globals(_NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
     except FileNotFoundError as error:
         raise AtopError(f"{path}: no such checkpoint") from error
     except Exception as error:  # a broken pickle makes torch's reader raise almost anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise AtopError(
+        if isinstance(error, UnpicklingError) and (found := _CLASS.search(str(error))):
+            raise AtopError(
+                f"{path}: refused, since it holds a {found[1]}, and unpickling that can run code; "
+                "save its tensors alone"
+            ) from error
+        # Its advice to switch the safety off comes before what is wrong.
+        told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+        reason = (told.splitlines() or [type(error).__name__])[0]
+        raise BrokenError(
             f"{path}: not a whole checkpoint ({reason}); delete it and run again"
         ) from error
+
+
+_CLASS = re.compile(r"GLOBAL (\S+)")
 
 
 def verify(path: Path, expected: str | None) -> None:

@@ -17,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from atop.cells import Cell
+from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.files import ROOT
 
@@ -81,6 +81,11 @@ def dataset(name: str) -> Dict:
     return _row("datasets", name)
 
 
+def classifier(name: str) -> Dict:
+    """A row of classifiers.yaml."""
+    return _row("classifiers", name)
+
+
 def transform(name: str) -> Dict:
     """A row of transforms.yaml."""
     return _row("transforms", name)
@@ -102,9 +107,9 @@ def ablated(name: str, ablation: str) -> tuple[str, Dict]:
     return name, {**transform(name), key: 0.0}
 
 
-def weights(name: str) -> Dict:
-    """A row of weights.yaml, by PURIFIER-INIT."""
-    return _row("weights", name)
+def checkpoint(name: str) -> Dict:
+    """A row of checkpoints.yaml."""
+    return _row("checkpoints", name)
 
 
 def recipe(name: str, transform: str, preset_name: str) -> Dict:
@@ -145,21 +150,41 @@ def purifier(name: str, preset_name: str) -> Dict:
     return rows[name]  # type: ignore[no-any-return]
 
 
-def stage_budget(preset_name: str, stage: str, transform: str) -> Dict:
-    """The budget of a training stage, with what it says about a transform filled in."""
+def sizes(preset_name: str, cell: Cell) -> Dict:
+    """Side lengths of a cell: what the attacker hands in, what g works on, what f works on.
+
+    They are the preset's; it may have others for a dataset, and a classifier that works at one size
+    has the last word about its own and the attacker's.
+    """
+    said = dict(preset(preset_name)["sizes"])
+    said |= said.pop("overrides", {}).get(cell.dataset, {})
+    fixed = None if cell.classifier == ANY else classifier(cell.classifier).get("pixels")
+    return {**said, **({"input": fixed, "classifier": fixed} if fixed else {})}
+
+
+def stage_budget(preset_name: str, stage: str, *of: str) -> Dict:
+    """The budget of a training stage, with what it says about some names filled in, in order."""
     stages = preset(preset_name)["stages"]
     if stage not in stages:
         path = f"{folder()}/presets/{preset_name}.yaml"
         raise AtopError(f"{path}: stages: no '{stage}'; known are {', '.join(stages)}")
     row = dict(stages[stage])
     overrides = row.pop("overrides", {})
-    return {**row, **overrides.get(transform, {})}
+    for name in of:
+        row |= overrides.get(name, {})
+    return row
+
+
+def classifier_budget(preset_name: str, dataset_name: str, name: str) -> Dict:
+    """The budget that trains a classifier; an adversarially trained one has a stage of its own."""
+    robust = classifier(name).get("training") == "adversarial"
+    return stage_budget(preset_name, "robust" if robust else "classifier", dataset_name, name)
 
 
 def finetune_budget(preset_name: str, cell: Cell) -> Dict:
     """The budget that makes a cell's weights: of L_org, of AToP and controls, or of f on t(x)."""
     stage = {"none": "l_org", "classifier": "tune"}.get(cell.finetune, "atop")
-    return stage_budget(preset_name, stage, cell.transform)
+    return stage_budget(preset_name, stage, cell.dataset, cell.transform)
 
 
 HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")
@@ -207,49 +232,13 @@ def examples(attack_name: str, preset_name: str) -> int:
     return min(n, attack(attack_name, preset_name).get("examples") or n)
 
 
-def pixels(row: Dict, preset_name: str, dataset_name: str) -> int:
-    """Side length of what an attacker hands in: a number, the dataset's own, or the preset's."""
-    said = row.get("pixels") or preset(preset_name)["sizes"]["input"]
-    return dataset(dataset_name)["pixels"] if said == "native" else said  # type: ignore[no-any-return]
+def pixels(row: Dict, preset_name: str, cell: Cell) -> int:
+    """Side length of what an attacker hands in: a number, the dataset's own, or the cell's."""
+    said = row.get("pixels") or sizes(preset_name, cell)["input"]
+    return dataset(cell.dataset)["pixels"] if said == "native" else said  # type: ignore[no-any-return]
 
 
 def entry(text: str, target: str) -> tuple[str, str]:
     """An entry of a suite as attack and victim, which is the suite's target where none is named."""
     name, _, victim = text.partition("@")
     return name, victim or target
-
-
-def fingerprint(
-    stage: str,
-    preset_name: str,
-    cell: Cell | None = None,
-    *,
-    attack_name: str | None = None,
-    suite_name: str | None = None,
-) -> str:
-    """Digest of all settings that shape a stage's result; a rule runs again when it changes."""
-    chosen = preset(preset_name)
-    # A cell has its own seed; the preset's is of what is made once for all cells.
-    parts: list[Any] = [chosen["sizes"], None if stage == "finetune" else chosen["seed"]]
-    if stage in ("classifier", "pretrain"):
-        budget = stage_budget(preset_name, stage, "none")
-        parts += [budget, *(transform(name) for name in budget.get("transforms", []))]
-    if stage == "pretrain":
-        parts += [chosen["purifiers"], recipe("paper", "none", preset_name)]
-    if stage in ("attack", "evaluate"):
-        parts.append(chosen["evaluation"])
-    if stage == "finetune" and cell is not None:
-        parts += [
-            finetune_budget(preset_name, cell),
-            recipe(cell.recipe, cell.transform, preset_name),
-            transform(cell.transform),
-            chosen["purifiers"],
-        ]
-        if cell.finetune == "adversarial":
-            parts.append(attack("fgsm", preset_name))
-    if attack_name is not None:
-        parts.append(attack(attack_name, preset_name))
-    if suite_name is not None:
-        row = suite(suite_name, preset_name)
-        parts += [row, *(attack(entry(one, "")[0], preset_name) for one in row["attacks"])]
-    return digest(stage, parts)

@@ -1,36 +1,160 @@
-"""Public weights: fetched once, whole or not at all, refused if they are something else."""
+"""Public weights: fetched once, whole and verified, or not at all."""
 
+import re
+import shutil
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import gdown
+from filelock import FileLock
 
-from atop import checkpoints, config, paths
+from atop import archives, checkpoints, config, hosts, lookup, paths, zoo
 from atop.errors import AtopError
 from atop.files import sha256, writing
 
+Row = dict[str, Any]
 
-def fetch_weights(purifier: str, init: str) -> Path:
-    """Fetch the row PURIFIER-INIT of weights.yaml.
+
+def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
+    """See to it that a file of checkpoints.yaml is here and is what it should be.
+
+    Args:
+        name: of its row; of a model of RobustBench without one, robustbench/DATASET/THREAT/ID.pt.
+        folder: where the user has files already; what is found there is copied, not downloaded.
+        offline: ask no host.
+
+    Returns:
+        Where it lies: under results/checkpoints/, or in an installed package.
 
     Raises:
-        AtopError: unreachable (the message names `init: scratch`), or not a checkpoint, as when a
-            host answers with a page about its quota.
+        AtopError: it cannot be had, or what lies or came there is something else.
     """
-    name = f"{purifier}-{init}"
-    row = config.weights(name)
-    path = paths.public(purifier, init)
-    with writing(path) as temporary:
-        try:
-            gdown.download(id=row["google_drive"], output=str(temporary), quiet=False)
-            checkpoints.verify(temporary, row["sha256"])
-            checkpoints.read(temporary)
-        except Exception as error:  # gdown lets its HTTP library's errors through
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            # Of a file that came but is none: what is wrong with it, not its name of the moment.
-            reason = reason.removeprefix(f"{temporary}: ").removesuffix("; delete it and run again")
-            raise AtopError(
-                f"{name}: the public weights could not be fetched ({reason}); put {row['file']} at "
-                f"{path}, or train from nothing with --config init=scratch"
-            ) from error
-    print(f"{path}: SHA-256 {sha256(path)}")
+    row = zoo.row(name) if zoo.FILE.fullmatch(name) else config.checkpoint(name)
+    path = paths.checkpoint_of(row)
+    if "package" in row or path.exists():
+        verify(path, row)
+        return path
+    place = paths.RESULTS / "state" / "downloads" / row["file"].replace("/", "--")
+    if archive := paths.archive_of(row):
+        place = place.with_name(archive.name)  # rows of one archive wait for each other
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not path.exists() and not _found(row, path, folder, place):
+            if offline:
+                sought = f" and {folder} lacks {' or '.join(lookup.names(row))}" if folder else ""
+                raise _unavailable(name, row, path, f"offline{sought}")
+            _from_host(name, row, path, place)
+    if row["sha256"] is None:
+        print(f"{path}: SHA-256 {sha256(path)}, to write into checkpoints.yaml")
     return path
+
+
+def named(file: str) -> str:
+    """The name by which `fetch` knows a path under results/checkpoints/.
+
+    Raises:
+        AtopError: there is none.
+    """
+    for name, row in config.read("checkpoints").items():
+        if row.get("file") == file:
+            return str(name)
+    if zoo.FILE.fullmatch(file):
+        return file
+    raise AtopError(f"{config.folder()}/checkpoints.yaml: no row has the file '{file}'")
+
+
+def verify(path: Path, row: Row) -> None:
+    """Check a file against its row, and that it opens.
+
+    Raises:
+        AtopError: a web page, another file than the row's, or one that would run code.
+        BrokenError: truncated, or no weights.
+    """
+    if hosts.is_page(path):
+        raise AtopError(f"{path}: a web page, not weights; delete it and run again")
+    expected, size = row.get("bytes"), path.stat().st_size
+    if expected is not None and size != expected:
+        raise checkpoints.BrokenError(
+            f"{path}: {size} bytes, the config says {expected}; delete it and run again"
+        )
+    checkpoints.verify(path, row["sha256"])
+    checkpoints.read(path)
+
+
+def _found(row: Row, path: Path, folder: Path | None, place: Path) -> bool:
+    """Copy the file, or take it from its archive, if one of them is here already."""
+    copies = lookup.find(lookup.names(row), folder) if folder else []
+    if copies:
+        verify(copies[0], row)
+        with writing(path) as temporary:
+            shutil.copyfile(copies[0], temporary)
+        return True
+    archive = paths.archive_of(row)
+    if archive is None:
+        return False
+    holding = [archive] if archive.exists() else []
+    holding += lookup.find([archive.name], folder) if folder else []
+    if holding:
+        _unpack(holding[0], row, path, place)
+    return bool(holding)
+
+
+def _from_host(name: str, row: Row, path: Path, place: Path) -> None:
+    """Download, once more if what came is not whole or does not fit what an earlier run left."""
+    for last in (False, True):
+        resumed = place.exists()
+        try:
+            _bring(row, path, place)
+            return
+        except hosts.UnreachableError as error:
+            if not hosts.begun(place):
+                shutil.rmtree(place)
+            raise _unavailable(name, row, path, str(error)) from error
+        except AtopError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            if last or not (resumed or isinstance(error, checkpoints.BrokenError)):
+                raise _unavailable(name, row, path, str(error)) from error
+
+
+def _bring(row: Row, path: Path, place: Path) -> None:
+    whole, archive = hosts.download(row, place), paths.archive_of(row)
+    if archive is None:
+        _settle(whole.replace(place / path.name), row, path)
+        shutil.rmtree(place)
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    whole.replace(archive)
+    try:
+        _unpack(archive, row, path, place)
+    except checkpoints.BrokenError:
+        archive.unlink()
+        raise
+
+
+def _unpack(archive: Path, row: Row, path: Path, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        archives.extract(archive, row["member"], place / path.name)
+        _settle(place / path.name, row, path)
+    finally:
+        shutil.rmtree(place)
+
+
+def _settle(file: Path, row: Row, path: Path) -> None:
+    """Move a file to its declared path if it is what the row says."""
+    verify(file, row)
+    with writing(path) as temporary:
+        file.replace(temporary)
+
+
+def _unavailable(name: str, row: Row, path: Path, reason: str) -> AtopError:
+    """What is wrong with what came, not its name of the moment; and what the user can do."""
+    reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
+    for ending in ("; delete it and run again", "; fetch it again or correct the config"):
+        reason = reason.removesuffix(ending)
+    link, (best, *_) = hosts.link(row), lookup.names(row)
+    part = f"put {row['member']} of it" if "member" in row else "put it"
+    mend = f"download {link} in a browser, {part} at {path} or as {best} into --config files=FOLDER"
+    if "otherwise" in row:
+        mend += f", or {row['otherwise']}"
+    return AtopError(f"{name}: not to be had from {urlsplit(link).netloc} ({reason}); {mend}")

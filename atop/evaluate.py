@@ -11,7 +11,8 @@ from atop.adversarial import checkpoint_hashes, load_adversarial
 from atop.attacks._base import margin
 from atop.cells import Cell
 from atop.checks import findings
-from atop.data import Split
+from atop.data.cache import read_about
+from atop.data.dataset import Split
 from atop.defense import Defense
 from atop.files import read_json, sha256, write_json
 from atop.probe import EXAMPLES, probe
@@ -99,7 +100,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     with progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar:
         for text, (attack, victim) in entries.items():
             budget = config.attack(attack, preset)
-            clean = split.inputs(config.pixels(budget, preset, cell.dataset)).cpu()
+            clean = split.inputs(config.pixels(budget, preset, cell)).cpu()
             images, account = _handed(preset, cell.victim(victim), attack, split, clean)
             evaluations.append(
                 {
@@ -128,19 +129,19 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
             "classifier": _network(cell.classifier, defense.classifier),
             "purifier": _network(cell.purifier, defense.purifier),
         },
-        "sizes": chosen["sizes"],
+        "sizes": config.sizes(preset, cell),
         "seed": chosen["seed"],
         "transform": config.transform(cell.transform),
         "training": _training(preset, cell),
     }
     if target == "defense":
-        pixels = config.pixels(evaluations[0]["budget"], preset, cell.dataset)
+        pixels = config.pixels(evaluations[0]["budget"], preset, cell)
         record["probe"] = judge.probe(pixels)
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
         config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
         checkpoints=checkpoint_hashes(preset, cell),
-        data_sha256=config.dataset(cell.dataset)["sha256"]["test"],
+        data=_data(cell.dataset),
     )
     out = paths.record(preset, cell, suite, target)
     write_json(out, record)
@@ -163,11 +164,18 @@ def _training(preset: str, cell: Cell) -> Dict | None:
     if cell.purifies:
         path = paths.purifier(preset, cell)
     elif cell.finetune == "classifier":
-        path = paths.classifier_of(preset, cell)
+        path = paths.tuned(preset, cell)
     else:
         return None
     account = read_json(path.with_suffix(".json"))
     return {key: account[key] for key in ("settings", "provenance")}
+
+
+def _data(name: str) -> Dict:
+    """Which pictures these are, and how far that is known."""
+    about = read_about(paths.dataset(name))
+    known = {key: about[key] for key in ("verified", "positions")}
+    return {"name": name, "sha256": about["test"]["sha256"], **known}
 
 
 def _network(name: str, network: torch.nn.Module) -> Dict:

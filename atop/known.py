@@ -4,16 +4,17 @@ Each word of a cell is a row of the config or a member of a registry; each file 
 """
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
-from atop import config
+from atop import at_hand, config, paths
 from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.paper import quote
-from atop.registry import require
-from atop.tables import Column, Table, table, to_come
+from atop.registry import members, require
+from atop.tables import Column, Table, table
 
-FILES = ("datasets", "transforms", "recipes", "attacks", "weights", "deviations")
+FILES = ("datasets", "classifiers", "transforms", "recipes", "attacks", "checkpoints", "deviations")
 
 
 def words(said: dict[str, Any]) -> dict[str, Any]:
@@ -31,11 +32,14 @@ def check_everything(words: dict[str, Any]) -> None:
     config.validate(words, "config", where="workflow/config/config.yaml or --config")
     for name in FILES:
         config.read(name)
+    files = words.get("files")
+    if files and not Path(files).is_dir():
+        raise AtopError(f"--config files={files}: no such folder")
     said = {name: words.get(name) for name in ("init", "recipe", "seed")}
     for preset in config.presets():
         _check_attacks(preset)
         for name in config.tables():
-            check_table(table(name, preset, **said))
+            check_table(table(name, preset, extras=True, **said))
     for name in config.read("attacks")["suites"]:
         _check_suite(name)
 
@@ -67,13 +71,13 @@ def _check_rows(table: Table, where: str) -> None:
         if meant is None or cell is None:
             continue
         named |= {meant.dataset, meant.classifier, meant.purifier}
-        if (cell, row.unavailable) in seen:
+        if (cell, row.cited) in seen:
             continue
-        seen.add((cell, row.unavailable))
+        seen.add((cell, row.cited))
         config.ablated(cell.transform, cell.ablation)
         config.recipe(cell.recipe, cell.transform, table.preset)
-        can_run = not (row.unavailable or table.waits(cell))
-        if can_run or to_come(cell).keys() - set(waits):
+        can_run = not (row.cited or at_hand.waits(cell, table.preset))
+        if can_run or at_hand.to_come(cell).keys() - set(waits):
             check_cell(cell, table.preset)
     for name in waits:
         if name not in named:
@@ -119,15 +123,15 @@ def check_cell(cell: Cell, preset: str) -> None:
     """Raise AtopError unless a preset knows every word of a cell."""
     config.dataset(cell.dataset)
     config.ablated(cell.transform, cell.ablation)
-    grid, size = config.transform(cell.transform).get("grid", 1), config.preset(preset)["sizes"]
+    if cell.classifier != ANY:
+        _check_classifier(cell, preset)
+    grid, size = config.transform(cell.transform).get("grid", 1), config.sizes(preset, cell)
     if size["purifier"] % grid:
         raise AtopError(
             f"{config.folder()}/presets/{preset}.yaml: sizes.purifier: {size['purifier']} pixels "
             f"do not divide into the {grid}x{grid} patches of {cell.transform}"
         )
     config.recipe(cell.recipe, cell.transform, preset)
-    if cell.classifier != ANY:
-        require("classifiers", cell.classifier)
     require("purifiers", cell.purifier)
     of_f = cell.finetune == "classifier"
     if cell.finetune != "none" and (cell.purifies == of_f or cell.transform == "none"):
@@ -139,6 +143,22 @@ def check_cell(cell: Cell, preset: str) -> None:
         _check_init(cell, preset)
 
 
+def _check_classifier(cell: Cell, preset: str) -> None:
+    """Its family is there, and so are its weights if it is never trained here."""
+    name, row = cell.classifier, config.classifier(cell.classifier)
+    files = paths.classifier(preset, cell.dataset, name)
+    if row.get("training") == "never" and files == [paths.trained(preset, cell.dataset, name)]:
+        raise AtopError(
+            f"{config.folder()}/classifiers.yaml: {name}: no weights for {cell.dataset}, and it is "
+            f"not trained here; it has them for {', '.join(row.get('weights', {})) or 'nothing'}"
+        )
+    if row["family"] not in members("classifiers"):
+        raise AtopError(
+            f"{config.folder()}/classifiers.yaml: {name}: no family '{row['family']}' in "
+            f"atop/classifiers/; known are {', '.join(members('classifiers'))}"
+        )
+
+
 def parse(text: str, preset: str) -> Cell:
     """The cell of an id; AtopError unless it is one that a preset knows."""
     cell = Cell.parse(text)
@@ -148,13 +168,13 @@ def parse(text: str, preset: str) -> Cell:
 
 def _check_init(cell: Cell, preset: str) -> None:
     row = config.purifier(cell.purifier, preset)
-    public = [name.split("-") for name in config.read("weights")]
+    public = [name.partition("-")[::2] for name in config.read("checkpoints")]
     known = {"scratch", *row["checkpoints"]}
     known |= {init for purifier, init in public if purifier == cell.purifier}
     if cell.init not in known:
         raise AtopError(
-            f"{config.folder()}/weights.yaml: no '{cell.purifier}-{cell.init}'; known as init of "
-            f"{cell.purifier} are {', '.join(sorted(known))}"
+            f"{config.folder()}/checkpoints.yaml: no '{cell.purifier}-{cell.init}'; known as init "
+            f"of {cell.purifier} are {', '.join(sorted(known))}"
         )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from atop import budgets, config, stats
 from atop.aggregate import Aggregate, row_name
 from atop.cells import Cell
+from atop.records import data
 
 Dict = dict[str, Any]
 
@@ -60,6 +61,7 @@ def notes(whole: Aggregate) -> list[tuple[str, str]]:
         ("Examples", _examples(whole)),
         ("Attacks differentiate", "; or ".join(TARGETS[one] for one in _targets(whole))),
         ("Networks and data", _networks(whole)),
+        ("Data", _data(whole.records.values())),
         ("Training", _training(whole)),
         ("Sizes", _sizes(whole.records.values())),
         ("Verdicts", _verdicts(whole)),
@@ -108,6 +110,19 @@ def _networks(whole: Aggregate) -> str:
         text = name + (f" ({size} parameters)" if size else "")
         parts.append(text + (f" stands in for {others}" if others else ""))
     return "; ".join(parts)
+
+
+def _data(records: Iterable[Dict]) -> str:
+    """What there is to doubt about the test pictures, by dataset; empty if there is nothing."""
+    doubts: dict[str, None] = {}
+    for found in map(data, records):
+        if found["verified"] is None:
+            doubt = "nobody verified that these are the published pictures"
+            doubts[f"{found['name']}: {doubt}"] = None
+        if found["positions"] == "found":
+            doubt = "drawn from pictures in another order than published, so the choice differs"
+            doubts[f"{found['name']}: {doubt}"] = None
+    return "; ".join(doubts)
 
 
 def _cells(whole: Aggregate) -> list[tuple[Cell, Cell]]:

@@ -2,48 +2,77 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from atop import config
 from atop.cells import Cell
 from atop.errors import AtopError
 
 RESULTS = Path("results")
+CHECKPOINTS = RESULTS / "checkpoints"
 
 
 def dataset(name: str) -> Path:
-    """A decoded and verified dataset."""
-    return RESULTS / "data" / f"{name}.npz"
+    """What is known about a decoded and verified dataset, whose pictures lie beside it."""
+    return RESULTS / "data" / name / "about.json"
 
 
-def public(purifier: str, init: str) -> Path:
-    """Public weights as they were downloaded."""
-    return RESULTS / "weights" / f"{purifier}-{init}.pth"
+def checkpoint(name: str) -> Path:
+    """A file of public weights, by its row of checkpoints.yaml."""
+    return checkpoint_of(config.checkpoint(name))
 
 
-def classifier(preset: str, dataset: str, name: str) -> Path:
-    """A classifier's weights: the preset's checkpoint if it names one, else those trained here."""
-    given = config.preset(preset)["classifiers"].get(name, {}).get("checkpoint")
-    if given:
-        return resolve(given["file"])
+def checkpoint_of(row: config.Dict) -> Path:
+    """Where the file of a row of checkpoints.yaml lies."""
+    return resolve(f"package:{row['package']}") if "package" in row else CHECKPOINTS / row["file"]
+
+
+def archive_of(row: config.Dict) -> Path | None:
+    """Where the .zip or .tar is kept that holds a row's file; None if it is fetched by itself."""
+    if "member" not in row or "google_drive_folder" in row:
+        return None
+    name = row.get("google_drive") or urlsplit(row["url"]).path.rpartition("/")[2]
+    return CHECKPOINTS / "archives" / name  # for the other files in it
+
+
+def classifier(preset: str, dataset: str, name: str) -> list[Path]:
+    """A classifier's weights: a file of the preset's, public ones, or those trained here."""
+    chosen = config.preset(preset)["classifiers"].get(name, {})
+    if chosen.get("train"):
+        return [trained(preset, dataset, name)]
+    if own := chosen.get("checkpoints", {}).get(dataset):
+        return [resolve(own["file"])]
+    whole = config.dataset(dataset).get("part_of", dataset)
+    public = config.classifier(name).get("weights", {}).get(whole, [])
+    files = [CHECKPOINTS / one if "/" in one else checkpoint(one) for one in public]
+    return files or [trained(preset, dataset, name)]
+
+
+def trained(preset: str, dataset: str, name: str) -> Path:
+    """The weights of a classifier that is trained here."""
     return RESULTS / preset / "classifiers" / f"{dataset}-{name}.safetensors"
 
 
-def classifier_of(preset: str, cell: Cell) -> Path:
+def tuned(preset: str, cell: Cell) -> Path:
+    """The weights of a cell's f that was fine-tuned on t(x)."""
+    return RESULTS / preset / "tuned" / f"{cell.weights.id}.safetensors"
+
+
+def classifier_of(preset: str, cell: Cell) -> list[Path]:
     """The weights of a cell's f: fine-tuned on t(x), or those of the bare classifier."""
     if cell.finetune == "classifier":
-        return RESULTS / preset / "tuned" / f"{cell.weights.id}.safetensors"
+        return [tuned(preset, cell)]
     return classifier(preset, cell.dataset, cell.classifier)
 
 
 def initial(preset: str, cell: Cell) -> Path:
     """The weights that a purifier has before the L_org stage."""
-    rows = config.preset(preset)["purifiers"]
-    given = rows.get(cell.purifier, {}).get("checkpoints", {}).get(cell.init)
+    given = config.purifier(cell.purifier, preset)["checkpoints"].get(cell.init)
     if given:
         return resolve(given["file"])
     if cell.init == "scratch":
         return RESULTS / preset / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
-    return public(cell.purifier, cell.init)
+    return checkpoint(f"{cell.purifier}-{cell.init}")
 
 
 def resolve(file: str) -> Path:

@@ -9,7 +9,7 @@ from atop.cells import Cell
 
 def networks(preset: str, cell: Cell) -> list[Path]:
     """Data and weights that it takes to run a cell."""
-    found = [paths.dataset(cell.dataset), paths.classifier_of(preset, cell)]
+    found = [paths.dataset(cell.dataset), *paths.classifier_of(preset, cell)]
     if cell.purifies:
         found.append(paths.purifier(preset, cell))
     return found
@@ -18,13 +18,14 @@ def networks(preset: str, cell: Cell) -> list[Path]:
 def finetune(preset: str, cell: Cell) -> list[Path]:
     """What the making of a cell's purifier, or of its own classifier, starts from."""
     data = paths.dataset(cell.dataset)
-    bare = paths.classifier(preset, cell.dataset, cell.classifier)
-    if cell.finetune == "classifier":
-        return [data, bare]
     if cell.finetune == "none":
         return [data, paths.initial(preset, cell)]
-    found = [data, paths.purifier(preset, cell.base)]
-    return found if cell.finetune == "continued" else [*found, bare]
+    if cell.finetune == "continued":
+        return [data, paths.purifier(preset, cell.base)]
+    bare = paths.classifier(preset, cell.dataset, cell.classifier)
+    if cell.finetune == "classifier":
+        return [data, *bare]
+    return [data, paths.purifier(preset, cell.base), *bare]
 
 
 def attack(preset: str, victim: Cell, name: str) -> list[Path]:

@@ -14,6 +14,7 @@ def progress(title: str, total: int, *, unit: str, done: int = 0) -> "tqdm[Any]"
         initial=done,
         desc=title,
         unit=unit,
+        unit_scale=unit == "B",
         smoothing=0.1,
         mininterval=0.2 if terminal else 10.0,
         maxinterval=float("inf"),

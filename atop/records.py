@@ -43,6 +43,12 @@ def evaluation(record: Dict, entry: str) -> Dict | None:
     return next((found for found in record["evaluations"] if found["attack"] == entry), None)
 
 
+def data(record: Dict) -> Dict:
+    """Which test pictures a record is of; older ones have a hash instead, which was checked."""
+    older = {"name": record["cell"]["dataset"], "verified": "pixels", "positions": "published"}
+    return record["provenance"].get("data", older)  # type: ignore[no-any-return]
+
+
 def lacking(record: Dict, column: Column) -> str | None:
     """What a column needs and a record does not have; None if it has all."""
     for entry in column.entries:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from atop import config, paths
+from atop import at_hand, config, paths
 from atop.cells import Cell
 from atop.errors import AtopError
-from atop.registry import members
 
 Dict = dict[str, Any]
 
@@ -25,7 +24,7 @@ class Row:
         labels: one under each heading of the table.
         cell: the words of its cell that it names itself; None where nobody can run it.
         control: whether the paper lacks it.
-        unavailable: why nobody can run it.
+        cited: why nobody can run it.
         printed: numbers of the paper about the same defence, as table, row and column.
     """
 
@@ -33,7 +32,7 @@ class Row:
     labels: tuple[str, ...]
     cell: Dict | None
     control: bool
-    unavailable: str | None
+    cited: str | None
     printed: tuple[Dict, ...]
 
 
@@ -73,7 +72,7 @@ class Column:
 class Table:
     """A table under a preset, with a user's words (init, recipe, seed) for its cells.
 
-    `spec` is the file as it stands.
+    `spec` is the file as it stands, `files` a folder where the user has data and weights.
     """
 
     name: str
@@ -82,6 +81,7 @@ class Table:
     columns: tuple[Column, ...]
     words: Dict
     spec: Dict
+    files: Path | None
 
     def row(self, key: str) -> Row:
         """The row with a key.
@@ -145,9 +145,9 @@ class Table:
     def obstacle(self, row: Row, column: Column) -> str | None:
         """Why this preset has no number here, whatever is run; None if it can have one."""
         cell = self.cell(row, column)
-        if row.unavailable or cell is None:
-            return row.unavailable
-        if waits := self.waits(cell):
+        if row.cited or cell is None:
+            return row.cited
+        if waits := at_hand.waits(cell, self.preset):
             return f"waits for {'; '.join(waits)}"
         left_out = row.key in self.left_out() or not column.entries
         return f"preset {self.preset} leaves it out" if left_out else None
@@ -155,14 +155,6 @@ class Table:
     def left_out(self) -> list[str]:
         """Keys of the rows that the preset does not run."""
         return config.preset(self.preset).get("leave_out", {}).get(self.name, [])  # type: ignore[no-any-return]
-
-    def waits(self, cell: Cell) -> list[str]:
-        """What a cell waits for under this preset."""
-        found = list(to_come(cell).values())
-        if cell.purifies and cell.purifier not in config.preset(self.preset)["purifiers"]:
-            no_row = f"the purifier {cell.purifier}: no row of it in presets/{self.preset}.yaml"
-            return found or [no_row]
-        return found
 
     def record(self, row: Row, column: Column) -> Path | None:
         """Where the record of a number lies; None if the preset cannot have the number."""
@@ -172,27 +164,47 @@ class Table:
         return paths.record(self.preset, cell, column.suite, column.target)
 
     def records(self) -> list[Path]:
-        """All records that it needs, each once."""
-        found = (self.record(row, column) for row, column in self.numbers())
-        return list(dict.fromkeys(path for path in found if path))
+        """All records that it needs and that can be made here, each once."""
+        found = {}
+        for row, column in self.numbers():
+            if (path := self.record(row, column)) and path not in found:
+                found[path] = self.lacks(row, column) is None
+        return [path for path, here in found.items() if here]
+
+    def lacks(self, row: Row, column: Column) -> str | None:
+        """What a number needs that the preset does not fetch; None if nothing."""
+        cell = self.cell(row, column)
+        if cell is None or self.obstacle(row, column):
+            return None
+        return at_hand.lacks(cell, self.preset, self.files)
 
     def quoted(self) -> list[str]:
         """Tables of the paper whose numbers its rows quote, each once."""
         return list(dict.fromkeys(one["table"] for row in self.rows for one in row.printed))
 
 
-def table(name: str, preset_name: str, *, target: str | None = None, **words: Any) -> Table:
+def table(
+    name: str,
+    preset_name: str,
+    *,
+    target: str | None = None,
+    extras: bool | None = False,
+    files: str | Path | None = None,
+    **words: Any,
+) -> Table:
     """A table under a preset.
 
     Args:
         name: a file of workflow/config/tables.
         preset_name: a file of workflow/config/presets.
         target: what attacks differentiate, instead of what their suites say.
+        extras: whether rows count that it has beyond the paper's and the controls.
+        files: a folder where the user has data and weights.
         words: init, recipe or seed of all cells that are trained, instead of the table's; None
             leaves the table's.
     """
     spec = config.read(f"tables/{name}", "table")
-    parts = (("rows", False), ("controls", True))
+    parts = [("rows", False), ("controls", True), *([("extras", True)] if extras else [])]
     return Table(
         name=name,
         preset=preset_name,
@@ -200,18 +212,8 @@ def table(name: str, preset_name: str, *, target: str | None = None, **words: An
         columns=tuple(_column(one, spec, preset_name, target) for one in spec["columns"]),
         words={key: word for key, word in words.items() if word is not None},
         spec=spec,
+        files=Path(files) if files else None,
     )
-
-
-def to_come(cell: Cell) -> dict[str, str]:
-    """The words of a cell that nothing stands for yet, and what would."""
-    found = {}
-    if cell.dataset not in config.read("datasets"):
-        found[cell.dataset] = f"the dataset {cell.dataset}: no row of it in datasets.yaml"
-    for kind, name in (("classifier", cell.classifier), ("purifier", cell.purifier)):
-        if name not in members(f"{kind}s"):
-            found[name] = f"the {kind} {name}: there is no atop/{kind}s/{name}.py"
-    return found
 
 
 def are_clean(entries: Iterable[str]) -> bool:
@@ -227,7 +229,7 @@ def _row(spec: Dict, control: bool) -> Row:
         labels=tuple(spec["labels"]),
         cell=spec.get("cell"),
         control=control,
-        unavailable=spec.get("unavailable"),
+        cited=spec.get("cited"),
         printed=tuple(spec.get("printed", [])),
     )
 

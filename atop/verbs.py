@@ -6,6 +6,8 @@ Imports are inside, so that `table` needs no torch and `--help` is quick.
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from atop.errors import AtopError
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,16 +26,46 @@ def _device(options: Namespace) -> "torch.device":
 
 def fetch(options: Namespace) -> None:
     """Fetch a dataset, verify its pixels, store it in results/data/."""
-    from atop.data.fetch import fetch
+    from atop.data.fetch import doubt, fetch
 
-    print(fetch(options.dataset, folder=options.folder))
+    about = fetch(options.dataset, folder=options.folder, offline=options.offline)
+    if said := doubt(about):
+        print(said)
+    print(about)
 
 
-def weights(options: Namespace) -> None:
-    """Fetch public weights of a purifier into results/weights/."""
-    from atop.download import fetch_weights
+def checkpoint(options: Namespace) -> None:
+    """Fetch public weights, verify them, store them in results/checkpoints/."""
+    from atop import download
 
-    print(fetch_weights(options.purifier, options.init))
+    name = options.name or download.named(options.file)
+    print(download.fetch(name, folder=options.folder, offline=options.offline))
+
+
+def checkpoints(options: Namespace) -> None:
+    """List the public weights of checkpoints.yaml, or verify those that are here."""
+    from atop import holdings
+
+    print(holdings.listing() if options.what == "list" else holdings.verify())
+
+
+def prefetch(options: Namespace) -> None:
+    """Fetch all that a table needs, data and public weights, or list it."""
+    from atop import prefetch, tables
+
+    table = tables.table(options.table, options.preset, init=options.init, extras=options.extras)
+    failed = []
+    for need in prefetch.needs(table):
+        here = need.path.exists()
+        if not (here or options.list):
+            try:
+                prefetch.fetch(need, folder=options.folder, offline=options.offline)
+                here = True
+            except AtopError as error:
+                failed.append(str(error))
+        print(f"{'here   ' if here else 'missing'}  {need.kind:7}  {need.name}", flush=True)
+    if failed:
+        raise AtopError(f"{len(failed)} of its files are missing: {' | '.join(failed)}")
 
 
 def device(options: Namespace) -> None:
@@ -42,11 +74,15 @@ def device(options: Namespace) -> None:
 
 
 def classifier(options: Namespace) -> None:
-    """Train a classifier on clean pictures."""
+    """Train a classifier and say how accurate it is."""
+    from atop.files import read_json
     from atop.training import jobs
 
     chosen = _device(options)
-    print(jobs.classifier(options.preset, options.dataset, options.classifier, device=chosen))
+    out = jobs.classifier(options.preset, options.dataset, options.classifier, device=chosen)
+    found = read_json(out.with_suffix(".json"))["test"]
+    print("{value:.1f}% [{low:.1f}, {high:.1f}] of {n} test pictures".format(**found))
+    print(out)
 
 
 def pretrain(options: Namespace) -> None:
@@ -90,7 +126,8 @@ def table(options: Namespace) -> None:
     from atop import known, paths, tables
     from atop.render import render
 
-    words = {name: getattr(options, name) for name in ("target", "init", "recipe", "seed")}
+    names = ("target", "init", "recipe", "seed", "extras")
+    words = {name: getattr(options, name) for name in names}
     made = tables.table(options.table, options.preset, **words)
     known.check_table(made)
     out = options.out or paths.place(options.preset)
@@ -108,7 +145,7 @@ def plot(options: Namespace) -> None:
 
 def embed(options: Namespace) -> None:
     """Put the slice of CIFAR-10 and the small networks into workflow/resources/."""
-    from atop.data import embedded
+    from atop.data import embed
 
-    for path, digest in embedded.install().items():
+    for path, digest in embed.install().items():
         print(f"{digest}  {path}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import budgets, config, diff, floats, notes
+from atop import at_hand, budgets, config, diff, floats, notes
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -125,8 +125,9 @@ def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
     rows = config.read("datasets")
     own = {rows[cell.dataset]["pixels"] for cell in cells if cell.dataset in rows}
     native = next(iter(own)) if len(own) == 1 else "native"
-    usual = config.preset(table.preset)["sizes"]["input"]
-    sizes = {budget.get("pixels") or usual for budget in run}
+    known = [cell for cell in cells if not at_hand.to_come(cell)]
+    usual = {config.sizes(table.preset, cell)["input"] for cell in known}
+    sizes = set().union(*({budget["pixels"]} if budget.get("pixels") else usual for budget in run))
     return {budgets.size({"pixels": native if size == "native" else size}) for size in sizes}
 
 

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from torch import nn
 
 from atop import assemble, checkpoints, config
-from atop.data import Dataset, Split, embedded
+from atop.data import embedded
+from atop.data.dataset import Dataset, Split
+from atop.data.source import Pictures
 from atop.files import ROOT
 from atop.randomness import Randomness
 from atop.registry import build
@@ -24,12 +27,13 @@ Change = Callable[[str, dict[str, Any]], None]
 @pytest.fixture(scope="session")
 def cifar_slice() -> Dataset:
     """The slice of CIFAR-10 that lies in the repository."""
-    arrays = {name: torch.from_numpy(array) for name, array in embedded.fetch(None).items()}
-    splits = [
-        Split(*(arrays[f"{name}_{part}"] for part in ("images", "labels", "index")))
-        for name in ("train", "test")
-    ]
-    return Dataset(*(Split(split.images, split.labels.long(), split.index) for split in splits))
+    found = embedded.read()
+
+    def split(part: Pictures) -> Split:
+        images = torch.from_numpy(np.stack(list(part.images)))
+        return Split(images, torch.tensor(part.labels), torch.tensor(part.index))
+
+    return Dataset(split(found.train), split(found.test))
 
 
 @pytest.fixture

@@ -1,8 +1,4 @@
 """Datasets: fetched, verified by the hash of their decoded pixels, and served as tensors.
 
-A dataset on disk is one `.npz` of uint8 images and labels; every stage reads it through `load`.
+Nothing is imported here, so that a plan can ask where a dataset lies without waiting for torch.
 """
-
-from atop.data.dataset import Dataset, Split, load, save
-
-__all__ = ["Dataset", "Split", "load", "save"]

@@ -1,20 +1,14 @@
 """A dataset as every stage sees it: uint8 pictures, labels, and where each came from."""
 
-import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atop.errors import AtopError
-from atop.files import writing
-
-Array = npt.NDArray[np.uint8]
+from atop.data import cache
+from atop.data.source import SPLITS
 
 
 @dataclass(frozen=True)
@@ -65,49 +59,26 @@ class Dataset:
     test: Split
 
 
-def content_sha256(images: Array, labels: Array) -> str:
-    """SHA-256 of decoded NHWC pixels followed by one byte a label: the same from every source."""
-    digest = hashlib.sha256(np.ascontiguousarray(images).tobytes())
-    digest.update(np.ascontiguousarray(labels, dtype=np.uint8).tobytes())
-    return digest.hexdigest()
+def load(about: Path, *, classes: int) -> Dataset:
+    """Serve a dataset from its files; a picture is read from disk when it is used.
 
-
-def save(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
-    """Write `{train,test}_{images,labels,index}` to an .npz, which appears only when whole."""
-    with writing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def load(path: Path, *, classes: int) -> Dataset:
-    """Read a dataset that `save` wrote.
+    Args:
+        about: the dataset's about.json.
+        classes: how many there are.
 
     Raises:
-        AtopError: the file is missing or broken, or holds a label outside range(classes).
+        AtopError: a file is missing or broken, or there is a label outside range(classes).
     """
-    try:
-        with np.load(path) as arrays:
-            parts = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        splits = [
+    facts = cache.read_about(about)
+    for split in SPLITS:
+        cache.check_labels(facts[split]["labels"], classes=classes, where=str(about))
+    return Dataset(
+        *(
             Split(
-                parts[f"{name}_images"],
-                parts[f"{name}_labels"].long(),
-                parts[f"{name}_index"].long(),
+                torch.from_numpy(cache.images(about, split, facts[split]["shape"])),
+                torch.tensor(facts[split]["labels"]),
+                torch.tensor(facts[split]["index"]),
             )
-            for name in ("train", "test")
-        ]
-    except FileNotFoundError as error:
-        raise AtopError(f"{path}: no such dataset; make it with 'python -m atop fetch'") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise AtopError(
-            f"{path}: not a whole dataset ({error}); delete it and run again"
-        ) from error
-    for split in splits:
-        check_labels(split.labels, classes=classes, where=str(path))
-    return Dataset(*splits)
-
-
-def check_labels(labels: Tensor, *, classes: int, where: str) -> None:
-    """Raise AtopError unless every label lies in range(classes)."""
-    wrong = labels[(labels < 0) | (labels >= classes)]
-    if len(wrong):
-        raise AtopError(f"{where}: label {int(wrong[0])} is outside the classes 0..{classes - 1}")
+            for split in SPLITS
+        )
+    )

@@ -1,35 +1,114 @@
 """Fetches a dataset from wherever it may be had, and believes it only if the pixels hash right."""
 
-import importlib
+import tempfile
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from atop import config, paths
-from atop.data.dataset import content_sha256, save
+from atop import config, folders, paths
+from atop.data import cache
+from atop.data.source import SPLITS, Found
 from atop.errors import AtopError
 
+Dict = dict[str, Any]
 
-def fetch(name: str, *, folder: Path | None = None) -> Path:
-    """Fetch the dataset `name` of datasets.yaml; return where it lies.
+
+def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
+    """Fetch the dataset `name` of datasets.yaml; return where its about.json lies.
 
     Args:
         name: of the dataset.
-        folder: where the user has it already; None asks the official host, then the mirror.
+        folder: of files that the user has already; what it lacks is asked of the hosts.
+        offline: download nothing.
 
     Raises:
         AtopError: it cannot be had, or its pixels are not the published ones.
     """
-    row = config.dataset(name)
-    arrays = importlib.import_module(f"atop.data.{row['source']}").fetch(folder)
-    for split, expected in row["sha256"].items():
-        found = content_sha256(arrays[f"{split}_images"], arrays[f"{split}_labels"])
-        if found != expected:
-            raise AtopError(
-                f"{folder or name}: the {split} pictures have SHA-256 {found[:12]}..., not the "
-                f"{expected[:12]}... of datasets.yaml; they are not {name} as published"
-            )
-        arrays.setdefault(f"{split}_index", np.arange(len(arrays[f"{split}_labels"])))
-    path = paths.dataset(name)
-    save(path, arrays)
-    return path
+    row, about = config.dataset(name), paths.dataset(name)
+    about.parent.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=about.parent.parent, prefix=f".{name}.") as scratch:
+        place = Path(scratch)
+        found = _found(name, folder, offline, place)
+        for split in SPLITS:
+            labels = getattr(found, split).labels
+            cache.check_labels(labels, classes=row["classes"], where=found.where)
+        facts = cache.fill(place, found, pixels=row["pixels"])
+        verified, positions = _verify(name, row, facts, found)
+        content = {
+            "name": name,
+            "source": found.where,
+            "verified": verified,
+            "positions": positions,
+            **facts,
+        }
+        cache.install(place, about, content)
+    return about
+
+
+def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Found:
+    """The dataset as the folder has it, or else as the first host that answers has it."""
+    source = folders.source(name)
+    known = ", ".join(one.about for one in folders.layouts(name))
+    problems = []
+    if folder is not None:
+        if not folder.is_dir():
+            raise AtopError(f"{folder}: no such folder to look for {source.title} in")
+        if place := folders.find(folders.layouts(name), folder):
+            return place[0].read(place[1])
+        problems.append(f"{folder} and {folders.DEEP} folders deep in it: none of {known}")
+    if offline and not source.local:
+        problems = problems or ["no folder was named"]
+        raise AtopError(
+            f"{source.title} is not here and nothing may be downloaded ({problems[0]}); get it "
+            f"from {source.page} and name the folder that holds it with --config files=FOLDER"
+        )
+    for host, read in source.hosts.items():
+        try:
+            return read(scratch)
+        except Exception as error:  # whatever HTTP, tar and npm come up with; the next one may do
+            problems.append(f"{host}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+    raise AtopError(
+        f"{source.title} could not be fetched ({'; '.join(problems)}); get it from {source.page} "
+        "and name the folder that holds it with --config files=FOLDER"
+    )
+
+
+def _verify(name: str, row: Dict, facts: Dict, found: Found) -> tuple[str | None, str]:
+    """How it is known that the pictures are the published ones, and whether their places are.
+
+    Raises:
+        AtopError: neither known hash of a split is that of its pictures.
+    """
+    matched = [_matched(name, row, facts[split], found, split) for split in SPLITS]
+    verified = "pixels" if all(matched) else "archive" if found.archive else None
+    published = found.published or all("sha256" in kinds for kinds in matched)
+    return verified, "published" if published else "found"
+
+
+def _matched(name: str, row: Dict, facts: Dict, found: Found, split: str) -> list[str]:
+    """The kinds of known hashes that a split has; none if none is known."""
+    known = [kind for kind in ("sha256", "pictures") if row[kind][split]]
+    matched = [kind for kind in known if facts[kind] == row[kind][split]]
+    if known and not matched:
+        raise AtopError(
+            f"{found.where}: the {split} pictures have SHA-256 {facts[known[0]][:12]}..., not the "
+            f"{row[known[0]][split][:12]}... of datasets.yaml; they are not {name} as published"
+        )
+    if found.claims and found.claims[split] != facts["sha256"]:
+        raise AtopError(
+            f"{found.where}: {split}.npy is not what {cache.ABOUT} says (SHA-256 "
+            f"{facts['sha256'][:12]}..., not {found.claims[split][:12]}...); copy the folder again"
+        )
+    return matched
+
+
+def doubt(about: Path) -> str | None:
+    """One line on pictures of which nobody has written a hash down; None on others."""
+    content = cache.read_about(about)
+    if content["verified"]:
+        return None
+    parts = [
+        f"{content[split]['shape'][0]} {split} pictures, SHA-256 {content[split]['sha256']}, in "
+        f"any order {content[split]['pictures']}"
+        for split in SPLITS
+    ]
+    return f"{content['name']}: not verified, since no hash of it is known: {'; '.join(parts)}"

@@ -1,6 +1,5 @@
-"""Standard training of a classifier f, on pictures or on what a transform leaves of them."""
+"""Training of a classifier f: on pictures, on what a transform leaves of them, or adversarial."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atop.data import Split
+from atop import stats
+from atop.attacks._base import Attack, Target
+from atop.data.dataset import Split
 from atop.randomness import Randomness
 from atop.training.augment import flip, shift
 from atop.training.loop import Metrics
@@ -22,9 +23,11 @@ class ClassifierStage:
         classifier: on its device, with initial weights.
         data: the training split, on the same device.
         size: side length in pixels of what `classify` takes.
-        budget: epochs, batch, lr, momentum, weight_decay, label_smoothing.
+        budget: epochs or images, batch, lr, momentum, weight_decay, label_smoothing; amp for
+            bfloat16 and channels last.
         seed: orders, augments and draws.
         classify: pictures and their randomness -> logits of f; by default f alone.
+        attack: makes the examples that f learns from, on f as it is then (Madry et al., 2018).
     """
 
     def __init__(
@@ -35,13 +38,18 @@ class ClassifierStage:
         size: int,
         budget: dict[str, Any],
         seed: int,
-        classify: Callable[[Tensor, Randomness], Tensor] | None = None,
+        classify: Target | None = None,
+        attack: Attack | None = None,
     ) -> None:
         self.classifier, self.data, self.size, self.seed = classifier, data, size, seed
-        self.classify = classify or (lambda x, randomness: classifier(x))
-        self.budget = budget
+        self.classify: Target = classify or (lambda x, randomness: classifier(x))
+        self.attack, self.budget = attack, budget
+        self.amp: bool = budget.get("amp", False)
+        if self.amp:
+            classifier.to(memory_format=torch.channels_last)
         self.batch: int = budget["batch"]
-        self.steps: int = budget["epochs"] * (len(data) // self.batch)
+        of_epochs = budget.get("epochs", 0) * (len(data) // self.batch)
+        self.steps: int = budget["images"] // self.batch if "images" in budget else of_epochs
         self.optimizer = torch.optim.SGD(
             classifier.parameters(),
             lr=budget["lr"],
@@ -52,7 +60,6 @@ class ClassifierStage:
 
     def step(self, number: int) -> Metrics:
         """One SGD step."""
-        self.classifier.train()
         set_rate(
             self.optimizer, base=self.budget["lr"], schedule="cosine", progress=number / self.steps
         )
@@ -62,13 +69,25 @@ class ClassifierStage:
         part = self.data.take(where.to(self.data.labels.device))
         randomness = Randomness(self.seed, "classifier", part.index, epoch)
         images = shift(flip(part.images, randomness), randomness, most=part.images.shape[1] // 8)
-        logits = self.classify(replace(part, images=images).inputs(self.size), randomness)
+        x = replace(part, images=images).inputs(self.size)
+        if self.amp:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.amp):
+            logits = self._logits(x, part.labels, randomness).float()
         loss = F.cross_entropy(logits, part.labels, label_smoothing=self.budget["label_smoothing"])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         accuracy = (logits.argmax(1) == part.labels).float().mean()
         return {"loss": loss, "accuracy": accuracy}
+
+    def _logits(self, x: Tensor, labels: Tensor, randomness: Randomness) -> Tensor:
+        """Logits of pictures or, with an attack, of what it makes of them on f at rest."""
+        if self.attack is not None:
+            self.classifier.eval()
+            x = self.attack(self.classify, x, labels, randomness).detach()
+        self.classifier.train()
+        return self.classify(x, randomness)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and momentum."""
@@ -78,3 +97,15 @@ class ClassifierStage:
         """Go back to a state."""
         self.classifier.load_state_dict(state["f"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+@torch.no_grad()
+def accuracy(classifier: nn.Module, split: Split, *, size: int, batch: int) -> dict[str, float]:
+    """Accuracy of f at rest on all pictures of a split, in percent, with its Wilson interval."""
+    classifier.eval()
+    right = 0
+    for start in range(0, len(split), batch):
+        few = split.take(slice(start, start + batch))
+        right += int((classifier(few.inputs(size)).argmax(1) == few.labels).sum())
+    found = stats.wilson(successes=right, n=len(split))
+    return {"n": len(split), **found._asdict()}

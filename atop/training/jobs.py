@@ -1,49 +1,68 @@
 """The training jobs of a run, assembled from the config: classifier, pretrain, finetune, tune."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from atop import assemble, checkpoints, config, paths
+from atop import assemble, checkpoints, config, fingerprints, paths
 from atop.cells import ANY, Cell
 from atop.defense import resize
 from atop.errors import AtopError
 from atop.files import sha256
 from atop.provenance import Stopwatch
-from atop.training.classifier import ClassifierStage
+from atop.training.classifier import ClassifierStage, accuracy
 from atop.training.loop import Stage, train
 from atop.training.purifier import Classification, PurifierStage
 
 
 def classifier(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
-    """Train a classifier on clean pictures; return where its weights lie."""
-    chosen = config.preset(preset)
-    torch.manual_seed(chosen["seed"])
+    """Train a classifier; return where its weights lie.
+
+    Raises:
+        AtopError: it has weights already, public ones or the preset's.
+    """
+    out = paths.trained(preset, dataset, name)
+    if (given := paths.classifier(preset, dataset, name)) != [out]:
+        raise AtopError(
+            f"{given[0]}: {name} has weights for {dataset}; to train it all the same, say "
+            f"classifiers: {name}: {{train: true}} in presets/{preset}.yaml"
+        )
+    seed = config.preset(preset)["seed"]
+    torch.manual_seed(seed)
     network = assemble.classifier(dataset, name).to(device)
+    data = assemble.dataset(dataset)
+    budget = config.classifier_budget(preset, dataset, name)
+    size = config.sizes(preset, Cell(dataset=dataset, classifier=name))["classifier"]
     stage = ClassifierStage(
         network,
-        assemble.dataset(dataset).train.to(device),
-        size=chosen["sizes"]["classifier"],
-        budget=config.stage_budget(preset, "classifier", "none"),
-        seed=chosen["seed"],
+        data.train.to(device),
+        size=size,
+        budget=budget,
+        seed=seed,
+        attack=assemble.attack(preset, budget["attack"]) if "attack" in budget else None,
     )
-    out = paths.classifier(preset, dataset, name)
     settings = {
         "stage": "classifier",
         "dataset": dataset,
         "classifier": name,
-        "budget": stage.budget,
-        "fingerprint": config.fingerprint("classifier", preset),
+        "budget": budget,
+        "fingerprint": fingerprints.classifier(preset, dataset, name),
     }
-    return _run(stage, network, out, settings, device)
+
+    def account() -> dict[str, Any]:
+        test = data.test.to(device)
+        return {"test": accuracy(network, test, size=size, batch=budget["batch"])}
+
+    return _run(stage, network, out, settings, device, account=account)
 
 
 def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
     """Pretrain a purifier from scratch with L_org (`init: scratch`)."""
     chosen = config.preset(preset)
-    budget = config.stage_budget(preset, "pretrain", "none")
+    budget = config.stage_budget(preset, "pretrain")
     cell = Cell(
         dataset=dataset,
         classifier=ANY,
@@ -70,7 +89,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         "purifier": name,
         "recipe": recipe,
         "budget": budget,
-        "fingerprint": config.fingerprint("pretrain", preset),
+        "fingerprint": fingerprints.pretrain(preset, dataset),
     }
     return _run(stage, network, paths.initial(preset, cell), settings, device)
 
@@ -99,29 +118,27 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         classification=_classification(preset, cell, recipe, network, device),
         device=device,
     )
-    f = paths.classifier(preset, cell.dataset, cell.classifier)
     settings = {
         "stage": "finetune",
         "cell": cell.as_dict(),
-        "classifier_sha256": sha256(f) if stage.classification else None,
+        "classifier_sha256": _classifier_sha256(preset, cell) if stage.classification else None,
         "recipe": recipe,
         "budget": budget,
         "start_sha256": sha256(start),
-        "fingerprint": config.fingerprint("finetune", preset, cell),
+        "fingerprint": fingerprints.finetune(preset, cell),
     }
     return _run(stage, network, paths.purifier(preset, cell), settings, device)
 
 
 def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Fine-tune f on t(x) without any purifier: the control that asks what g is for."""
-    start = paths.classifier(preset, cell.dataset, cell.classifier)
     network = assemble.trained_classifier(preset, cell.dataset, cell.classifier).to(device)
     whole = assemble.pipeline(preset, cell, assemble.purifier(preset, cell.purifier), network)
     budget = config.finetune_budget(preset, cell)
     stage = ClassifierStage(
         network,
         assemble.dataset(cell.dataset).train.to(device),
-        size=config.preset(preset)["sizes"]["input"],
+        size=config.sizes(preset, cell)["input"],
         budget=budget,
         seed=cell.seed,
         classify=whole,
@@ -130,10 +147,10 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "stage": "tune",
         "cell": cell.as_dict(),
         "budget": budget,
-        "start_sha256": sha256(start),
-        "fingerprint": config.fingerprint("finetune", preset, cell),
+        "start_sha256": _classifier_sha256(preset, cell),
+        "fingerprint": fingerprints.finetune(preset, cell),
     }
-    return _run(stage, network, paths.classifier_of(preset, cell), settings, device)
+    return _run(stage, network, paths.tuned(preset, cell), settings, device)
 
 
 def _purifier_stage(
@@ -148,7 +165,7 @@ def _purifier_stage(
 ) -> PurifierStage:
     torch.manual_seed(cell.seed)  # the discriminator's initial weights
     judge = assemble.discriminator(preset, cell.purifier, spectral_norm=recipe["spectral_norm"])
-    sizes = assemble.sizes(preset)
+    sizes = assemble.sizes(preset, cell)
     return PurifierStage(
         purifier=network,
         discriminator=judge.to(device),
@@ -158,6 +175,7 @@ def _purifier_stage(
         resize=lambda x: resize(x, sizes.purifier),
         recipe=recipe,
         seed=cell.seed,
+        shift=config.dataset(cell.dataset)["shift"],
         **options,
     )
 
@@ -186,15 +204,26 @@ def _classification(
     )
 
 
+def _classifier_sha256(preset: str, cell: Cell) -> str:
+    files = paths.classifier(preset, cell.dataset, cell.classifier)
+    return "+".join(sha256(path) for path in files)  # an ensemble has several
+
+
 def _run(
-    stage: Stage, network: nn.Module, out: Path, settings: dict[str, Any], device: torch.device
+    stage: Stage,
+    network: nn.Module,
+    out: Path,
+    settings: dict[str, Any],
+    device: torch.device,
+    *,
+    account: Callable[[], dict[str, Any]] = dict,
 ) -> Path:
-    """Train, save weights and an account of how they came about, drop the state."""
+    """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
     state = paths.state(out)
     identity = config.digest(settings)
     history = train(stage, state=state, identity=identity, title=f"{settings['stage']} {out.stem}")
-    about = {"settings": settings, "history": history}
+    about = {"settings": settings, **account(), "history": history}
     checkpoints.save(out, network, about | {"provenance": watch.provenance(identity=identity)})
     state.unlink(missing_ok=True)
     return out

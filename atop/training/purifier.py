@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.randomness import Randomness
 from atop.training import losses
-from atop.training.augment import flip
+from atop.training.augment import flip, shift
 from atop.training.loop import Metrics
 from atop.training.schedule import positions, set_rate
 from atop.transforms._base import Transform
@@ -49,6 +49,7 @@ class PurifierStage:
         budget: images, batch, lr, schedule, clip.
         seed, stream: order, augment and corrupt.
         classification: the AToP term, or None for L_org alone.
+        shift: by how many pixels a picture is moved at most, each way.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class PurifierStage:
         seed: int,
         stream: str,
         classification: Classification | None = None,
+        shift: int = 0,
     ) -> None:
         self.purifier, self.discriminator = purifier.train(), discriminator.train()
         self.transforms, self.data = transforms, data
         self.input_size, self.resize = input_size, resize
         self.recipe, self.budget = recipe, budget
         self.seed, self.stream = seed, stream
-        self.classification = classification
+        self.classification, self.shift = classification, shift
         self.batch: int = budget["batch"]
         self.steps: int = budget["images"] // self.batch
         self.shared = frozenset({"mask"} if recipe["mask"] == "per_batch" else ())
@@ -119,8 +121,10 @@ class PurifierStage:
         )
         part = self.data.take(where.to(self.data.labels.device))
         randomness = Randomness(self.seed, self.stream, part.index, epoch, self.shared)
-        flipped = replace(part, images=flip(part.images, randomness))
-        return flipped.inputs(self.input_size), part.labels, randomness
+        images = flip(part.images, randomness)
+        if self.shift:
+            images = shift(images, randomness, most=self.shift)
+        return replace(part, images=images).inputs(self.input_size), part.labels, randomness
 
     def _purify(
         self, transform: Transform, x: Tensor, randomness: Randomness

@@ -20,7 +20,7 @@ from atop.attacks._base import cross_entropy
 from atop.attacks._draws import Victim
 from atop.attacks.autoattack import build as build_autoattack
 from atop.attacks.pgd import build as build_pgd
-from atop.data import Dataset
+from atop.data.dataset import Dataset
 from atop.defense import Defense, Sizes
 from atop.randomness import Randomness
 

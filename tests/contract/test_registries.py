@@ -1,6 +1,8 @@
 """The contract of each registry, over every member: a new file is tested by being there."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from atop import config
 from atop.attacks._base import Attack
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.errors import AtopError
 from atop.randomness import Randomness
 from atop.registry import KINDS, build, members, module_of
@@ -18,6 +20,26 @@ from atop.transforms._base import Transform
 PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {"deepfill": {"width": 4}}
 ATTACKS = config.read("attacks")["attacks"]
 ORDER = torch.tensor([2, 0, 3])
+KEYS = Path(__file__).parents[1] / "parity" / "fixtures" / "keys.json"
+
+
+def different(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Names of rows, one of those with the same options or the same published state dict."""
+    published = json.loads(KEYS.read_text())["networks"]
+    kinds = {
+        published.get(name, json.dumps([row["family"], row.get("options")])): name
+        for name, row in reversed(rows.items())
+    }
+    return list(reversed(kinds.values()))
+
+
+def timed(name: str) -> Any:
+    """A classifier's name, marked where it takes long."""
+    slow = CLASSIFIERS[name]["family"] in ("robustbench", "wideresnet")
+    return pytest.param(name, marks=pytest.mark.slow) if slow else name
+
+
+CLASSIFIERS = config.read("classifiers")
 
 
 @pytest.fixture
@@ -56,18 +78,43 @@ def test_options_that_a_member_does_not_take_are_refused(kind: str) -> None:
             build(kind, name, nonsense=1)
 
 
-@pytest.mark.parametrize("name", members("classifiers"))
+@pytest.mark.parametrize("name", map(timed, different(CLASSIFIERS)))
 def test_classifier(name: str, x: Tensor) -> None:
     torch.manual_seed(0)
-    assert build("classifiers", name, classes=7)(x.float()).shape == (4, 7)
-    network: nn.Module = build("classifiers", name, classes=10).double().eval()
+    options = CLASSIFIERS[name].get("options", {})
+    classes = 100 if options.get("dataset") == "cifar100" else 10
+    network: nn.Module = build(
+        "classifiers", CLASSIFIERS[name]["family"], classes=classes, **options
+    ).eval()
+    size = sum(parameter.numel() for parameter in network.parameters())
+    if size > 40_000_000:  # seconds for a picture
+        with torch.no_grad():
+            logits = network(x[3:].float())
+        assert logits.shape == (1, classes)
+        assert torch.isfinite(logits).all()
+        return
+    x = x.float() if size > 30_000_000 else x
+    network.to(x.dtype)
     x.requires_grad_()
     logits = network(x)
-    assert logits.shape == (4, 10)
+    assert logits.shape == (4, classes)
     assert torch.isfinite(logits).all()
-    torch.testing.assert_close(network(x[ORDER]), logits[ORDER], rtol=1e-8, atol=1e-8)
+    some, tolerance = network(x[ORDER]), 1e-4 if x.dtype == torch.float32 else 1e-8
+    torch.testing.assert_close(some, logits[ORDER], rtol=tolerance, atol=tolerance)
     (gradient,) = torch.autograd.grad(logits.square().sum(), x)
     assert (gradient[2:].flatten(1).norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_has_the_classes_that_it_is_asked_for(name: str) -> None:
+    row = CLASSIFIERS[name]
+    if row["family"] == "robustbench":
+        with pytest.raises(AtopError, match="classes, the dataset 7"):
+            build("classifiers", row["family"], classes=7, **row["options"])
+        return
+    with torch.device("meta"):
+        network = build("classifiers", row["family"], classes=7, **row.get("options", {}))
+        assert network(torch.zeros(4, 3, 32, 32)).shape == (4, 7)
 
 
 @pytest.mark.parametrize("name", members("purifiers"))
@@ -113,8 +160,9 @@ def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
     assert (combined >= purified.amin(dim=1)).all()
 
 
-def test_every_transform_and_every_attack_has_a_row_of_the_config() -> None:
+def test_every_member_has_a_row_of_the_config() -> None:
     assert sorted(config.read("transforms")) == members("transforms")
+    assert {row["family"] for row in CLASSIFIERS.values()} == set(members("classifiers"))
     assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
 
 

@@ -2,18 +2,20 @@
 
 import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from breaking import BARE, Complain, Cut
 from safetensors.torch import save_file
+from serving import FETCH, FILE, ROW, WEIGHTS, AddRow, Fetch, Host, left, serving
 
-from atop import assemble, paths
+from atop import assemble, hosts, paths
 from atop.__main__ import main
-from atop.data.embedded import fetch
+from atop.data.fetch import fetch
 from atop.files import write_json
 
 PROGRESS = re.compile(r"|.* left")
@@ -21,10 +23,11 @@ PROGRESS = re.compile(r"|.* left")
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The slice of CIFAR-10 as `fetch` stores it."""
-    path = tmp_path_factory.mktemp("stored") / "cifar10_slice.npz"
-    np.savez(path, **fetch(None))  # type: ignore[arg-type]
-    return path
+    """The folder of the slice of CIFAR-10 as `fetch` stores it."""
+    folder = tmp_path_factory.mktemp("stored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return fetch("cifar10_slice").resolve().parent
 
 
 @pytest.fixture
@@ -36,9 +39,8 @@ def small(change: Callable[..., None], workdir: Path, stored: Path) -> Path:
     change("attacks", {"suites": {"table7": {"attacks": ["clean", "fgsm"]}}})
     columns = [{"key": name, "label": name, "attack": name} for name in ("clean", "fgsm")]
     change("tables/table7", {"columns": columns})
-    data = paths.dataset("cifar10_slice")
-    data.parent.mkdir(parents=True)
-    os.link(stored, data)
+    data = paths.dataset("cifar10_slice").parent
+    shutil.copytree(stored, data, copy_function=os.link)
     split = assemble.evaluation_set("smoke", "cifar10_slice")
     adversarial = paths.adversarial("smoke", BARE, "fgsm")
     adversarial.parent.mkdir(parents=True)
@@ -93,3 +95,58 @@ def pth(tmp_path: Path) -> Path:
     path = tmp_path / "weights.pth"
     torch.save({f"layer.{i}.weight": torch.zeros(64, 64) for i in range(4)}, path)
     return path
+
+
+@pytest.fixture
+def row(change: Callable[..., None], workdir: Path, monkeypatch: pytest.MonkeyPatch) -> AddRow:
+    """Add the row `some` to the registry; waits of no length, small reads, an empty folder."""
+    monkeypatch.setattr(hosts, "WAIT", 0.001)
+    monkeypatch.setattr(hosts, "CHUNK", 100)
+
+    def write(**more: Any) -> None:
+        change("checkpoints", {"some": ...})
+        change("checkpoints", {"some": {**ROW, **more}})
+
+    return write
+
+
+@pytest.fixture
+def host(row: AddRow) -> Iterator[Host]:
+    """A server with the file, and the row that names it."""
+    with serving(Host(WEIGHTS)) as host:
+        row(url=host.url)
+        yield host
+
+
+@pytest.fixture
+def complains(capsys: pytest.CaptureFixture[str]) -> Fetch:
+    """Fetch in vain: one line, exit code 2, and below results/ what `keeps` says."""
+
+    def run(*options: str, keeps: tuple[str, ...] = ()) -> str:
+        before = left()
+        capsys.readouterr()
+        assert main([*FETCH, *options]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        (line,) = [line for line in said.err.splitlines() if line and not line.endswith(" left")]
+        assert line.startswith("atop checkpoint: error: ")
+        assert left() == sorted({*before, *keeps})
+        assert ".part" not in line
+        return line
+
+    return run
+
+
+@pytest.fixture
+def fetched(capsys: pytest.CaptureFixture[str]) -> Fetch:
+    """Fetch with success; what is said."""
+
+    def run(*options: str) -> str:
+        capsys.readouterr()
+        assert main([*FETCH, *options]) == 0
+        assert FILE.read_bytes() == WEIGHTS
+        assert str(FILE) in left()
+        assert not [path for path in left() if "state" in path]
+        return capsys.readouterr().out
+
+    return run

@@ -15,7 +15,7 @@ BARE = ("--cell", "cifar10_slice-resnet_small-undefended")
 TABLE = ("table", "--preset", "smoke", "--table", "table7")
 FINETUNE = ("finetune", "--preset", "smoke", *CELL)
 ATTACK = ("attack", "--preset", "smoke", *BARE, "--attack", "fgsm")
-WORDS: dict[str, Any] = dict.fromkeys(("data_dir", "init", "recipe", "seed", "target"))
+WORDS: dict[str, Any] = dict.fromkeys(("files", "init", "recipe", "seed", "target"))
 
 Changes = dict[str, Any]
 
@@ -44,9 +44,9 @@ Changes = dict[str, Any]
         ("tables/table7", {"defaults": {"treads": "x"}}, TABLE),
         ("datasets", {"cifar10_slice": {"treads": 1}}, ("fetch", "--dataset", "cifar10_slice")),
         (
-            "weights",
+            "checkpoints",
             {"deepfill-places2": {"treads": 1}},
-            ("weights", "--purifier", "deepfill", "--init", "places2"),
+            ("checkpoint", "--name", "deepfill-places2"),
         ),
         ("deviations", {"treads": 1}, TABLE),
     ],

@@ -9,7 +9,16 @@ import pytest
 from atop.__main__ import main, parser
 from atop.files import ROOT
 
-VERBS = ["fetch", "weights", "device", "classifier", "pretrain", "finetune"]
+VERBS = [
+    "fetch",
+    "checkpoint",
+    "prefetch",
+    "checkpoints",
+    "device",
+    "classifier",
+    "pretrain",
+    "finetune",
+]
 VERBS += ["attack", "evaluate", "table", "plot", "embed"]
 ASK = """
 import sys

@@ -38,9 +38,9 @@ def test_what_is_no_cell(complain: Complain, workdir: Path, verb: str, cell: str
     ("old", "where", "known"),
     [
         ("cifar10_slice", "datasets.yaml", "cifar10"),
-        ("resnet_small", "atop/classifiers/", "resnet18"),
+        ("resnet_small", "classifiers.yaml", "resnet18"),
         ("deepfill", "atop/purifiers/", "deepfill"),
-        ("scratch", "weights.yaml", "places2"),
+        ("scratch", "checkpoints.yaml", "places2"),
         ("rt2", "transforms.yaml", "rt1, rt2, rt3"),
         ("paper", "recipes.yaml", "official"),
     ],
@@ -70,8 +70,8 @@ BARE = ("--cell", "cifar10_slice-resnet_small-undefended")
         (("attack", *SMOKE, *BARE, "--attack", "nonsense"), "fgsm"),
         (("evaluate", *SMOKE, *BARE, "--suite", "nonsense"), "table7"),
         (("fetch", "--dataset", "nonsense"), "cifar10"),
-        (("weights", "--purifier", "nonsense", "--init", "places2"), "deepfill-places2"),
-        (("weights", "--purifier", "deepfill", "--init", "nonsense"), "deepfill-places2"),
+        (("checkpoint", "--name", "nonsense"), "deepfill-places2"),
+        (("checkpoint", "--file", "nonsense.pth"), "checkpoints.yaml"),
     ],
 )
 def test_names(complain: Complain, small: Path, command: tuple[str, ...], known: str) -> None:
@@ -93,10 +93,17 @@ def test_names_of_training(complain: Complain, small: Path, verb: str, wrong: st
 
 def test_a_stage_that_the_preset_lacks(complain: Complain, small: Path) -> None:
     line = complain("pretrain", *SMOKE, "--dataset", "cifar10_slice", "--purifier", "deepfill")
-    assert "presets/smoke.yaml: stages: no 'pretrain'; known are l_org, atop" in line
+    assert "presets/smoke.yaml: stages: no 'pretrain'; known are classifier, l_org, atop" in line
+    options = ("--dataset", "cifar10_slice", "--classifier", "resnet18_at")
+    line = complain("classifier", *SMOKE, *options)
+    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, l_org, atop" in line
+
+
+def test_a_classifier_whose_weights_are_given(complain: Complain, small: Path) -> None:
     options = ("--dataset", "cifar10_slice", "--classifier", "resnet_small")
     line = complain("classifier", *SMOKE, *options)
-    assert "presets/smoke.yaml: stages: no 'classifier'; known are l_org, atop" in line
+    assert "resnet_small.safetensors: resnet_small has weights for cifar10_slice" in line
+    assert "classifiers: resnet_small: {train: true} in presets/smoke.yaml" in line
 
 
 def test_what_has_no_purifier_to_train(complain: Complain, small: Path) -> None:
@@ -116,7 +123,8 @@ def test_a_word_that_is_missing(complain: Complain) -> None:
 
 
 def test_a_package_that_is_missing(complain: Complain, change: object, small: Path) -> None:
-    given = {"resnet_small": {"checkpoint": {"file": "package:no_such_package/weights.pt"}}}
+    file = {"file": "package:no_such_package/weights.pt"}
+    given = {"resnet_small": {"checkpoints": {"cifar10_slice": file}}}
     change("presets/smoke", {"classifiers": given})  # type: ignore[operator]
     line = complain("attack", *SMOKE, *BARE, "--attack", "fgsm")
     assert "no_such_package is not installed; pip install no_such_package" in line

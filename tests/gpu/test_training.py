@@ -8,7 +8,7 @@ import torch
 
 from atop import assemble, config
 from atop.cells import Cell
-from atop.data import Dataset
+from atop.data.dataset import Dataset
 from atop.defense import resize
 from atop.training.classifier import ClassifierStage
 from atop.training.loop import train

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from weights import fill, hole_mask, images, symmetric
 
-from atop.classifiers import resnet18, resnet18_32
+from atop.classifiers import resnet
 from atop.purifiers.deepfill import Discriminator, Generator
 from atop.purifiers.deepfill.attention import ContextualAttention
 
@@ -74,12 +74,13 @@ def test_discriminator_with_in_place_spectral_norm(published: Fixture) -> None:
 
 
 def test_resnet18_at_256(published: Fixture) -> None:
-    resnet = resnet18.build(classes=10).eval()
-    fill(resnet, seed=4)
+    halves = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    network = resnet.build(classes=10, depth=18, stem="large", **halves).eval()
+    fill(network, seed=4)
     with torch.no_grad():
-        logits = resnet(images(1, 256, 256, seed=14).float())
+        logits = network(images(1, 256, 256, seed=14).float())
     assert _distance(logits, published["logits"]) < 1e-4 * np.abs(published["logits"]).max()
-    assert len(resnet.state_dict()) == 122
+    assert len(network.state_dict()) == 122
 
 
 def test_resnet18_at_32_takes_the_weights_that_pyautoattack_ships() -> None:
@@ -87,11 +88,10 @@ def test_resnet18_at_32_takes_the_weights_that_pyautoattack_ships() -> None:
     if package is None or package.origin is None:
         pytest.skip("pyautoattack is not installed")
     path = Path(package.origin).parent / "examples" / "model_test.pt"
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    resnet = resnet18_32.build(classes=10).eval()
-    resnet.load_state_dict(weights, strict=True)
+    network = resnet.build(classes=10, depth=18, stem="small").eval()
+    resnet.load_public(network, [path])
     with torch.no_grad():
-        assert resnet(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+        assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def _masked(batch: int, height: int, width: int, *, seed: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atop import checkpoints, paths
 from atop.config import number
-from atop.data import Dataset, Split
+from atop.data.dataset import Dataset, Split
 from atop.randomness import Randomness
 from atop.registry import build
 
@@ -30,7 +30,7 @@ RAND: Budgets = {name: {"steps": 100, "eot": 20} for name in ("apgd-ce", "apgd-d
 @pytest.fixture(scope="module")
 def resnet() -> nn.Module:
     """The standard-trained CIFAR-10 ResNet-18 that comes with the package."""
-    network: nn.Module = build("classifiers", "resnet18_32", classes=10)
+    network: nn.Module = build("classifiers", "resnet", classes=10, depth=18, stem="small")
     checkpoints.load(network, paths.resolve("package:pyautoattack/examples/model_test.pt"))
     return network.eval().requires_grad_(False)
 

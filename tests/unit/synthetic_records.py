@@ -35,7 +35,7 @@ TABLE: dict[str, Any] = {
             "key": "rt3-atop",
             "labels": ["RT3", "yes"],
             "cell": {"transform": "rt3"},
-            "unavailable": "needs weights that are not public",
+            "cited": "needs weights that are not public",
         },
     ],
     "controls": [
@@ -83,7 +83,7 @@ STRICT: dict[str, Any] = {
             "labels": ["RT2, DMAE", "ResNet-18"],
             "cell": {"purifier": "dmae", "init": "imagenet", "transform": "rt2"},
         },
-        {"key": "foreign", "labels": ["of others", "-"], "unavailable": "waits for an adapter"},
+        {"key": "foreign", "labels": ["of others", "-"], "cited": "waits for an adapter"},
     ],
     "controls": [
         {
@@ -130,6 +130,7 @@ CONFIG: dict[str, Any] = {
     "tables/table7": TABLE,
     "tables/strict": STRICT,
     "datasets": {"cifar10": {"pixels": 32}, "cifar10_slice": {"pixels": 32}},
+    "classifiers": {"resnet18": {"family": "resnet", "pixels": 256}, "resnet_small": {}},
     "attacks": {
         "attacks": {
             "clean": {"method": "clean"},
@@ -287,7 +288,12 @@ def frame_of(cell: Cell, preset: str, draws: int) -> dict[str, Any]:
             "commit": None,
             "config_digest": "d1",
             "checkpoints": {"classifier": "c1"},
-            "data_sha256": "d2",
+            "data": {
+                "name": cell.dataset,
+                "sha256": "d2",
+                "verified": "pixels",
+                "positions": "published",
+            },
             "versions": {"python": "3.12.1", "torch": "2.11.0"},
             "device": "cpu",
             "wall_s": 1.5,

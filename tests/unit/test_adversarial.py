@@ -14,7 +14,8 @@ from atop import adversarial, assemble, checkpoints, config, paths
 from atop.adversarial import Siege, Standing, make_adversarial
 from atop.attacks._base import Target
 from atop.cells import Cell
-from atop.data import Split, embedded
+from atop.data import embedded
+from atop.data.dataset import Split
 from atop.data.fetch import fetch
 from atop.errors import AtopError
 from atop.files import read_json, sha256

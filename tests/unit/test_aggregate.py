@@ -23,6 +23,7 @@ from atop import config
 from atop.aggregate import COLUMNS, Aggregate, _position, aggregate
 from atop.errors import AtopError
 from atop.files import read_json, write_json
+from atop.notes import notes
 from atop.paper import numbers
 from atop.tables import table
 
@@ -80,7 +81,7 @@ def test_missing_cells_say_why(tmp_path: Path) -> None:
     whole = made(tmp_path)
     missing, closed = line(whole, "rt2-atop", "fgsm"), line(whole, "rt3-atop", "fgsm")
     path = "results/paper/records/cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0"
-    assert missing["verdict"] == closed["verdict"] == "not run"
+    assert (missing["verdict"], closed["verdict"]) == ("not run", "cited")
     assert (
         f"snakemake --cores all --resources gpu=1 -- {path}/table7-classifier.json"
         in (missing["reason"])
@@ -119,10 +120,36 @@ def test_another_start_is_not_comparable(tmp_path: Path) -> None:
     assert line(whole, "rt1-none", "fgsm")["reason"] == "another initialisation (scratch)"
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"verified": None}, "nobody verified that the pictures are the published ones"),
+        ({"verified": "archive", "positions": "found"}, ""),
+    ],
+)
+def test_pictures_that_nobody_verified_are_not_comparable(
+    tmp_path: Path, data: dict[str, Any], reason: str
+) -> None:
+    seven = table("table7", "paper")
+    write_records(tmp_path / "results", "paper")
+    path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
+    content = read_json(path)
+    content["provenance"]["data"] |= data
+    write_json(path, content)
+    whole = aggregate(table=seven, results=tmp_path / "results")
+    found = line(whole, "rt1-none", "fgsm")
+    assert found["reason"] == reason
+    assert (found["verdict"] == "not comparable") == bool(reason)
+    (said,) = [text for heading, text in notes(whole) if heading == "Data"]
+    assert said.startswith("cifar10: ")
+    assert ("nobody verified" in said) == bool(reason)
+    assert ("another order than published" in said) == (data.get("positions") == "found")
+
+
 def test_records_of_another_target_are_other_files(tmp_path: Path) -> None:
     write_records(tmp_path, "paper")
     whole = aggregate(table=table("table7", "paper", target="defense"), results=tmp_path)
-    assert set(whole.frame["verdict"]) == {"not run"}
+    assert set(whole.frame["verdict"]) == {"not run", "cited"}
     assert set(whole.frame["target"]) == {"defense"}
     assert not whole.records
 

@@ -18,7 +18,7 @@ def places2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(5)
     weights = build("purifiers", "deepfill", width=48).generator.state_dict()
-    path = paths.public("deepfill", "places2")
+    path = paths.checkpoint("deepfill-places2")
     path.parent.mkdir(parents=True)
     torch.save({"G": weights, "n_iter": 3}, path)
     return weights  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from atop.attacks._balls import project, random_start
 from atop.attacks._base import Attack, margin
 from atop.attacks._draws import Victim, slope, slope_of_mean
 from atop.attacks.clean import Clean
-from atop.data import Dataset, Split
+from atop.data.dataset import Dataset, Split
 from atop.errors import AtopError
 from atop.randomness import Randomness
 from atop.registry import build

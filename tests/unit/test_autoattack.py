@@ -13,7 +13,7 @@ from atop.attacks import autoattack
 from atop.attacks._base import Target
 from atop.attacks._draws import Victim
 from atop.autoattack import AutoAttack, flags, listening, perturb, robustbench, sub_attack
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.randomness import Randomness
 
 ROWS: dict[str, dict[str, Any]] = {

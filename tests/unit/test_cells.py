@@ -82,7 +82,7 @@ def test_a_classifier_may_be_trained_in_the_purifiers_place() -> None:
     assert not tuned.purifies
     assert CELL.purifies
     path = paths.classifier_of("paper", tuned)
-    assert path == Path(f"results/paper/tuned/{tuned.id}.safetensors")
+    assert path == [Path(f"results/paper/tuned/{tuned.id}.safetensors")]
     assert paths.classifier_of("paper", replace(tuned, ablation="no_noise")) == path
     assert paths.classifier_of("paper", CELL) == paths.classifier("paper", "cifar10", "resnet18")
 
@@ -113,15 +113,15 @@ def test_paths_of_a_run() -> None:
 
 
 def test_where_networks_begin() -> None:
-    assert paths.initial("paper", CELL) == Path("results/weights/deepfill-places2.pth")
+    assert paths.initial("paper", CELL) == Path("results/checkpoints/deepfill-places2.pth")
     scratch = replace(CELL, init="scratch")
     made = Path("results/paper/pretrained/cifar10-deepfill.safetensors")
     assert paths.initial("paper", scratch) == made
     given = Path("workflow/resources/deepfill.safetensors")
     assert paths.initial("smoke", scratch) == given
-    f = paths.classifier("paper", "cifar10", "resnet18")
+    (f,) = paths.classifier("paper", "cifar10", "resnet18")
     assert f == Path("results/paper/classifiers/cifar10-resnet18.safetensors")
-    f = paths.classifier("smoke", "cifar10_slice", "resnet_small")
+    (f,) = paths.classifier("smoke", "cifar10_slice", "resnet_small")
     assert f == Path("workflow/resources/resnet_small.safetensors")
 
 
@@ -135,6 +135,6 @@ def test_a_file_of_a_package() -> None:
 
 
 def test_what_a_preset_names_is_never_trained_over() -> None:
-    given = paths.classifier("smoke", "cifar10_slice", "resnet_small")
+    (given,) = paths.classifier("smoke", "cifar10_slice", "resnet_small")
     with pytest.raises(AtopError, match=r"resnet_small\.safetensors: a preset names this file"):
         paths.state(given)

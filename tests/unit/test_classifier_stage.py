@@ -1,15 +1,18 @@
 """The classifier learns, from batches and rates that are functions of the step."""
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import torch
 from torch import Tensor
 
 from atop import assemble
-from atop.data import Dataset, Split
+from atop.attacks._base import Target
+from atop.data.dataset import Dataset, Split
 from atop.errors import AtopError
-from atop.training.classifier import ClassifierStage
+from atop.randomness import Randomness
+from atop.training.classifier import ClassifierStage, accuracy
 from atop.training.schedule import positions, set_rate
 
 
@@ -94,3 +97,60 @@ def test_learning_rates() -> None:
     assert rate("cosine", 0.05) == pytest.approx(0.2 * 0.51 * 0.9938, rel=1e-3)
     assert rate("cosine", 0.5) == pytest.approx(0.1)
     assert rate("cosine", 0.999) < 1e-6
+
+
+def test_an_attack_sees_the_classifier_at_rest_and_what_it_makes_is_learned(
+    cifar_slice: Dataset,
+) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    stage = training(data)
+    attacked: list[bool] = []
+
+    def attack(target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
+        attacked.append(stage.classifier.training)
+        target(x, randomness)
+        assert torch.equal(y, data.labels[[int(i) for i in shown(randomness, data)]])
+        return torch.zeros_like(x)
+
+    before = {name: value.clone() for name, value in stage.classifier.named_buffers()}
+    stage.attack = attack
+    seen: list[tuple[bool, Tensor]] = []
+    stage.classifier.register_forward_pre_hook(
+        lambda network, args: seen.append((network.training, args[0]))
+    )
+    stage.step(0)
+    assert attacked == [False]
+    (at_rest, clean), (learning, learned) = seen
+    assert (at_rest, learning) == (False, True)
+    assert clean.max() > 0
+    assert learned.max() == 0
+    steps = "bn.num_batches_tracked"
+    assert stage.classifier.get_buffer(steps) == before[steps] + 1
+
+
+def shown(randomness: Randomness, data: Split) -> Tensor:
+    """Where the examples of a batch lie in a split."""
+    return (data.index[None] == randomness.index[:, None]).int().argmax(1)
+
+
+def test_bfloat16_and_channels_last_learn_the_same(cifar_slice: Dataset) -> None:
+    data = cifar_slice.train.take(slice(0, 32))
+    plain, fast = training(data), training(data, amp=True)
+    dtypes: list[torch.dtype] = []
+    fast.classifier.stem.register_forward_hook(lambda *args: dtypes.append(args[2].dtype))  # type: ignore[union-attr, operator]
+    losses = [stage.step(0)["loss"] for stage in (plain, fast)]
+    assert dtypes == [torch.bfloat16]
+    assert fast.classifier.stem.weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[union-attr, operator]
+    assert losses[1].dtype == torch.float32
+    assert losses[0] != losses[1]
+    torch.testing.assert_close(*losses, rtol=0.02, atol=0)
+
+
+def test_accuracy_is_of_the_classifier_at_rest_on_every_picture(cifar_slice: Dataset) -> None:
+    data = cifar_slice.test.take(slice(0, 50))
+    network = training(data, batch=10).classifier.train()
+    found = accuracy(network, data, size=32, batch=16)
+    assert not network.training
+    right = (network(data.inputs(32)).argmax(1) == data.labels).float().mean() * 100
+    assert found == {"n": 50, "value": pytest.approx(right.item()), "low": ANY, "high": ANY}
+    assert found["low"] < found["value"] < found["high"]

@@ -1,12 +1,13 @@
 """Every shipped file is valid; a mistake is one line that names file, key and what would do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atop import config, known
+from atop import config, fingerprints, known
 from atop.cells import Cell
 from atop.errors import AtopError
 from atop.files import ROOT
@@ -79,7 +80,7 @@ UNKNOWN: list[tuple[Callable[[], Any], str]] = [
     (lambda: config.suite("table77", "smoke"), "no suite 'table77'; known: table7"),
     (lambda: config.dataset("mnist"), "datasets.yaml: no 'mnist'; known are cifar10"),
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
-    (lambda: config.weights("deepfill-moon"), "weights.yaml: no 'deepfill-moon'; known are deep"),
+    (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
     (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
     (lambda: config.stage_budget("smoke", "pretrain", "rt1"), "stages: no 'pretrain'; known are"),
 ]
@@ -134,13 +135,14 @@ def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
 def prints() -> dict[str, str]:
     """The fingerprints of all stages."""
     return {
-        "classifier": config.fingerprint("classifier", "embedded"),
-        "pretrain": config.fingerprint("pretrain", "embedded"),
-        "l_org": config.fingerprint("finetune", "smoke", CELL.base),
-        "atop": config.fingerprint("finetune", "smoke", CELL),
-        "rt1": config.fingerprint("finetune", "smoke", Cell(**{**vars(CELL), "transform": "rt1"})),
-        "attack": config.fingerprint("attack", "smoke", attack_name="pgd-10"),
-        "evaluate": config.fingerprint("evaluate", "smoke", suite_name="table7"),
+        "classifier": fingerprints.classifier("embedded", "cifar10", "resnet_small"),
+        "robust": fingerprints.classifier("paper", "cifar10", "resnet18_at"),
+        "pretrain": fingerprints.pretrain("embedded", "cifar10"),
+        "l_org": fingerprints.finetune("smoke", CELL.base),
+        "atop": fingerprints.finetune("smoke", CELL),
+        "rt1": fingerprints.finetune("smoke", replace(CELL, transform="rt1")),
+        "attack": fingerprints.attack("smoke", CELL, "pgd-10"),
+        "evaluate": fingerprints.evaluate("smoke", CELL, "table7"),
     }
 
 
@@ -160,6 +162,13 @@ CHANGES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("presets/smoke", {"attacks": {"pgd-20": {"steps": 3}}}, {"evaluate"}),
     ("presets/embedded", {"stages": {"pretrain": {"lr": 0.5}}}, {"pretrain"}),
     ("presets/embedded", {"stages": {"classifier": {"lr": 0.5}}}, {"classifier"}),
+    ("presets/paper", {"stages": {"classifier": {"lr": 0.5}}}, set()),
+    ("presets/paper", {"stages": {"robust": {"lr": 0.5}}}, {"robust"}),
+    ("classifiers", {"resnet18_at": {"options": {"depth": 34}}}, {"robust"}),
+    ("classifiers", {"resnet_small": {"pixels": 40}}, {"classifier", *ALL_SMOKE - {"l_org"}}),
+    ("datasets", {"cifar10_slice": {"shift": 2}}, {"l_org", "atop", "rt1"}),
+    ("datasets", {"cifar10": {"shift": 2}}, {"pretrain"}),
+    ("attacks", {"attacks": {"pgd-10": {"steps": 3}}}, {"robust", "attack", "evaluate"}),
     ("presets/embedded", {"purifiers": {"deepfill": {"options": {"width": 12}}}}, {"pretrain"}),
     ("transforms", {"rt2": {"sigma": 0.1}}, {"pretrain", "l_org", "atop"}),
     ("transforms", {"rt3": {"sigma": 0.1}}, set()),

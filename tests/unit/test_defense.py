@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from atop import assemble
 from atop.cells import Cell
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.defense import Defense, Sizes, resize
 from atop.purifiers.identity import Identity
 from atop.randomness import Randomness

@@ -65,7 +65,7 @@ def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
     for place, picture in zip(PLACES, chosen.images, strict=True):
         assert torch.equal(by_place[place], picture)
     small("presets/smoke", {"evaluation": {"n": 513}})
-    with pytest.raises(AtopError, match=r"cifar10_slice\.npz: lacks test picture \d+ .*lower eval"):
+    with pytest.raises(AtopError, match=r"about\.json: lacks test picture \d+ .*lower eval"):
         assemble.evaluation_set("smoke", "cifar10_slice")
 
 
@@ -91,7 +91,9 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
         "classifier": sha256(embedded.FOLDER / "resnet_small.safetensors"),
         "purifier": sha256(paths.purifier("smoke", CELL)),
     }
-    assert provenance["data_sha256"] == config.dataset("cifar10_slice")["sha256"]["test"]
+    expected = config.dataset("cifar10_slice")["sha256"]["test"]
+    known = {"verified": "pixels", "positions": "published"}
+    assert provenance["data"] == {"name": "cifar10_slice", "sha256": expected, **known}
     assert record["networks"]["purifier"]["parameters"] > 50_000
     first, second = predictions(record, "pgd-10")
     assert first != second

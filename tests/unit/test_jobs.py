@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from atop import assemble, checkpoints, config, paths
 from atop.cells import Cell
-from atop.data import Split, embedded, save
+from atop.data import embedded
+from atop.data.dataset import Split
 from atop.data.fetch import fetch
+from atop.data.source import SPLITS
 from atop.errors import AtopError
-from atop.files import read_json, sha256
+from atop.files import read_json, sha256, write_json
 from atop.randomness import Randomness
 from atop.training import jobs
 from atop.training.purifier import Classification
@@ -131,6 +133,22 @@ def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> N
     assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
 
 
+def test_a_dataset_says_how_far_its_pictures_are_shifted(small: Any, purifier: nn.Module) -> None:
+    small("datasets", {"cifar10_slice": {"shift": 3}})
+    stage = jobs._purifier_stage(
+        "smoke",
+        RT2,
+        purifier,
+        transforms=["rt2"],
+        device=CPU,
+        recipe=config.recipe("paper", "rt2", "smoke"),
+        stream="test",
+        budget=BUDGET,
+    )
+    assert stage.shift == 3
+    assert config.dataset("imagenette")["shift"] == 32
+
+
 def test_recipes_reach_the_training(small: Any) -> None:
     small("recipes", {"official": {"ce_after_images": 4}, "paper": {"attack_target": "defense"}})
     official = replace(RT2, recipe="official")
@@ -150,8 +168,14 @@ def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
 ) -> None:
     stages = {"pretrain": {"images": 8, "batch": 4}, "classifier": {"epochs": 2, "batch": 16}}
     change("presets/embedded", {"stages": stages})
-    with np.load(fetch("cifar10_slice")) as arrays:
-        save(paths.dataset("cifar10_slice"), {name: arrays[name][:32] for name in arrays.files})
+    about = fetch("cifar10_slice")
+    facts = read_json(about)
+    for split in SPLITS:
+        images = np.load(about.with_name(f"{split}.npy"))[:32]
+        np.save(about.with_name(f"{split}.npy"), images)
+        cut = {key: facts[split][key][:32] for key in ("labels", "index")}
+        facts[split] |= {**cut, "shape": list(images.shape)}
+    write_json(about, facts)
     cell = replace(RT2, finetune="none")
     trained = jobs.classifier("embedded", "cifar10_slice", "resnet_small", device=CPU)
     pretrained = jobs.pretrain("embedded", "cifar10_slice", "deepfill", device=CPU)
@@ -178,7 +202,7 @@ def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.Monke
     jobs.finetune("smoke", RT2.base, device=CPU)
     jobs.finetune("smoke", RT2, device=CPU)
     account = read_json(paths.purifier("smoke", RT2).with_suffix(".json"))
-    path = paths.classifier("smoke", RT2.dataset, RT2.classifier)
+    (path,) = paths.classifier("smoke", RT2.dataset, RT2.classifier)
     assert account["settings"]["classifier_sha256"] == sha256(path)
     assert account["provenance"]["identity"] == config.digest(account["settings"])
 
@@ -192,7 +216,7 @@ def test_a_classifier_tuned_on_transformed_pictures_is_the_control_without_a_pur
         dataset="cifar10_slice", classifier="resnet_small", transform="rt2", finetune="classifier"
     )
     out = jobs.finetune("smoke", cell, device=CPU)
-    assert out == paths.classifier_of("smoke", cell)
+    assert [out] == paths.classifier_of("smoke", cell)
     account = read_json(out.with_suffix(".json"))
     given = embedded.FOLDER / "resnet_small.safetensors"
     assert account["settings"]["start_sha256"] == sha256(given)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atop import assemble, evaluate, records
 from atop.cells import Cell
 from atop.checks import findings
-from atop.data import Split
+from atop.data.dataset import Split
 from atop.data.fetch import fetch
 from atop.defense import Defense, Sizes
 from atop.probe import finite_difference, probe

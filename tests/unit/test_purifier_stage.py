@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from atop import assemble, config
 from atop.attacks.fgsm import FGSM
-from atop.data import Dataset
+from atop.data.dataset import Dataset
 from atop.purifiers import deepfill
 from atop.randomness import Randomness
+from atop.training.augment import shift
 from atop.training.purifier import Classification, PurifierStage
 from atop.transforms._base import SingleView, Transform, Views
 
@@ -306,3 +307,13 @@ def test_pictures_are_flipped_and_enlarged_on_the_way_in(make: Make) -> None:
     assert all(a != b for a, b in zip(same, mirrored, strict=True))
     drawn = [stage._batch(number) for number in range(10)]
     assert len({float(x.sum()) for x, _, _ in drawn}) == 10
+
+
+def test_pictures_are_shifted_after_the_flip_where_the_dataset_says_so(make: Make) -> None:
+    stage = make(shift=5)
+    x, _, randomness = stage._batch(0)
+    still, _, _ = make()._batch(0)
+    assert not torch.equal(x, still)
+    flipped = (still * 255).round().permute(0, 2, 3, 1)
+    moved = shift(flipped, randomness, most=5).permute(0, 3, 1, 2)
+    assert torch.equal((x * 255).round(), moved)

@@ -72,7 +72,7 @@ def test_a_cell_shows_both_numbers(tmp_path: Path) -> None:
 def test_cells_not_run_have_footnotes(tmp_path: Path) -> None:
     texts = rendered(tmp_path)
     assert "not run<sup>1</sup><br>paper 90.04" in texts["table7.md"]
-    assert "not run<sup>2</sup><br>paper 80.02" in texts["table7.md"]
+    assert "cited<sup>2</sup><br>paper 80.02" in texts["table7.md"]
     assert "<sup>2</sup> needs weights that are not public" in texts["table7.md"]
     assert r"not run\textsuperscript{1}\\paper 90.04" in texts["table7.tex"]
 
@@ -104,7 +104,7 @@ def test_diff_is_sorted_by_distance(tmp_path: Path) -> None:
     assert gaps == sorted(gaps, reverse=True)
     assert lines[0].startswith("| RT2, AToP no | Standard Acc. | 84.18 | 50.0 [43.1, 56.9] |")
     assert text.splitlines()[2] == (
-        "Of 15 numbers in the paper: 1 consistent, 5 inconclusive, 3 lower, 6 not run."
+        "Of 15 numbers in the paper: 1 consistent, 5 inconclusive, 3 lower, 3 cited, 3 not run."
     )
     assert text.index("| RT1") < text.index("## Not run") < text.index("**RT2, AToP yes**")
 
@@ -198,7 +198,7 @@ def test_latex_cuts_nothing_off(tmp_path: Path, name: str) -> None:
 
 def test_a_table_without_records_renders(tmp_path: Path) -> None:
     files = render(table=table("table7", "paper"), results=tmp_path, out=tmp_path / "out")
-    assert "Of 15 numbers in the paper: 15 not run." in files[1].read_text()
+    assert "Of 15 numbers in the paper: 3 cited, 12 not run." in files[1].read_text()
 
 
 def test_a_broken_record_leaves_no_files(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from atop import assemble, paths
 from atop.__main__ import main
 from atop.cells import Cell
-from atop.data import Dataset
+from atop.data.dataset import Dataset
 from atop.errors import AtopError
 from atop.files import ROOT, read_json
 from atop.purifiers import deepfill

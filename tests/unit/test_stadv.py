@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from atop.attacks import stadv
 from atop.attacks._base import Target, margin
 from atop.attacks.stadv import StAdv
-from atop.data import Dataset, Split
+from atop.data.dataset import Dataset, Split
 from atop.randomness import Randomness
 
 BOUND, LR = 0.05, 0.01

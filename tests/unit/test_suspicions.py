@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from atop import assemble, config
 from atop.attacks._draws import Victim
 from atop.checks import findings
-from atop.data import Dataset, Split
+from atop.data.dataset import Dataset, Split
 from atop.defense import Defense, Sizes
 from atop.evaluate import Evaluation, _distance
 from atop.probe import EXAMPLES, probe

@@ -20,11 +20,11 @@ MINE = {
         "dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill", "init": "places2",
         "transform": "rt2",
     },
-    "waits_for": ["wrn28_10"],
+    "waits_for": ["wrn99"],
     "rows": [
         {"key": "here", "labels": ["here"], "cell": {"finetune": "adversarial"}},
-        {"key": "waits", "labels": ["waits"], "cell": {"classifier": "wrn28_10"}},
-        {"key": "closed", "labels": ["closed"], "unavailable": "no weights"},
+        {"key": "waits", "labels": ["waits"], "cell": {"classifier": "wrn99"}},
+        {"key": "closed", "labels": ["closed"], "cited": "no weights"},
     ],
     "columns": [
         {"key": "pgd", "label": "PGD", "attack": "pgd-10"},
@@ -123,19 +123,19 @@ def test_numbers_wait_with_a_reason(mine: Change) -> None:
     made = table("mine", "paper")
     assert obstacle(made, "here", "pgd") is None
     assert obstacle(made, "waits", "pgd") == (
-        "waits for the classifier wrn28_10: there is no atop/classifiers/wrn28_10.py"
+        "waits for the classifier wrn99: no row in classifiers.yaml"
     )
     assert obstacle(made, "closed", "pgd") == "no weights"
-    mine("presets/paper", {"classifier": {"wrn28_10": "resnet18"}})
+    mine("presets/paper", {"classifier": {"wrn99": "resnet18"}})
     assert obstacle(table("mine", "paper"), "waits", "pgd") is None
     mine("presets/paper", {"purifiers": {"deepfill": ...}})
     assert obstacle(table("mine", "paper"), "here", "pgd") == (
         "waits for the purifier deepfill: no row of it in presets/paper.yaml"
     )
-    waits = {"waits_for": ["wrn28_10", "cifar100"]}
-    mine("tables/mine", {"defaults": {"dataset": "cifar100"}, **waits})
+    waits = {"waits_for": ["wrn99", "svhn"]}
+    mine("tables/mine", {"defaults": {"dataset": "svhn"}, **waits})
     assert obstacle(table("mine", "smoke"), "here", "pgd") == (
-        "waits for the dataset cifar100: no row of it in datasets.yaml"
+        "waits for the dataset svhn: no row of it in datasets.yaml"
     )
 
 
@@ -159,21 +159,21 @@ def row(**words: Any) -> dict[str, Any]:
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    (row(cell={"classifier": "wrn28_11"}), "no 'wrn28_11' in atop/classifiers/: known are .*resn"),
+    (row(cell={"classifier": "wrn98"}), r"classifiers\.yaml: no 'wrn98'; known are .*resn"),
     (row(cell={"purifier": "dmea"}), "no 'dmea' in atop/purifiers/: known are .*deepfill"),
     (row(cell={"dataset": "cifar1000"}), r"datasets\.yaml: no 'cifar1000'; known are cifar10"),
-    (row(cell={"classifier": "wrn28_10", "transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
-    ({"waits_for": ["wrn28_10", "wrn28_1"]}, r"waits_for: no cell names 'wrn28_1'; named are "),
-    ({"waits_for": []}, r"no 'wrn28_10' in atop/classifiers/: known are "),
+    (row(cell={"classifier": "wrn99", "transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
+    ({"waits_for": ["wrn99", "wrn9"]}, r"waits_for: no cell names 'wrn9'; named are "),
+    ({"waits_for": []}, r"classifiers\.yaml: no 'wrn99'; known are "),
     (row(), "rows.3: .* is not valid under any of the given schemas"),
-    (row(unavailable="so", labels=["a", "b"]), "rows: 'more' has 2 labels; the headings are Def"),
-    (row(unavailable="so", key="here"), "rows: more than one is called 'here'"),
-    (row(unavailable="so", printed=[{"table": "table7", "row": "rt9", "column": "fgsm"}]),
+    (row(cited="so", labels=["a", "b"]), "rows: 'more' has 2 labels; the headings are Def"),
+    (row(cited="so", key="here"), "rows: more than one is called 'here'"),
+    (row(cited="so", printed=[{"table": "table7", "row": "rt9", "column": "fgsm"}]),
      r"table7\.csv: no number in row 'rt9', column 'fgsm'; known are rows rt1-none, rt1-atop.* and "
      "columns standard, fgsm"),
-    (row(unavailable="so", printed=[{"table": "table77", "row": "rt1-none", "column": "fgsm"}]),
+    (row(cited="so", printed=[{"table": "table77", "row": "rt1-none", "column": "fgsm"}]),
      r"table77\.csv: no number .*known are rows none"),
-    (row(unavailable="so", printed=[{"table": "table8", "row": "rt1-none", "column": "pgd-10"}]),
+    (row(cited="so", printed=[{"table": "table8", "row": "rt1-none", "column": "pgd-10"}]),
      "tables/table8.yaml: columns: no 'pgd-10'; known are standard"),
     (column(attack="pgd-1000"), "columns: more: suite mine has no attack 'pgd-1000'; known are c"),
     (column(attack="pgd-10", key="worst"), "columns: more than one is called 'worst'"),
@@ -223,5 +223,5 @@ def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
 
 def test_a_new_network_ends_the_wait(mine: Change, tmp_path: Path) -> None:
     """A name may stay under `waits_for` when it has come."""
-    mine("tables/mine", {"waits_for": ["wrn28_10", "deepfill"]})
+    mine("tables/mine", {"waits_for": ["wrn99", "deepfill"]})
     known.check_table(table("mine", "paper"))

@@ -21,7 +21,7 @@ def cells(said: Said, rule: str) -> set[str]:
 
 
 def test_headline(headline: Said) -> None:
-    expected = {"fetch": 1, "device": 1, "weights": 1, "classifier": 1, **TABLE7}
+    expected = {"fetch": 1, "device": 1, "checkpoint": 1, "classifier": 1, **TABLE7}
     assert headline.counts == expected
 
 
@@ -71,7 +71,7 @@ def test_checkpoint_in_the_preset_replaces_training(fresh: Checkout) -> None:
     assert "my.pth" in refused.text
     (fresh.folder / "my.pth").touch()
     said = fresh.plan("--", HEADLINE)
-    assert said.counts == {"fetch": 1, "device": 1, "weights": 1, **TABLE7}
+    assert said.counts == {"fetch": 1, "device": 1, "checkpoint": 1, **TABLE7}
     assert all("my.pth" in job.inputs for job in said.of("attack"))
 
 

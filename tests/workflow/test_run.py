@@ -233,7 +233,7 @@ def test_what_an_edit_makes_again(
 def test_how_it_runs_makes_nothing_again(made: Checkout) -> None:
     """Threads, permission to use the CPU and where the data came from change no number."""
     made.change("presets/smoke", {"threads": 2})
-    words = ("allow_cpu=true", "data_dir=/elsewhere")
+    words = ("allow_cpu=true", "files=/elsewhere", "offline=true")
     planned = made.plan("--config", *words, "--", SMOKE).counts
     assert planned == {"table": 1}  # the preset's file is newer
 

@@ -16,9 +16,7 @@ rule attack:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint(
-            "attack", w.preset, attack_name=w.attack
-        ),
+        settings=lambda w: fingerprints.attack(w.preset, cell_of(w), w.attack),
     shell:
         "python -m atop attack --cell {wildcards.cell}"
         " --attack {wildcards.attack} {params.how} 2>&1 | tee {log}"

@@ -35,7 +35,7 @@ rule classifier:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint("classifier", w.preset),
+        settings=lambda w: fingerprints.classifier(w.preset, w.dataset, w.classifier),
     shell:
         "python -m atop classifier --dataset {wildcards.dataset}"
         " --classifier {wildcards.classifier} {params.how} 2>&1 | tee {log}"
@@ -56,6 +56,6 @@ rule tune:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint("finetune", w.preset, cell_of(w)),
+        settings=lambda w: fingerprints.finetune(w.preset, cell_of(w)),
     shell:
         "python -m atop finetune --cell {wildcards.cell} {params.how} 2>&1 | tee {log}"

@@ -10,7 +10,7 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
-from atop import cells, known, paths, plan, tables
+from atop import cells, fingerprints, known, paths, plan, tables
 from atop.errors import AtopError
 
 try:
@@ -75,7 +75,8 @@ def evaluate_inputs(wildcards):
 
 
 def table_of(wildcards):
-    chosen = {name: config[name] for name in ("target", "init", "recipe", "seed")}
+    names = ("target", "init", "recipe", "seed", "extras", "files")
+    chosen = {name: config[name] for name in names}
     return tables.table(wildcards.table, paths.preset_of(wildcards.where), **chosen)
 
 
@@ -106,7 +107,9 @@ def flags(**values):
 def folder_of(wildcards, threads):
     """Where the user has a dataset. It is verified, so that another folder fetches nothing again."""
     embedded = settings.dataset(wildcards.dataset)["source"] == "embedded"
-    return flags(folder=None if embedded else config["data_dir"])
+    return flags(
+        folder=None if embedded else config["files"], offline=config["offline"]
+    )
 
 
 def how(wildcards, threads):

@@ -1,15 +1,21 @@
-# Data: fetched or decoded once, verified by the hash of the pixels.
+# Data: fetched or decoded once, verified by the hash of the pixels. Other rules ask for about.json,
+# which is written last.
 
 
 rule fetch:
     output:
-        paths.RESULTS / "data" / "{dataset}.npz",
+        paths.dataset("{dataset}"),
+        paths.dataset("{dataset}").with_name("train.npy"),
+        paths.dataset("{dataset}").with_name("test.npy"),
     log:
         "results/logs/fetch/{dataset}.log",
     conda:
         "../../envs/conda.yaml"
     params:
         folder=folder_of,
-        expected=lambda w: settings.dataset(w.dataset)["sha256"],
+        expected=lambda w: [
+            settings.dataset(w.dataset)[key]
+            for key in ("sha256", "pictures", "pixels")
+        ],
     shell:
         "python -m atop fetch --dataset {wildcards.dataset} {params.folder} 2>&1 | tee {log}"

@@ -15,9 +15,7 @@ rule evaluate:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint(
-            "evaluate", w.preset, suite_name=w.suite
-        ),
+        settings=lambda w: fingerprints.evaluate(w.preset, cell_of(w), w.suite),
     shell:
         "python -m atop evaluate --cell {wildcards.cell}"
         " --suite {wildcards.suite} --target {wildcards.target} {params.how}"

@@ -1,16 +1,4 @@
-# Purifiers: public weights or pretraining from scratch, then the L_org stage, then AToP or a control.
-
-
-rule weights:
-    output:
-        paths.public("{purifier}", "{init}"),
-    log:
-        "results/logs/weights/{purifier}-{init}.log",
-    conda:
-        "../../envs/conda.yaml"
-    shell:
-        "python -m atop weights --purifier {wildcards.purifier} --init {wildcards.init}"
-        " 2>&1 | tee {log}"
+# Purifiers: pretraining from scratch (or public weights, checkpoint.smk), then the L_org stage, then AToP or a control.
 
 
 rule pretrain:
@@ -29,7 +17,7 @@ rule pretrain:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint("pretrain", w.preset),
+        settings=lambda w: fingerprints.pretrain(w.preset, w.dataset),
     shell:
         "python -m atop pretrain --dataset {wildcards.dataset}"
         " --purifier {wildcards.purifier} {params.how} 2>&1 | tee {log}"
@@ -50,7 +38,7 @@ rule finetune:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: settings.fingerprint("finetune", w.preset, cell_of(w)),
+        settings=lambda w: fingerprints.finetune(w.preset, cell_of(w)),
     shell:
         "python -m atop finetune --cell {wildcards.cell}"
         " {params.how} 2>&1 | tee {log}"

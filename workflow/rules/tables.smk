@@ -45,6 +45,7 @@ rule table:
             init=config["init"],
             recipe=config["recipe"],
             seed=config["seed"],
+            extras=config["extras"],
         ),
     shell:
         "python -m atop table --table {wildcards.table} --preset {params.preset}"

@@ -1,15 +1,20 @@
 """ResNets (He et al., 2016, "Deep Residual Learning for Image Recognition").
 
-Key names are those of kuangliu's pytorch-cifar: `linear` for the last layer, `shortcut.0` and
+Key names are those of kuangliu's pytorch-cifar, which MadryLab/robustness, DiffPure, pyautoattack
+and the authors' `models/resnet.py` share: `linear` for the last layer, `shortcut.0` and
 `shortcut.1` for the projection.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from atop.classifiers import _published
+from atop.errors import AtopError
 
 Stem = Literal["large", "small"]
 
@@ -78,31 +83,24 @@ class Bottleneck(Residual):
         return normed
 
 
-class ResNet(nn.Module):
-    """(B,3,H,W) in [0,1] -> (B,classes) logits.
+_LAYERS: dict[int, tuple[type[Residual], tuple[int, int, int, int]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+}
 
-    Args:
-        block: BasicBlock or Bottleneck.
-        blocks: how many of them in each of the four layers.
-        stem: "large" halves the image twice before the first layer (for 256x256), "small" never
-            (for 32x32).
-        mean, std: per-channel normalisation of the input, (x - mean) / std; not in the state dict.
-    """
+
+class ResNet(nn.Module):
+    """(B,3,H,W) in [0,1] -> (B,classes) logits; the arguments are those of `build`."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self,
-        block: type[Residual],
-        blocks: Sequence[int],
-        *,
-        classes: int,
-        stem: Stem,
-        mean: Sequence[float] = (0.0, 0.0, 0.0),
-        std: Sequence[float] = (1.0, 1.0, 1.0),
+        self, depth: int, classes: int, stem: Stem, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
+        block, blocks = _LAYERS[depth]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.stem = stem
@@ -128,3 +126,57 @@ def _layer(
     first = block(inputs, planes, stride)
     rest = (block(block.expansion * planes, planes, 1) for _ in range(count - 1))
     return nn.Sequential(first, *rest)
+
+
+def build(
+    *,
+    classes: int,
+    depth: int,
+    stem: Stem,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+    std: Sequence[float] = (1.0, 1.0, 1.0),
+) -> ResNet:
+    """The network with random weights.
+
+    Args:
+        classes: number of logits.
+        depth: 18, 34 (basic blocks) or 50 (bottlenecks).
+        stem: "large" halves the image twice before the first layer (for 256x256), "small" never
+            (for 32x32).
+        mean: per-channel normalisation of the input, (x - mean) / std; not in the state dict.
+        std: likewise.
+    """
+    if depth not in _LAYERS or stem not in ("large", "small"):
+        raise ValueError("depth is 18, 34 or 50, stem large or small")
+    return ResNet(depth, classes, stem, mean, std)
+
+
+def load_public(network: ResNet, files: list[Path]) -> None:
+    """Load a file of any repository above.
+
+    Raises:
+        AtopError: broken, or made for another network or another normalisation.
+    """
+    state = _published.weights(files)
+    _published.load(network, _inside_attacker(network, state, files[0]), files[0])
+
+
+def _inside_attacker(network: ResNet, state: _published.State, path: Path) -> _published.State:
+    """The network's part of a state dict of MadryLab/robustness' `AttackerModel`, all of another.
+
+    It has the network as `model.` and perhaps once more as `attacker.model.`, and the normalisation
+    beside; perceptual-advex's feature models, without the attacker, look alike.
+    """
+    around = ("normalizer.", "attacker.")
+    if not any(name.startswith(around) for name in state):
+        return state
+    for name in ("mean", "std"):
+        published = state.get(f"normalizer.new_{name}", torch.empty(0)).flatten()
+        ours = getattr(network, name).flatten()
+        if published.shape != ours.shape or not torch.allclose(published, ours):
+            raise AtopError(
+                f"{path}: its {name} is {published.tolist()}, not {ours.tolist()}; "
+                "correct the classifier's options"
+            )
+    inside = {name: value for name, value in state.items() if not name.startswith(around)}
+    return {name.removeprefix("model."): value for name, value in inside.items()}

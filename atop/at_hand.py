@@ -1,0 +1,66 @@
+"""What a cell takes from elsewhere, and whether it is here: members, data, public weights."""
+
+from pathlib import Path
+
+from atop import config, folders, lookup, paths
+from atop.cells import Cell
+from atop.registry import members
+
+
+def to_come(cell: Cell) -> dict[str, str]:
+    """The words of a cell that nothing stands for yet, and what would."""
+    found = {}
+    if cell.dataset not in config.read("datasets"):
+        found[cell.dataset] = f"the dataset {cell.dataset}: no row of it in datasets.yaml"
+    if cell.classifier not in config.read("classifiers"):
+        found[cell.classifier] = f"the classifier {cell.classifier}: no row in classifiers.yaml"
+    if cell.purifier not in members("purifiers"):
+        found[cell.purifier] = f"the purifier {cell.purifier}: no atop/purifiers/{cell.purifier}.py"
+    return found
+
+
+def waits(cell: Cell, preset: str) -> list[str]:
+    """What a cell waits for under a preset, wherever it runs."""
+    if found := list(to_come(cell).values()):
+        return found
+    if cell.purifies and cell.purifier not in config.preset(preset)["purifiers"]:
+        return [f"the purifier {cell.purifier}: no row of it in presets/{preset}.yaml"]
+    return []
+
+
+def weights(cell: Cell, preset: str) -> list[Path]:
+    """The public weights under results/checkpoints/ that a cell starts from."""
+    found = paths.classifier(preset, cell.dataset, cell.classifier)
+    if cell.purifies:
+        found = [*found, paths.initial(preset, cell)]
+    return [path for path in found if paths.CHECKPOINTS in path.parents]
+
+
+def lacks(cell: Cell, preset: str, files: Path | None) -> str | None:
+    """What has to be downloaded to run a cell, if the preset downloads nothing; None if it can run.
+
+    Args:
+        cell: one that the preset knows.
+        preset: its name.
+        files: a folder where the user has data and weights.
+    """
+    if config.preset(preset).get("downloads", True):
+        return None
+    missing = [] if has_data(cell.dataset, files) else [f"the dataset {cell.dataset}"]
+    missing += [
+        f"the weights {path.relative_to(paths.CHECKPOINTS)}"
+        for path in weights(cell, preset)
+        if not (path.exists() or (files and lookup.checkpoint_at(path, files)))
+    ]
+    if not missing:
+        return None
+    return (
+        f"preset {preset} downloads nothing, and {' and '.join(missing)} "
+        f"{'are' if len(missing) > 1 else 'is'} not here; --config files=FOLDER says where"
+    )
+
+
+def has_data(name: str, files: Path | None) -> bool:
+    """Whether a dataset is here, in the repository, or in the user's folder."""
+    here = paths.dataset(name).exists() or folders.source(name).local
+    return here or bool(files and folders.dataset_at(name, files))

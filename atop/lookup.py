@@ -1,0 +1,40 @@
+"""Where the files of checkpoints.yaml lie in the folder of files that the user has already."""
+
+from pathlib import Path
+from typing import Any
+
+from atop import config, paths
+from atop.errors import AtopError
+from atop.folders import within
+
+
+def names(row: dict[str, Any]) -> list[str]:
+    """What the file of a row may be called, the first of them preferred.
+
+    RobustBench has files of one name for several data sets and threats; theirs keep their folders.
+    """
+    file: str = row["file"]
+    return [file.partition("/")[2] or file, *row.get("also", [])]
+
+
+def find(wanted: list[str], folder: Path) -> list[Path]:
+    """Files of one of these names or relative paths in a folder or one a little way inside it.
+
+    Raises:
+        AtopError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise AtopError(f"{folder}: no such folder; correct --config files=FOLDER")
+    places = list(within(folder))
+    found = [place / name for name in wanted for place in places]
+    return [path for path in found if path.is_file()]
+
+
+def checkpoint_at(path: Path, folder: Path) -> Path | None:
+    """What a folder holds to make a path of results/checkpoints/ from: the file, or its archive."""
+    file = str(path.relative_to(paths.CHECKPOINTS))
+    rows = config.read("checkpoints").values()
+    row = next((row for row in rows if row.get("file") == file), {"file": file})
+    archive = paths.archive_of(row)
+    found = find([*names(row), *([archive.name] if archive else [])], folder)
+    return found[0] if found else None

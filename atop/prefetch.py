@@ -1,0 +1,50 @@
+"""What a table needs from elsewhere, brought here before a machine loses its network."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from atop import at_hand, download, folders, paths
+from atop.tables import Table
+
+
+class Need(NamedTuple):
+    """A dataset or a file of public weights.
+
+    Attributes:
+        kind: dataset or weights.
+        name: of the dataset, or the file's path under results/checkpoints/.
+        path: where it lies once it is here.
+    """
+
+    kind: str
+    name: str
+    path: Path
+
+
+def needs(table: Table) -> list[Need]:
+    """All that a table's cells take from elsewhere under its preset, each once."""
+    found: dict[Need, None] = {}
+    for row, column in table.numbers():
+        cell = table.cell(row, column)
+        if cell is None or table.obstacle(row, column):
+            continue
+        if not folders.source(cell.dataset).local:
+            found[Need("dataset", cell.dataset, paths.dataset(cell.dataset))] = None
+        for path in at_hand.weights(cell, table.preset):
+            found[Need("weights", str(path.relative_to(paths.CHECKPOINTS)), path)] = None
+    return list(found)
+
+
+def fetch(need: Need, *, folder: Path | None, offline: bool) -> Path:
+    """Bring one here, from the user's folder or its host.
+
+    Raises:
+        AtopError: it cannot be had, or is not what it should be.
+    """
+    if need.kind == "weights":
+        return download.fetch(download.named(need.name), folder=folder, offline=offline)
+    from atop.data import fetch as data
+
+    if need.path.exists():
+        return need.path
+    return data.fetch(need.name, folder=folder, offline=offline)

@@ -1,0 +1,101 @@
+"""Other people's attacks run on a loaded defence as it is: (B, 3, H, W) in [0, 1] -> logits."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+import foolbox
+import pyautoattack
+import pytest
+import torch
+from torch import Tensor
+
+from atop import load_defense, paths
+from atop.autoattack import robustbench
+from atop.cells import Cell
+from atop.data import embedded
+from atop.data.dataset import Dataset
+from atop.defense import Defense
+from atop.files import ROOT
+
+CELL = Cell.parse("cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0")
+EPS = 8 / 255
+
+
+@pytest.fixture(scope="module")
+def defense(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defense]:
+    """RT2 and the embedded purifier before the small classifier, loaded as a user loads it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "workflow").symlink_to(ROOT / "workflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        weights = paths.purifier("smoke", CELL)
+        weights.parent.mkdir(parents=True)
+        shutil.copyfile(embedded.FOLDER / "deepfill.safetensors", weights)
+        yield load_defense(CELL.id)
+
+
+@pytest.fixture(scope="module")
+def easy(defense: Defense, cifar_slice: Dataset) -> tuple[Tensor, Tensor]:
+    """Six pictures that eight draws of the defence all classify rightly."""
+    split = cifar_slice.test.take(slice(0, 256))
+    x, y = split.inputs(32), split.labels
+    with torch.no_grad():
+        right = torch.stack([defense(x).argmax(1) == y for _ in range(8)]).all(0)
+    assert right.sum() >= 6
+    return x[right][:6], y[right][:6]
+
+
+def broken(defense: Defense, x_adv: Tensor, x: Tensor, y: Tensor) -> float:
+    """How often the defence errs on adversarial pictures, over draws; they lie in the ball."""
+    assert x_adv.shape == x.shape
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+    assert (x_adv - x).abs().max() <= EPS + 1e-6
+    with torch.no_grad():
+        return torch.stack([defense(x_adv).argmax(1) != y for _ in range(8)]).float().mean().item()
+
+
+def test_foolbox(defense: Defense, easy: tuple[Tensor, Tensor]) -> None:
+    x, y = easy
+    attack = foolbox.attacks.LinfPGD(steps=20, abs_stepsize=2 / 255)
+    model = foolbox.PyTorchModel(defense, bounds=(0, 1))
+    _, x_adv, _ = attack(model, x, foolbox.criteria.Misclassification(y), epsilons=EPS)
+    assert broken(defense, x_adv, x, y) > 0.3
+
+
+def test_torchattacks(
+    defense: Defense, easy: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its release brings a robustbench of its own and pins a requests of 2020, so it lives apart:
+    # pip install --no-deps --target .venv/torchattacks torchattacks
+    monkeypatch.setattr(sys, "path", [*sys.path, f"{sys.prefix}/torchattacks"])
+    torchattacks = pytest.importorskip("torchattacks")
+    x, y = easy
+    x_adv = torchattacks.PGD(defense, eps=EPS, alpha=2 / 255, steps=20)(x, y)
+    assert broken(defense, x_adv, x, y) > 0.3
+
+
+def test_pyautoattack(defense: Defense, easy: tuple[Tensor, Tensor]) -> None:
+    x, y = easy
+    attack = pyautoattack.AutoAttack(defense, norm="Linf", eps=EPS, version="rand")
+    attack.apgd.n_iter, attack.apgd.eot_iter = 30, 4
+    x_adv, _ = attack.run_standard_evaluation(x, y, batch_size=6)
+    assert broken(defense, x_adv, x, y) > 0.3
+
+
+@pytest.mark.slow
+def test_robustbench(
+    defense: Defense, easy: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robustbench()
+    evaluation = import_module("robustbench.eval")
+    # It would download CIFAR-10; the slice has some of its pictures.
+    x, y = easy
+    monkeypatch.setattr(evaluation, "load_clean_dataset", lambda *_: (x[:2], y[:2]))
+    clean, robust = evaluation.benchmark(
+        defense, n_examples=2, dataset="cifar10", threat_model="Linf", eps=4 * EPS, batch_size=2
+    )
+    assert clean >= 0.5
+    assert robust < clean

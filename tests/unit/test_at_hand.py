@@ -1,0 +1,142 @@
+"""What a cell takes from elsewhere, whether it is here, and how a table gets it beforehand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atop import at_hand, paths, prefetch
+from atop.__main__ import main
+from atop.cells import Cell
+from atop.tables import table
+
+Change = Callable[[str, dict[str, Any]], None]
+ATOP = {"purifier": "deepfill", "transform": "rt2", "finetune": "adversarial"}
+GOWAL = Cell(dataset="cifar10_slice", classifier="gowal2020_wrn28")
+GOWALS = "robustbench/cifar10/Linf/Gowal2020Uncovering_28_10_extra.pt"
+
+
+def hundred(**words: str) -> Cell:
+    return Cell(**{"dataset": "cifar100", "classifier": "resnet_small", **ATOP, **words})
+
+
+def mosaics(folder: Path) -> Path:
+    """A folder that looks as if it held CIFAR-100."""
+    place = folder / "cifar100"
+    place.mkdir(parents=True)
+    Image.new("RGB", (32, 32)).save(place / "train-0.webp")
+    np.save(place / "train-labels.npy", np.zeros(1, np.uint8))
+    return folder
+
+
+def test_a_preset_that_downloads_nothing_says_what_a_cell_lacks(
+    workdir: Path, tmp_path: Path
+) -> None:
+    cell = hundred(init="scratch")
+    assert at_hand.lacks(cell, "smoke", None) == (
+        "preset smoke downloads nothing, and the dataset cifar100 is not here; "
+        "--config files=FOLDER says where"
+    )
+    assert at_hand.lacks(cell, "native", None) is None
+    assert at_hand.lacks(hundred(dataset="cifar10_slice", init="scratch"), "smoke", None) is None
+    (tmp_path / "empty").mkdir()
+    assert at_hand.lacks(cell, "smoke", tmp_path / "empty") is not None
+    assert at_hand.lacks(cell, "smoke", mosaics(tmp_path / "files")) is None
+    about = paths.dataset("cifar100")
+    about.parent.mkdir(parents=True)
+    about.touch()
+    assert at_hand.lacks(cell, "smoke", None) is None
+
+
+def test_public_weights_count_where_they_lie(workdir: Path, tmp_path: Path) -> None:
+    said = at_hand.lacks(GOWAL, "smoke", None)
+    assert said
+    assert f"and the weights {GOWALS} is not here" in said
+    two = at_hand.lacks(hundred(init="places2"), "smoke", None)
+    assert two
+    assert "the dataset cifar100 and the weights deepfill-places2.pth are not here" in two
+    mine = tmp_path / "files" / GOWALS.removeprefix("robustbench/")
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    assert at_hand.lacks(GOWAL, "smoke", tmp_path / "files") is None
+    here = paths.CHECKPOINTS / GOWALS
+    here.parent.mkdir(parents=True)
+    here.touch()
+    assert at_hand.lacks(GOWAL, "smoke", None) is None
+
+
+def test_a_table_plans_what_is_at_hand_and_explains_the_rest(workdir: Path, tmp_path: Path) -> None:
+    four = table("table4", "smoke")
+    assert four.records() == []
+    row, column = four.row("ours-wrn28"), four.column("autoattack-linf")
+    assert "the dataset cifar100 is not here" in (four.lacks(row, column) or "")
+    files = mosaics(tmp_path / "files")
+    here = table("table4", "smoke", files=files)
+    assert here.lacks(row, column) is None
+    assert {path.parent.name for path in here.records()} == {
+        "cifar100-resnet_small-undefended",
+        "cifar100-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0",
+    }
+    others = here.lacks(here.row("pang2022-wrn28"), column)
+    assert "the weights robustbench/cifar100/Linf/Pang2022Robustness_WRN28_10.pt" in (others or "")
+    assert len(table("table4", "paper").records()) == 9
+
+
+def test_extra_rows_come_when_they_are_asked_for() -> None:
+    usual, more = table("table3", "paper"), table("table3", "paper", extras=True)
+    added = [row.key for row in more.rows[len(usual.rows) :]]
+    assert added == ["rebuffi2021-wrn70", "wang2023-wrn28", "wang2023-wrn70"]
+    assert all(row.control for row in more.rows[len(usual.rows) :])
+    assert set(usual.records()) < set(more.records())
+
+
+def test_what_a_table_needs_is_listed_once() -> None:
+    found = prefetch.needs(table("table2", "paper"))
+    names = [need.name for need in found]
+    assert len(names) == len(set(names))
+    assert [need.name for need in found if need.kind == "dataset"] == ["cifar10"]
+    assert {GOWALS, "deepfill-places2.pth", "diffpure-wrn-70-16.pt"} < set(names)
+    assert len(names) == 12
+    assert "deepfill-places2.pth" not in [
+        need.name for need in prefetch.needs(table("table2", "paper", init="scratch"))
+    ]
+    assert len(prefetch.needs(table("table2", "paper", extras=True))) == 15
+    assert prefetch.needs(table("table7", "smoke")) == []
+    both = [need.name for need in prefetch.needs(table("table5", "paper")) if need.kind[0] == "d"]
+    assert both == ["cifar10", "cifar100"]
+
+
+def test_prefetching_lists_and_names_everything_that_failed(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prefetch", "table9", "--list"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in said] == [
+        ["missing", "dataset", "imagenette"],
+        ["missing", "weights", "deepfill-places2.pth"],
+    ]
+    assert main(["prefetch", "table9", "--offline"]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines() == said
+    assert len(err.splitlines()) == 1
+    assert err.startswith("atop prefetch: error: 2 of its files are missing: ")
+    assert "ImageNette" in err
+    assert "deepfill-places2" in err
+
+
+def test_prefetching_takes_what_the_folder_has(
+    workdir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    (tmp_path / "files").mkdir()
+    torch.save({"G": {"weight": torch.zeros(3)}}, tmp_path / "files" / "states_pt_places2.pth")
+    options = ["--offline", "--folder", str(tmp_path / "files")]
+    assert main(["prefetch", "table9", *options]) == 2
+    out, err = capsys.readouterr()
+    assert "here     weights  deepfill-places2.pth" in out
+    assert "1 of its files are missing: ImageNette" in err
+    assert paths.checkpoint("deepfill-places2").exists()

@@ -1,0 +1,182 @@
+"""Classifiers are trained where nobody gives weights: with whose budget, and how good they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from atop import assemble, config, known, paths
+from atop.__main__ import main
+from atop.cells import Cell
+from atop.data.fetch import fetch
+from atop.data.source import SPLITS
+from atop.errors import AtopError
+from atop.files import read_json, write_json
+from atop.randomness import Randomness
+from atop.training import jobs
+from atop.training.classifier import ClassifierStage
+
+Change = Callable[[str, dict[str, Any]], None]
+CPU = torch.device("cpu")
+SMALL = {"epochs": 1, "images": ..., "batch": 16, "overrides": {}}
+
+
+def cut(about: Path, n: int) -> None:
+    """Leave the first n pictures of each split of a dataset."""
+    facts = read_json(about)
+    for split in SPLITS:
+        images = np.load(about.with_name(f"{split}.npy"))[:n]
+        np.save(about.with_name(f"{split}.npy"), images)
+        few = {key: facts[split][key][:n] for key in ("labels", "index")}
+        facts[split] |= {**few, "shape": list(images.shape)}
+    write_json(about, facts)
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    """The smoke preset with four steps for a classifier, and networks that it has to train."""
+    rates = {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.0, "label_smoothing": 0.0}
+    robust = {"images": 64, "batch": 16, **rates, "attack": "fgsm"}
+    stages = {"classifier": SMALL, "robust": robust}
+    change("presets/smoke", {"stages": stages})
+    row = {"about": "a test", "family": "resnet_small"}
+    change("classifiers", {"mine": row, "hard": {**row, "training": "adversarial", "pixels": 40}})
+    cut(fetch("cifar10_slice"), 64)
+    return change
+
+
+def test_a_classifier_says_how_accurate_it_is(
+    small: Change, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--dataset", "cifar10_slice", "--preset", "smoke"]
+    assert main(["classifier", "--classifier", "mine", *options]) == 0
+    path = paths.trained("smoke", "cifar10_slice", "mine")
+    assert paths.classifier("smoke", "cifar10_slice", "mine") == [path]
+    test = assemble.dataset("cifar10_slice").test
+    network = assemble.trained_classifier("smoke", "cifar10_slice", "mine").eval()
+    with torch.no_grad():
+        right = (network(test.inputs(32)).argmax(1) == test.labels).float().mean().item() * 100
+    found = read_json(path.with_suffix(".json"))["test"]
+    assert found["n"] == 64
+    assert found["value"] == pytest.approx(right)
+    assert found["low"] < right < found["high"]
+    said = f"{found['value']:.1f}% [{found['low']:.1f}, {found['high']:.1f}] of 64 test pictures"
+    assert said in capsys.readouterr().out
+
+
+def test_an_adversarial_one_learns_from_its_own_examples_at_its_own_size(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[tuple[int, ...], float]] = []
+    attack = assemble.attack("smoke", "fgsm")
+
+    def spy(target: Any, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
+        x_adv = attack(target, x, y, randomness)
+        seen.append((tuple(x.shape), (x_adv - x).abs().max().item()))
+        return x_adv
+
+    monkeypatch.setattr(assemble, "attack", lambda preset, name: spy if name == "fgsm" else None)
+    jobs.classifier("smoke", "cifar10_slice", "hard", device=CPU)
+    assert [shape for shape, _ in seen] == [(16, 3, 40, 40)] * 4
+    assert all(moved == pytest.approx(8 / 255, abs=1e-4) for _, moved in seen)
+    seen.clear()
+    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    assert not seen
+
+
+def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None:
+    overrides = {"cifar10_slice": {"lr": 0.5, "epochs": 7}, "mine": {"epochs": 9}}
+    small("presets/smoke", {"stages": {"classifier": {"overrides": overrides}}})
+    found = config.classifier_budget("smoke", "cifar10_slice", "mine")
+    assert (found["lr"], found["epochs"], found["batch"]) == (0.5, 9, 16)
+    assert config.classifier_budget("smoke", "cifar10", "mine")["epochs"] == 9
+    assert config.classifier_budget("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
+
+
+def test_a_killed_training_ends_as_if_nothing_had_happened(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("presets/smoke", {"stages": {"classifier": {"amp": True}}})
+    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    path = paths.trained("smoke", "cifar10_slice", "mine")
+    whole = path.read_bytes()
+    path.unlink()
+    step = ClassifierStage.step
+
+    def dies(self: ClassifierStage, number: int) -> Any:
+        if number == 2:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    monkeypatch.setattr(ClassifierStage, "step", dies)
+    train = jobs.train
+
+    def often(*args: Any, **options: Any) -> Any:
+        return train(*args, **options, save_every_s=0)
+
+    monkeypatch.setattr(jobs, "train", often)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    assert not path.exists()
+    done: list[int] = []
+    monkeypatch.setattr(
+        ClassifierStage, "step", lambda self, number: done.append(number) or step(self, number)
+    )
+    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    assert done == [2, 3]
+    assert path.read_bytes() == whole
+
+
+def test_whose_weights_a_classifier_has(change: Change, workdir: Path) -> None:
+    standard = paths.CHECKPOINTS / "robustbench/cifar10/Linf/Standard.pt"
+    assert paths.classifier("paper", "cifar10", "wrn28_10") == [standard]
+    # A part of a dataset has the weights of the whole.
+    assert paths.classifier("paper", "cifar10_slice", "wrn28_10") == [standard]
+    trained = [paths.trained("paper", "cifar100", "wrn28_10")]
+    assert paths.classifier("paper", "cifar100", "wrn28_10") == trained
+    bai = paths.classifier("paper", "cifar100", "bai2023_wrn70_extra")
+    assert [path.name for path in bai] == [f"Bai2023Improving_edm.pt_m{i}.pt" for i in range(3)]
+    change("presets/paper", {"classifiers": {"wrn28_10": {"train": True}}})
+    trained = [paths.trained("paper", "cifar10", "wrn28_10")]
+    assert paths.classifier("paper", "cifar10", "wrn28_10") == trained
+    mine = {"train": False, "checkpoints": {"cifar10": {"file": "mine/wrn.pth"}}}
+    change("presets/paper", {"classifiers": {"wrn28_10": mine}})
+    assert paths.classifier("paper", "cifar10", "wrn28_10") == [Path("mine/wrn.pth")]
+    assert paths.classifier("paper", "cifar100", "wrn28_10") != [Path("mine/wrn.pth")]
+
+
+def test_somebody_elses_defence_is_never_trained_here() -> None:
+    known.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+    with pytest.raises(AtopError, match=r"gowal2020_wrn28: no weights for cifar100, and it is not"):
+        known.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
+
+
+def test_a_model_of_robustbench_is_a_classifier_by_one_row(change: Change, workdir: Path) -> None:
+    row = {
+        "about": "a test",
+        "family": "robustbench",
+        "pixels": 32,
+        "options": {"model": "Addepalli2022Efficient_RN18", "dataset": "cifar10", "threat": "Linf"},
+        "weights": {"cifar10": ["robustbench/cifar10/Linf/Addepalli2022Efficient_RN18.pt"]},
+        "training": "never",
+    }
+    change("classifiers", {"mine": row})
+    (path,) = paths.classifier("smoke", "cifar10_slice", "mine")
+    torch.manual_seed(0)
+    network = assemble.classifier("cifar10_slice", "mine")
+    path.parent.mkdir(parents=True)
+    inner = network.network.state_dict()  # type: ignore[union-attr, operator]
+    state = {f"module.{name}": value for name, value in inner.items()}
+    torch.save(state, path)
+    purified = Cell(
+        dataset="cifar10_slice", classifier="mine", purifier="deepfill", init="scratch",
+        transform="rt2", finetune="adversarial",
+    )  # fmt: skip
+    known.check_cell(purified, "smoke")
+    bare = assemble.defense("smoke", purified.bare)
+    x = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(bare(x), network.eval()(x), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,88 @@
+"""The three sizes of a cell: the preset's, a dataset's, and what a classifier insists on."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atop import assemble, config
+from atop.cells import Cell
+from atop.data.dataset import Split
+from atop.defense import Defense, Sizes
+from atop.randomness import Randomness
+
+WORDS: dict[str, Any] = {"purifier": "deepfill", "init": "places2", "transform": "rt2"}
+
+
+def sizes(preset: str, dataset: str, classifier: str) -> tuple[int, ...]:
+    cell = Cell(dataset=dataset, classifier=classifier, **WORDS)
+    return tuple(config.sizes(preset, cell).values())
+
+
+def test_a_classifier_of_one_size_takes_it_and_the_attacker_hands_it_in() -> None:
+    assert sizes("paper", "cifar10", "resnet18") == (256, 256, 256)
+    assert sizes("paper", "cifar10", "wrn28_10") == (32, 256, 32)
+    assert sizes("paper", "cifar100", "wrn70_16") == (32, 256, 32)
+    assert sizes("paper", "cifar10", "resnet50") == (32, 256, 32)
+    assert sizes("paper", "imagenette", "resnet34") == (256, 256, 256)
+    assert sizes("native", "cifar10", "resnet18_32") == (32, 64, 32)
+    assert sizes("native", "imagenette", "resnet34") == (256, 128, 256)
+    assert sizes("smoke", "cifar100", "resnet_small") == (32, 48, 32)
+    assert sizes("smoke", "imagenette", "resnet_small") == (64, 64, 64)
+
+
+def test_l_org_knows_no_classifier_and_has_the_presets_sizes() -> None:
+    cell = Cell(dataset="cifar10", classifier="wrn28_10", **WORDS)
+    assert config.sizes("paper", cell.base) == {"input": 256, "purifier": 256, "classifier": 256}
+
+
+def test_an_attack_may_name_the_size_that_is_handed_in() -> None:
+    wide = Cell(dataset="cifar10", classifier="wrn28_10")
+    large = Cell(dataset="cifar10", classifier="resnet18")
+    assert [config.pixels({}, "paper", cell) for cell in (wide, large)] == [32, 256]
+    assert config.pixels({"pixels": "native"}, "paper", large) == 32
+    assert config.pixels({"pixels": 256}, "paper", wide) == 256
+    picture = Cell(dataset="imagenette", classifier="resnet34")
+    assert config.pixels({"pixels": "native"}, "paper", picture) == 256
+
+
+def test_the_gradient_through_32_256_32_equals_finite_differences(
+    classifier: nn.Module, pictures: Split, randomness: Randomness
+) -> None:
+    seen: list[int] = []
+    purifier = nn.Conv2d(3, 3, 5, padding=2).double()
+    purifier.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-1]))
+    classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-1]))
+    defense = Defense(
+        transform=assemble.transform("rt2"),
+        purifier=_Maskless(purifier),
+        classifier=classifier.double(),
+        sizes=Sizes(input=32, purifier=256, classifier=32),
+    )
+    draw = randomness.select(slice(0, 2))
+    x = (0.2 + 0.6 * pictures.inputs(32)[:2].double()).requires_grad_()
+    weights = torch.linspace(-1, 1, 10).double()
+
+    def value(x: Tensor) -> Tensor:
+        return (defense(x, draw) * weights).sum()
+
+    (gradient,) = torch.autograd.grad(value(x), x)
+    assert seen == [256, 32]
+    assert gradient.shape == (2, 3, 32, 32)
+    step = 1e-6
+    for direction in (gradient, torch.sin(torch.arange(x.numel())).reshape(x.shape)):
+        along = direction / direction.norm()
+        slope = (value(x + step * along) - value(x - step * along)) / (2 * step)
+        assert slope.item() == pytest.approx((gradient * along).sum().item(), rel=1e-4)
+
+
+class _Maskless(nn.Module):
+    """A purifier that does not look at the mask."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, corrupted: Tensor, mask: Tensor) -> Tensor:
+        return self.network(corrupted).sigmoid()  # type: ignore[no-any-return]

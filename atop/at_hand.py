@@ -47,17 +47,19 @@ def lacks(cell: Cell, preset: str, files: Path | None) -> str | None:
     if config.preset(preset).get("downloads", True):
         return None
     missing = [] if has_data(cell.dataset, files) else [f"the dataset {cell.dataset}"]
-    missing += [
-        f"the weights {path.relative_to(paths.CHECKPOINTS)}"
-        for path in weights(cell, preset)
-        if not (path.exists() or (files and lookup.checkpoint_at(path, files)))
-    ]
+    if not all(has_weights(path, files) for path in weights(cell, preset)):
+        missing.append("public weights")
     if not missing:
         return None
     return (
-        f"preset {preset} downloads nothing, and {' and '.join(missing)} "
-        f"{'are' if len(missing) > 1 else 'is'} not here; --config files=FOLDER says where"
+        f"preset {preset} downloads nothing and lacks {' and '.join(missing)}; "
+        "--config files=FOLDER names a folder that has them"
     )
+
+
+def has_weights(path: Path, files: Path | None) -> bool:
+    """Whether public weights are here, or in the user's folder."""
+    return path.exists() or bool(files and lookup.checkpoint_at(path, files))
 
 
 def has_data(name: str, files: Path | None) -> bool:

@@ -21,6 +21,7 @@ _NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
+_CLASS = re.compile(r"GLOBAL (\S+)")
 
 
 class BrokenError(AtopError):
@@ -59,13 +60,10 @@ def read(path: Path) -> dict[str, Any]:
             ) from error
         # Its advice to switch the safety off comes before what is wrong.
         told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
-        reason = (told.splitlines() or [type(error).__name__])[0]
+        reason = (told.splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise BrokenError(
             f"{path}: not a whole checkpoint ({reason}); delete it and run again"
         ) from error
-
-
-_CLASS = re.compile(r"GLOBAL (\S+)")
 
 
 def verify(path: Path, expected: str | None) -> None:

@@ -2,17 +2,16 @@
 
 import re
 import shutil
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from atop import archives, checkpoints, config, hosts, lookup, paths, zoo
+from atop.config import Dict
 from atop.errors import AtopError
 from atop.files import sha256, writing
-
-Row = dict[str, Any]
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
@@ -29,19 +28,19 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     Raises:
         AtopError: it cannot be had, or what lies or came there is something else.
     """
-    row = zoo.row(name) if zoo.FILE.fullmatch(name) else config.checkpoint(name)
+    row = zoo.row(name) or config.checkpoint(name)
     path = paths.checkpoint_of(row)
     if "package" in row or path.exists():
         verify(path, row)
         return path
-    place = paths.RESULTS / "state" / "downloads" / row["file"].replace("/", "--")
-    if archive := paths.archive_of(row):
-        place = place.with_name(archive.name)  # rows of one archive wait for each other
+    # Rows of one archive share a place, and so wait for each other.
+    whole = (paths.archive_of(row) or path).relative_to(paths.CHECKPOINTS)
+    place = paths.RESULTS / "state" / "downloads" / str(whole).replace("/", "--")
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not path.exists() and not _found(row, path, folder, place):
             if offline:
-                sought = f" and {folder} lacks {' or '.join(lookup.names(row))}" if folder else ""
+                sought = f", and {folder} lacks {' or '.join(lookup.names(row))}" if folder else ""
                 raise _unavailable(name, row, path, f"offline{sought}")
             _from_host(name, row, path, place)
     if row["sha256"] is None:
@@ -55,15 +54,18 @@ def named(file: str) -> str:
     Raises:
         AtopError: there is none.
     """
-    for name, row in config.read("checkpoints").items():
-        if row.get("file") == file:
-            return str(name)
+    files = {row.get("file"): name for name, row in config.read("checkpoints").items()}
+    if file in files:
+        return str(files[file])
     if zoo.FILE.fullmatch(file):
         return file
-    raise AtopError(f"{config.folder()}/checkpoints.yaml: no row has the file '{file}'")
+    near = ", ".join(get_close_matches(file, filter(None, files), n=3, cutoff=0))
+    raise AtopError(
+        f"{config.folder()}/checkpoints.yaml: no row has the file '{file}'; nearest are {near}"
+    )
 
 
-def verify(path: Path, row: Row) -> None:
+def verify(path: Path, row: Dict) -> None:
     """Check a file against its row, and that it opens.
 
     Raises:
@@ -81,25 +83,22 @@ def verify(path: Path, row: Row) -> None:
     checkpoints.read(path)
 
 
-def _found(row: Row, path: Path, folder: Path | None, place: Path) -> bool:
+def _found(row: Dict, path: Path, folder: Path | None, place: Path) -> bool:
     """Copy the file, or take it from its archive, if one of them is here already."""
-    copies = lookup.find(lookup.names(row), folder) if folder else []
-    if copies:
-        verify(copies[0], row)
+    if copy := lookup.find(lookup.names(row), folder):
+        verify(copy, row)
         with writing(path) as temporary:
-            shutil.copyfile(copies[0], temporary)
+            shutil.copyfile(copy, temporary)
         return True
     archive = paths.archive_of(row)
-    if archive is None:
-        return False
-    holding = [archive] if archive.exists() else []
-    holding += lookup.find([archive.name], folder) if folder else []
-    if holding:
-        _unpack(holding[0], row, path, place)
-    return bool(holding)
+    if archive and not archive.exists():
+        archive = lookup.find([archive.name], folder)
+    if archive:
+        _unpack(archive, row, path, place)
+    return archive is not None
 
 
-def _from_host(name: str, row: Row, path: Path, place: Path) -> None:
+def _from_host(name: str, row: Dict, path: Path, place: Path) -> None:
     """Download, once more if what came is not whole or does not fit what an earlier run left."""
     for last in (False, True):
         resumed = place.exists()
@@ -107,16 +106,19 @@ def _from_host(name: str, row: Row, path: Path, place: Path) -> None:
             _bring(row, path, place)
             return
         except hosts.UnreachableError as error:
-            if not hosts.begun(place):
+            reason = str(error)
+            if hosts.begun(place):
+                reason += "; what came is kept, run again to go on"
+            else:
                 shutil.rmtree(place)
-            raise _unavailable(name, row, path, str(error)) from error
+            raise _unavailable(name, row, path, reason) from error
         except AtopError as error:
             shutil.rmtree(place, ignore_errors=True)
             if last or not (resumed or isinstance(error, checkpoints.BrokenError)):
                 raise _unavailable(name, row, path, str(error)) from error
 
 
-def _bring(row: Row, path: Path, place: Path) -> None:
+def _bring(row: Dict, path: Path, place: Path) -> None:
     whole, archive = hosts.download(row, place), paths.archive_of(row)
     if archive is None:
         _settle(whole.replace(place / path.name), row, path)
@@ -131,7 +133,7 @@ def _bring(row: Row, path: Path, place: Path) -> None:
         raise
 
 
-def _unpack(archive: Path, row: Row, path: Path, place: Path) -> None:
+def _unpack(archive: Path, row: Dict, path: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     try:
         archives.extract(archive, row["member"], place / path.name)
@@ -140,21 +142,22 @@ def _unpack(archive: Path, row: Row, path: Path, place: Path) -> None:
         shutil.rmtree(place)
 
 
-def _settle(file: Path, row: Row, path: Path) -> None:
+def _settle(file: Path, row: Dict, path: Path) -> None:
     """Move a file to its declared path if it is what the row says."""
     verify(file, row)
     with writing(path) as temporary:
         file.replace(temporary)
 
 
-def _unavailable(name: str, row: Row, path: Path, reason: str) -> AtopError:
+def _unavailable(name: str, row: Dict, path: Path, reason: str) -> AtopError:
     """What is wrong with what came, not its name of the moment; and what the user can do."""
     reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
     for ending in ("; delete it and run again", "; fetch it again or correct the config"):
         reason = reason.removesuffix(ending)
     link, (best, *_) = hosts.link(row), lookup.names(row)
     part = f"put {row['member']} of it" if "member" in row else "put it"
-    mend = f"download {link} in a browser, {part} at {path} or as {best} into --config files=FOLDER"
+    mend = f"download {link} in a browser and {part} at {path}, or as {best} into the folder of "
+    mend += "--config files=FOLDER"
     if "otherwise" in row:
         mend += f", or {row['otherwise']}"
     return AtopError(f"{name}: not to be had from {urlsplit(link).netloc} ({reason}); {mend}")

@@ -1,12 +1,9 @@
 """Which files of checkpoints.yaml are here, and whether they are what they should be."""
 
-from typing import Any
-
 from atop import config, paths
+from atop.config import Dict
 from atop.errors import AtopError
 from atop.files import sha256
-
-Row = dict[str, Any]
 
 
 def listing() -> str:
@@ -47,9 +44,9 @@ def verify() -> str:
     return "\n".join(said) or "no checkpoint is here"
 
 
-def _all_here() -> dict[str, Row]:
+def _all_here() -> dict[str, Dict]:
     """Rows whose file is here, and files of RobustBench's other models."""
-    rows: dict[str, Row] = {
+    rows: dict[str, Dict] = {
         name: row for name, row in config.read("checkpoints").items() if _here(row)
     }
     listed = {paths.checkpoint_of(row) for row in rows.values()}
@@ -60,14 +57,14 @@ def _all_here() -> dict[str, Row]:
     return rows
 
 
-def _here(row: Row) -> bool:
+def _here(row: Dict) -> bool:
     try:
         return paths.checkpoint_of(row).exists()
     except AtopError:  # its package is not installed
         return False
 
 
-def _size(row: Row) -> str:
+def _size(row: Dict) -> str:
     if row.get("bytes"):
         return f"{row['bytes'] / 1e6:,.1f} MB"
     return f"~{row['estimate'] / 1e6:,.0f} MB" if row.get("estimate") else "?"

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import gdown
 import requests
 from gdown.exceptions import FileURLRetrievalError
 from pooch import HTTPDownloader
 
+from atop.config import Dict
 from atop.errors import AtopError
 from atop.progress import progress
 
@@ -30,7 +30,7 @@ class UnreachableError(AtopError):
     """The host did not deliver; what came so far is kept, and the next call goes on from there."""
 
 
-def link(row: dict[str, Any]) -> str:
+def link(row: Dict) -> str:
     """Where a browser finds what a row of checkpoints.yaml names."""
     if "url" in row:
         return str(row["url"])
@@ -39,7 +39,7 @@ def link(row: dict[str, Any]) -> str:
     return f"https://drive.google.com/drive/folders/{row['google_drive_folder']}"
 
 
-def download(row: dict[str, Any], place: Path) -> Path:
+def download(row: Dict, place: Path) -> Path:
     """Bring what a row names into the folder `place`, which belongs to this row alone.
 
     Returns:
@@ -90,7 +90,7 @@ def _pause(error: requests.RequestException, wait: float, *, last: bool) -> floa
     """Seconds until another attempt makes sense; UnreachableError if none does."""
     if error.response is None:
         if last:
-            raise UnreachableError(f"{_first_line(error)}, {ATTEMPTS} times") from error
+            raise UnreachableError(f"{_told(error)}, {ATTEMPTS} times") from error
         return wait
     status = error.response.status_code
     said = f"HTTP {status} {error.response.reason}"
@@ -99,7 +99,7 @@ def _pause(error: requests.RequestException, wait: float, *, last: bool) -> floa
     after = error.response.headers.get("Retry-After", "")
     wait = float(after) if after.isdecimal() else wait
     if wait > LONGEST:
-        raise UnreachableError(f"{said}: asks for {wait:.0f} s of patience") from error
+        raise UnreachableError(f"{said}; it asks to wait {wait:.0f} s") from error
     if last:
         raise UnreachableError(f"{said}, {ATTEMPTS} times") from error
     return wait
@@ -163,7 +163,9 @@ def _drive_member(folder_id: str, member: str, place: Path) -> str:
     found = [file.id for file in listed if f"/{file.path}".endswith(f"/{member}")]
     if len(found) != 1:
         held = ", ".join(file.path for file in listed) or "nothing"
-        raise AtopError(f"{len(found)} files are called {member}: the folder holds {held}")
+        raise AtopError(
+            f"{len(found) or 'no'} files in the folder are called {member}; it holds {held}"
+        )
     return str(found[0])
 
 
@@ -174,8 +176,14 @@ def _drive_errors() -> Iterator[None]:
     except FileURLRetrievalError as error:
         raise AtopError(_PAGE) from error
     except Exception as error:  # gdown lets through whatever a strange page makes its parser raise
-        raise UnreachableError(_first_line(error)) from error
+        raise UnreachableError(_told(error)) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _told(error: Exception) -> str:
+    """In a line what went wrong first; libraries wrap it in the names of their own classes."""
+    first: BaseException = error
+    while first.__context__:
+        first = first.__context__
+    words = getattr(first, "strerror", None) or str(first)
+    said = (words.strip().splitlines() or [type(first).__name__])[0]
+    return f"no connection: {said}" if isinstance(error, requests.ConnectionError) else said

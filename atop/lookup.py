@@ -1,14 +1,15 @@
 """Where the files of checkpoints.yaml lie in the folder of files that the user has already."""
 
+import re
 from pathlib import Path
-from typing import Any
 
-from atop import config, paths
+from atop import config, paths, zoo
+from atop.config import Dict
 from atop.errors import AtopError
 from atop.folders import within
 
 
-def names(row: dict[str, Any]) -> list[str]:
+def names(row: Dict) -> list[str]:
     """What the file of a row may be called, the first of them preferred.
 
     RobustBench has files of one name for several data sets and threats; theirs keep their folders.
@@ -17,17 +18,26 @@ def names(row: dict[str, Any]) -> list[str]:
     return [file.partition("/")[2] or file, *row.get("also", [])]
 
 
-def find(wanted: list[str], folder: Path) -> list[Path]:
-    """Files of one of these names or relative paths in a folder or one a little way inside it.
+def known() -> str:
+    """A pattern of the files under results/checkpoints/ that can be had."""
+    rows = config.read("checkpoints").values()
+    files = [re.escape(row["file"]) for row in rows if "file" in row]
+    return "|".join([*files, zoo.FILE.pattern])
+
+
+def find(wanted: list[str], folder: Path | None) -> Path | None:
+    """The file of the first of these names or relative paths in a folder, or a little inside it.
 
     Raises:
         AtopError: there is no such folder.
     """
+    if folder is None:
+        return None
     if not folder.is_dir():
         raise AtopError(f"{folder}: no such folder; correct --config files=FOLDER")
     places = list(within(folder))
-    found = [place / name for name in wanted for place in places]
-    return [path for path in found if path.is_file()]
+    found = (place / name for name in wanted for place in places)
+    return next((path for path in found if path.is_file()), None)
 
 
 def checkpoint_at(path: Path, folder: Path) -> Path | None:
@@ -36,5 +46,4 @@ def checkpoint_at(path: Path, folder: Path) -> Path | None:
     rows = config.read("checkpoints").values()
     row = next((row for row in rows if row.get("file") == file), {"file": file})
     archive = paths.archive_of(row)
-    found = find([*names(row), *([archive.name] if archive else [])], folder)
-    return found[0] if found else None
+    return find([*names(row), *([archive.name] if archive else [])], folder)

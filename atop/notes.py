@@ -131,7 +131,8 @@ def _cells(whole: Aggregate) -> list[tuple[Cell, Cell]]:
     found: dict[tuple[Cell, Cell], None] = {}
     for row, column in table.numbers():
         named, cell = table.named(row, column), table.cell(row, column)
-        if named and cell and not table.obstacle(row, column):
+        there = table.record(row, column) in whole.records or not table.lacks(row, column)
+        if named and cell and there and not table.obstacle(row, column):
             found[named, cell] = None
     return list(found)
 

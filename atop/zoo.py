@@ -3,23 +3,23 @@
 import re
 from difflib import get_close_matches
 from importlib.metadata import version
-from typing import Any
 
+from atop.config import Dict
 from atop.errors import AtopError
 
 FILE = re.compile(r"robustbench/(cifar10|cifar100)/(Linf|L2)/([\w-]+)\.pt(?:_m(\d)\.pt)?")
 """As robustbench's load_model lays them out; an ensemble has a file a part, from _m0.pt on."""
 
 
-def row(file: str) -> dict[str, Any]:
-    """What checkpoints.yaml would say about a file whose name matches FILE.
+def row(file: str) -> Dict | None:
+    """What checkpoints.yaml would say about a file; None unless its name matches FILE.
 
     Raises:
         AtopError: the installed robustbench knows no such model, or not where its weights are.
     """
     match = FILE.fullmatch(file)
     if match is None:
-        raise AtopError(f"{file}: not robustbench/DATASET/THREAT/ID.pt")
+        return None
     dataset, threat, name, part = match.groups()
     models = _models(dataset, threat)
     if name not in models:
@@ -45,7 +45,7 @@ def row(file: str) -> dict[str, Any]:
     }
 
 
-def _models(dataset: str, threat: str) -> dict[str, Any]:
+def _models(dataset: str, threat: str) -> Dict:
     from atop.autoattack import robustbench
 
     robustbench()

@@ -52,7 +52,7 @@ def test_drive(drive: SimpleNamespace, fetched: Fetch) -> None:
         (b"", "not a whole checkpoint"),
         (WEIGHTS[:2000], "not a whole checkpoint"),
         (None, "it sent nothing"),
-        (requests.ConnectionError("no\nroute"), "(no)"),
+        (requests.ConnectionError("no\nroute"), "(no connection: no)"),
         (KeyError("Content-Type"), "Content-Type"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_file_of_a_drive_folder(
 
     monkeypatch.setattr(gdown, "download_folder", contents)
     line = complains()
-    assert "0 files are called weights.pt: the folder holds a, b/more.pt" in line
+    assert "(no files in the folder are called weights.pt; it holds a, b/more.pt);" in line
     assert "download https://drive.google.com/drive/folders/FOLDER in a browser" in line
     assert f"put weights.pt of it at {FILE}" in line
     listed.append(SimpleNamespace(id="ID2", path="b/weights.pt"))

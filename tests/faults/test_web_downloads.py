@@ -43,7 +43,7 @@ def test_what_came_before_a_run_was_given_up_is_kept(
     host.answers = ["half"]
     place = paths.RESULTS / "state" / "downloads" / "folder--some.pth"
     line = complains(keeps=(str(place / "part"), str(place / "validator")))
-    assert f"{hosts.ATTEMPTS} times" in line
+    assert f", {hosts.ATTEMPTS} times; what came is kept, run again to go on); " in line
     assert not FILE.exists()
     host.answers, host.asked = ["whole"], []
     fetched()
@@ -106,7 +106,7 @@ def test_the_wait_that_a_server_asks_for(host: Host, monkeypatch: pytest.MonkeyP
     ("answer", "told", "requests"),
     [
         (429, "HTTP 429 Too Many Requests, 4 times", 4),
-        ((503, "86400"), "HTTP 503 Service Unavailable: asks for 86400 s of patience", 1),
+        ((503, "86400"), "HTTP 503 Service Unavailable; it asks to wait 86400 s", 1),
         (404, "HTTP 404 Not Found", 1),
         ("page", "it answers with a web page, perhaps about its quota", 1),
         ("disguised", "it answers with a web page, perhaps about its quota", 1),
@@ -124,8 +124,8 @@ def test_a_server_that_gives_no_file(
     host.answers = [answer]
     line = complains()
     assert f"some: not to be had from 127.0.0.1:{host.url.split(':')[2].split('/')[0]}" in line
-    assert f"({told}); download {host.url} in a browser, put it at {FILE}" in line
-    assert "or as some.pth into --config files=FOLDER" in line
+    assert f"({told}); download {host.url} in a browser and put it at {FILE}" in line
+    assert ", or as some.pth into the folder of --config files=FOLDER" in line
     assert len(host.asked) == requests
 
 
@@ -134,7 +134,7 @@ def test_no_server(host: Host, row: AddRow, complains: Fetch) -> None:
         closed.bind(("127.0.0.1", 0))
         row(url=f"http://127.0.0.1:{closed.getsockname()[1]}/x", otherwise="do something else")
     line = complains()
-    assert "refused" in line
+    assert "(no connection: Connection refused, 4 times);" in line
     assert line.endswith(", or do something else")
 
 

@@ -1,19 +1,16 @@
 """The registry of public weights: whole, consistent with the packages that it names, and listed."""
 
-import io
 import re
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from atop import checkpoints, config, download, lookup, paths, zoo
+from atop import config, download, lookup, paths, zoo
 from atop.__main__ import main
 from atop.errors import AtopError
 from atop.files import ROOT, sha256
@@ -66,6 +63,22 @@ def test_the_classifier_that_a_package_ships_is_verified_in_its_place() -> None:
     assert sha256(path) == ROWS["resnet18-pyautoattack"]["sha256"]
 
 
+PACKAGE = {"google_drive": ..., "file": ..., "also": ..., "package": "a/b"}
+FOLDER = {"google_drive": ..., "google_drive_folder": "ID", "member": "a/b.pt"}
+
+
+@pytest.mark.parametrize("changes", [PACKAGE, FOLDER, {"bytes": None}, {"member": "a/b_c-1.pt"}])
+def test_a_row_that_makes_sense(change: Change, changes: dict[str, Any]) -> None:
+    change("checkpoints", {"deepfill-places2": changes})
+    assert config.read("checkpoints")
+
+
+def test_a_name_that_makes_no_file_name(change: Change) -> None:
+    change("checkpoints", {"deep fill": ROWS["deepfill-places2"]})
+    with pytest.raises(AtopError, match=r"checkpoints\.yaml: .*deep fill"):
+        config.read("checkpoints")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -75,10 +88,28 @@ def test_the_classifier_that_a_package_ships_is_verified_in_its_place() -> None:
         {"file": ...},
         {"file": "../x"},
         {"file": "/x"},
-        {"google_drive": ..., "google_drive_folder": "ID"},  # which of its files?
+        {**FOLDER, "member": ...},  # which of its files?
+        {**PACKAGE, "file": "x"},
+        {**PACKAGE, "member": "x"},
+        {**PACKAGE, "also": ["x"]},
+        {**PACKAGE, "package": "../x"},
+        {**FOLDER, "google_drive_folder": "a/b"},
+        {**FOLDER, "member": "../x"},
+        {"google_drive": "https://drive.google.com/file/d/ID"},
+        {"google_drive": ..., "url": "ftp://x/y"},
+        {"also": ["../x"]},
+        {"also": "x"},
         {"sha256": "abc"},
+        {"sha256": ...},
         {"bytes": "many"},
+        {"bytes": 0},
+        {"estimate": 0},
+        {"about": ...},
+        {"about": 1},
         {"licence": ...},
+        {"licence": 1},
+        {"otherwise": 1},
+        {"license": "MIT"},
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(change: Change, changes: dict[str, Any]) -> None:
@@ -94,14 +125,46 @@ def test_a_row_that_makes_no_sense_is_refused(change: Change, changes: dict[str,
 def test_a_model_without_a_row_is_found_in_the_package() -> None:
     row = zoo.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
     assert row["google_drive"] == "15tUx-gkZMYx7BfEOw1GY5OKC-jECIsPQ"
+    assert row["sha256"] is None
     assert paths.checkpoint_of(row) == paths.CHECKPOINTS / row["file"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["cifar10/corruptions/Standard.pt", "cifar10/Linf/A.pt_m10.pt", "cifar10/Linf/A.pt.json"],
+)
+def test_what_is_no_file_of_robustbench(file: str) -> None:
+    assert zoo.row(f"robustbench/{file}") is None
+    with pytest.raises(
+        AtopError, match=rf"no row has the file 'robustbench/{file}'; nearest are r"
+    ):
+        download.named(f"robustbench/{file}")
+
+
+def test_a_model_of_which_robustbench_has_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "_models", lambda *_: {"A": {}})
+    with pytest.raises(AtopError, match="does not say where the weights of A are"):
+        zoo.row("robustbench/cifar10/Linf/A.pt")
+
+
+def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
+    """Its archive, or under RobustBench's names a model without a row."""
+    for name in ("perceptual-advex-checkpoints.zip", "cifar10/Linf/Carmon2019Unlabeled.pt"):
+        mine = tmp_path / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.touch()
+    advex = paths.checkpoint("perceptual-advex-standard")
+    assert lookup.checkpoint_at(advex, tmp_path) == tmp_path / "perceptual-advex-checkpoints.zip"
+    assert lookup.checkpoint_at(STANDARD.with_name("Carmon2019Unlabeled.pt"), tmp_path) == mine
+    assert lookup.checkpoint_at(STANDARD, tmp_path) is None
 
 
 @pytest.mark.parametrize(
     ("file", "told"),
     [
         ("cifar10/Linf/Carmon2018Unlabeled.pt", "nearest are Carmon2019Unlabeled"),
-        ("cifar100/L2/Standard.pt", "has no Standard for cifar100 and L2"),
+        ("cifar100/L2/Standard.pt", "has no Standard for cifar100 and L2; nearest are none"),
+        ("cifar10/Linf/0.pt", r"nearest are \w+, \w+, \w+$"),
         ("cifar10/Linf/Standard.pt_m0.pt", "Standard is one file"),
         ("cifar100/Linf/Bai2023Improving_edm.pt", "its files end in _m0.pt"),
         ("cifar100/Linf/Bai2023Improving_edm.pt_m3.pt", "has only 3 parts"),
@@ -134,6 +197,7 @@ def test_a_list_of_all_needs_no_torch(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
     ).stdout
     lines = said.splitlines()
+    assert lines == [line.rstrip() for line in lines]
     assert [line.split()[0] for line in lines] == ["NAME", *ROWS]
     words = {line.split()[0]: re.split(r"  +", line) for line in lines}
     assert words["deepfill-places2"][1:3] == ["~16 MB", "no"]
@@ -161,6 +225,12 @@ def test_what_is_here_is_verified(
     assert told == f"SHA-256 {sha256(unlisted)} (opens, but nobody has published it)"
 
 
+def test_nothing_is_here(workdir: Path, change: Change, capsys: pytest.CaptureFixture[str]) -> None:
+    change("checkpoints", {"resnet18-pyautoattack": {"package": "not_installed/model.pt"}})
+    assert main(["checkpoints", "verify"]) == 0
+    assert capsys.readouterr().out == "no checkpoint is here\n"
+
+
 def test_what_is_bad_is_named(
     workdir: Path, change: Change, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,44 +243,3 @@ def test_what_is_bad_is_named(
     assert "2 of 3 are bad: " in line
     assert f"{first}: SHA-256 is " in line
     assert f"{STANDARD}: not a whole checkpoint" in line
-
-
-# What may lie in a file.
-
-
-@pytest.mark.parametrize("module", [b"numpy._core.multiarray", b"numpy.core.multiarray"])
-@pytest.mark.parametrize("zipped", [True, False])
-def test_numbers_of_numpy_beside_the_weights_are_read(
-    tmp_path: Path, module: bytes, zipped: bool
-) -> None:
-    """Public files of several ages have them, under the name of numpy's module of the time."""
-    numbers = {
-        "accuracy": np.float64(0.5),
-        "loss": np.float32(0.25),
-        "epoch": np.int64(7),
-        "best": np.bool_(True),
-    }
-    buffer = io.BytesIO()
-    written = {"weight": torch.ones(2), **numbers}
-    torch.save(written, buffer, _use_new_zipfile_serialization=zipped)
-    path = tmp_path / "old.pt"
-    path.write_bytes(_renamed(buffer.getvalue(), module, zipped=zipped))
-    found = checkpoints.read(path)
-    assert {name: found[name] for name in numbers} == numbers
-
-
-def _renamed(content: bytes, module: bytes, *, zipped: bool) -> bytes:
-    """The same file as a numpy whose module has another name would have written it."""
-    if not zipped:
-        return content.replace(b"numpy._core.multiarray", module)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b"numpy._core.multiarray", module))
-    return buffer.getvalue()
-
-
-def test_objects_of_numpy_are_not(tmp_path: Path) -> None:
-    path = store(tmp_path / "objects.pt", {"x": np.array([Path("x")], dtype=object)})
-    with pytest.raises(AtopError, match=r"refused, since it holds a numpy\.\S+, and unpickling"):
-        checkpoints.read(path)

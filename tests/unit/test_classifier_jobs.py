@@ -97,6 +97,23 @@ def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None
     assert config.classifier_budget("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
 
 
+@pytest.mark.parametrize("preset", ["paper", "native"])
+def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
+    trained = [
+        name for name, row in config.read("classifiers").items() if row.get("training") != "never"
+    ]
+    assert {"resnet18", "resnet34", "resnet50", "wrn28_10", "wrn70_16", "resnet18_at"} < set(
+        trained
+    )
+    for dataset in ("cifar10", "cifar100", "imagenette"):
+        for name in trained:
+            budget = config.classifier_budget(preset, dataset, name)
+            assert budget["epochs"] >= 30
+            assert budget["amp"]
+            assert ("attack" in budget) == name.endswith("_at")
+            known.check_cell(Cell(dataset=dataset, classifier=name), preset)
+
+
 def test_a_killed_training_ends_as_if_nothing_had_happened(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from atop.files import ROOT
+from atop.tables import table
 
 # fmt: off
 HEADER = [
@@ -142,3 +143,13 @@ def test_gains_that_the_text_names() -> None:
             assert five[f"{row}-atop", column] - five[f"{row}-none", column] == Decimal(gain)
     for column, gain in {"autoattack-linf": "1.2", "autoattack-l2": "2.5", "stadv": "1.4"}.items():
         assert six["ours", column] - six["diffpure", column] == Decimal(gain)
+
+
+@pytest.mark.parametrize("number", sorted(ROWS))
+def test_every_row_of_the_paper_keeps_its_row_here(number: int) -> None:
+    printed = paper(number)
+    made = table(f"table{number}", "paper")
+    rows = [row.key for row in made.rows if not row.control]
+    assert rows == list(dict.fromkeys(printed["row"]))
+    assert set(printed["column"]) <= {column.key for column in made.columns}
+    assert all(row.cell or row.cited for row in made.rows)

@@ -65,7 +65,8 @@ def test_init_scratch_pretrains(clean: Checkout) -> None:
 
 
 def test_checkpoint_in_the_preset_replaces_training(fresh: Checkout) -> None:
-    fresh.change("presets/paper", {"classifiers": {"resnet18": {"checkpoint": {"file": "my.pth"}}}})
+    row = {"checkpoints": {"cifar10": {"file": "my.pth"}}}
+    fresh.change("presets/paper", {"classifiers": {"resnet18": row}})
     refused = fresh.plan("--", HEADLINE)
     assert refused.code != 0
     assert "my.pth" in refused.text
@@ -157,15 +158,13 @@ def test_a_cell_that_no_preset_knows_is_refused(clean: Checkout) -> None:
     said = clean.plan("--", f"results/smoke/records/{words}/table7-classifier.json")
     assert said.code != 0
     assert not said.jobs
-    assert "no 'nonsense' in atop/classifiers/: known are " in said.text
+    assert "classifiers.yaml: no 'nonsense'; known are " in said.text
 
 
 def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
-    said = clean.plan(
-        "--", "results/smoke/records/cifar10-resnet18-undefended/table7-classifier.json"
-    )
+    said = clean.plan("--", "results/smoke/pretrained/cifar10-deepfill.safetensors")
     assert said.code != 0
-    assert "presets/smoke.yaml: stages: no 'classifier'; known are l_org, atop" in said.text
+    assert "presets/smoke.yaml: stages: no 'pretrain'; known are classifier, l_org" in said.text
 
 
 def test_a_purifier_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:

@@ -1,6 +1,7 @@
 """What Snakemake reads for a table: each record once, the numbers of the paper, the config."""
 
 from collections import Counter
+from pathlib import Path
 
 from checkout import Checkout
 
@@ -19,11 +20,20 @@ def test_a_table_that_the_paper_lacks_reads_what_it_quotes(clean: Checkout) -> N
     assert files <= set(job.inputs)
 
 
-def test_a_column_may_have_records_of_its_own(fresh: Checkout) -> None:
-    fresh.change("presets/smoke", {"dataset": {"cifar100": "cifar10_slice"}})
-    (job,) = fresh.plan("--", "tables/smoke/table5.md").of("table")
+def test_a_column_may_have_records_of_its_own(clean: Checkout) -> None:
+    (job,) = clean.plan("--", "tables/native/table5.md").of("table")
     suites = Counter(name.rpartition("/")[2] for name in job.inputs if "/records/" in name)
-    assert suites == {"table5-defense.json": 2, "aa_linf-defense.json": 2}
+    assert suites == {"table5-defense.json": 3, "aa_linf-defense.json": 3}
+
+
+def test_sizes_and_weights_of_others_reach_the_plan(clean: Checkout) -> None:
+    said = clean.plan("--", "tables/table4.md")
+    assert said.counts["checkpoint"] == 8  # seven files of five defences, and Places2
+    assert said.counts["classifier"] == 2  # nobody has published standard-trained ones
+    more = clean.plan("--config", "extras=true", "--", "tables/table2.md").counts
+    usual = clean.plan("--", "tables/table2.md").counts
+    assert more["checkpoint"] == usual["checkpoint"] + 3
+    assert more["evaluate"] == usual["evaluate"] + 3
 
 
 def test_a_word_for_the_target_picks_the_records_of_all_columns(clean: Checkout) -> None:
@@ -34,5 +44,15 @@ def test_a_word_for_the_target_picks_the_records_of_all_columns(clean: Checkout)
 
 
 def test_numbers_that_wait_need_nothing(clean: Checkout) -> None:
-    said = clean.plan("--", "tables/table6.md")
+    said = clean.plan("--", "tables/smoke/table4.md")
     assert said.counts == {"table": 1}
+
+
+def test_what_the_users_folder_has_is_run(clean: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "imagenette2" / "val" / "n01440764").mkdir(parents=True)
+    said = clean.plan("--config", f"files={tmp_path}", "--", "tables/smoke/table9.md")
+    assert said.counts["classifier"] == said.counts["fetch"] == said.counts["table"] == 1
+    assert said.counts["evaluate"] == 8
+    missing = clean.plan("--config", "files=/no/such/folder", "--", "tables/smoke/table9.md")
+    assert missing.code != 0
+    assert "--config files=/no/such/folder: no such folder" in missing.text

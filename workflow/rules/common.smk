@@ -10,7 +10,7 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
-from atop import cells, fingerprints, known, paths, plan, tables
+from atop import cells, fingerprints, known, lookup, paths, plan, tables
 from atop.errors import AtopError
 
 try:
@@ -104,12 +104,9 @@ def flags(**values):
     )
 
 
-def folder_of(wildcards, threads):
-    """Where the user has a dataset. It is verified, so that another folder fetches nothing again."""
-    embedded = settings.dataset(wildcards.dataset)["source"] == "embedded"
-    return flags(
-        folder=None if embedded else config["files"], offline=config["offline"]
-    )
+def files_of(wildcards, threads):
+    """Where files come from. What is there was verified, so another folder fetches nothing again."""
+    return flags(folder=config["files"], offline=config["offline"])
 
 
 def how(wildcards, threads):

@@ -12,7 +12,7 @@ rule fetch:
     conda:
         "../../envs/conda.yaml"
     params:
-        folder=folder_of,
+        folder=files_of,
         expected=lambda w: [
             settings.dataset(w.dataset)[key]
             for key in ("sha256", "pictures", "pixels")

@@ -1,5 +1,6 @@
 """Classifiers are trained where nobody gives weights: with whose budget, and how good they are."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from atop import assemble, config, known, paths
@@ -15,7 +17,7 @@ from atop.cells import Cell
 from atop.data.fetch import fetch
 from atop.data.source import SPLITS
 from atop.errors import AtopError
-from atop.files import read_json, write_json
+from atop.files import ROOT, read_json, write_json
 from atop.randomness import Randomness
 from atop.training import jobs
 from atop.training.classifier import ClassifierStage
@@ -172,26 +174,21 @@ def test_somebody_elses_defence_is_never_trained_here() -> None:
         known.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
 
 
-def test_a_model_of_robustbench_is_a_classifier_by_one_row(change: Change, workdir: Path) -> None:
-    row = {
-        "about": "a test",
-        "family": "robustbench",
-        "pixels": 32,
-        "options": {"model": "Addepalli2022Efficient_RN18", "dataset": "cifar10", "threat": "Linf"},
-        "weights": {"cifar10": ["robustbench/cifar10/Linf/Addepalli2022Efficient_RN18.pt"]},
-        "training": "never",
-    }
-    change("classifiers", {"mine": row})
-    (path,) = paths.classifier("smoke", "cifar10_slice", "mine")
+def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
+    change: Change, workdir: Path
+) -> None:
+    match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert match
+    change("classifiers", yaml.safe_load(match[1]))
+    (path,) = paths.classifier("smoke", "cifar10_slice", "carmon2019_wrn28")
     torch.manual_seed(0)
-    network = assemble.classifier("cifar10_slice", "mine")
+    network = assemble.classifier("cifar10_slice", "carmon2019_wrn28")
     path.parent.mkdir(parents=True)
     inner = network.network.state_dict()  # type: ignore[union-attr, operator]
-    state = {f"module.{name}": value for name, value in inner.items()}
-    torch.save(state, path)
+    torch.save({"state_dict": {f"module.{key}": value for key, value in inner.items()}}, path)
     purified = Cell(
-        dataset="cifar10_slice", classifier="mine", purifier="deepfill", init="scratch",
-        transform="rt2", finetune="adversarial",
+        dataset="cifar10_slice", classifier="carmon2019_wrn28", purifier="deepfill",
+        init="scratch", transform="rt2", finetune="adversarial",
     )  # fmt: skip
     known.check_cell(purified, "smoke")
     bare = assemble.defense("smoke", purified.bare)

@@ -6,7 +6,7 @@ A row names a cell, a column names attacks of a suite; together they name a reco
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from atop import at_hand, config, paths
 from atop.cells import Cell
@@ -68,6 +68,9 @@ class Column:
         return self.entries + self.left_out
 
 
+Keyed = TypeVar("Keyed", Row, Column)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table under a preset, with a user's words (init, recipe, seed) for its cells.
@@ -84,28 +87,12 @@ class Table:
     files: Path | None
 
     def row(self, key: str) -> Row:
-        """The row with a key.
-
-        Raises:
-            AtopError: there is none.
-        """
-        known = {row.key: row for row in self.rows}
-        if key not in known:
-            where = f"{config.folder()}/tables/{self.name}.yaml: rows"
-            raise AtopError(f"{where}: no '{key}'; known are {', '.join(known)}")
-        return known[key]
+        """The row with a key; AtopError names the known ones if there is none."""
+        return _with_key(self.rows, key, f"{config.folder()}/tables/{self.name}.yaml: rows")
 
     def column(self, key: str) -> Column:
-        """The column with a key.
-
-        Raises:
-            AtopError: there is none.
-        """
-        known = {column.key: column for column in self.columns}
-        if key not in known:
-            where = f"{config.folder()}/tables/{self.name}.yaml: columns"
-            raise AtopError(f"{where}: no '{key}'; known are {', '.join(known)}")
-        return known[key]
+        """The column with a key; AtopError names the known ones if there is none."""
+        return _with_key(self.columns, key, f"{config.folder()}/tables/{self.name}.yaml: columns")
 
     def numbers(self) -> Iterator[tuple[Row, Column]]:
         """All rows and columns, row by row."""
@@ -221,6 +208,13 @@ def are_clean(entries: Iterable[str]) -> bool:
     rows = config.read("attacks")["attacks"]
     names = (config.entry(entry, "")[0] for entry in entries)
     return all(rows.get(name, {}).get("method") == "clean" for name in names)
+
+
+def _with_key(among: tuple[Keyed, ...], key: str, where: str) -> Keyed:
+    known = {one.key: one for one in among}
+    if key not in known:
+        raise AtopError(f"{where}: no '{key}'; known are {', '.join(known)}")
+    return known[key]
 
 
 def _row(spec: Dict, control: bool) -> Row:

@@ -53,7 +53,7 @@ def test_drive(drive: SimpleNamespace, fetched: Fetch) -> None:
         (WEIGHTS[:2000], "not a whole checkpoint"),
         (None, "it sent nothing"),
         (requests.ConnectionError("no\nroute"), "(no connection: no)"),
-        (KeyError("Content-Type"), "Content-Type"),
+        (KeyError("Content-Type"), "('Content-Type');"),
     ],
 )
 def test_drive_that_gives_no_file(

@@ -119,6 +119,12 @@ def test_a_row_that_makes_no_sense_is_refused(change: Change, changes: dict[str,
     assert "\n" not in str(found.value)
 
 
+def test_a_file_of_no_row() -> None:
+    assert download.named("dmae-base.pth") == "dmae-base"
+    with pytest.raises(AtopError, match=r"no row has the file '0'; nearest are \S+, \S+, \S+$"):
+        download.named("0")
+
+
 # Models of RobustBench without a row.
 
 
@@ -173,9 +179,6 @@ def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
 def test_a_model_that_robustbench_does_not_have(file: str, told: str) -> None:
     with pytest.raises(AtopError, match=told):
         zoo.row(f"robustbench/{file}")
-
-
-# What is here.
 
 
 def store(path: Path, value: object) -> Path:

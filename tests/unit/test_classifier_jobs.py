@@ -5,19 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
+from synthetic_data import cut
 from torch import Tensor
 
 from atop import assemble, config, known, paths
 from atop.__main__ import main
 from atop.cells import Cell
 from atop.data.fetch import fetch
-from atop.data.source import SPLITS
 from atop.errors import AtopError
-from atop.files import ROOT, read_json, write_json
+from atop.files import ROOT, read_json
 from atop.randomness import Randomness
 from atop.training import jobs
 from atop.training.classifier import ClassifierStage
@@ -25,17 +24,6 @@ from atop.training.classifier import ClassifierStage
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
 SMALL = {"epochs": 1, "images": ..., "batch": 16, "overrides": {}}
-
-
-def cut(about: Path, n: int) -> None:
-    """Leave the first n pictures of each split of a dataset."""
-    facts = read_json(about)
-    for split in SPLITS:
-        images = np.load(about.with_name(f"{split}.npy"))[:n]
-        np.save(about.with_name(f"{split}.npy"), images)
-        few = {key: facts[split][key][:n] for key in ("labels", "index")}
-        facts[split] |= {**few, "shape": list(images.shape)}
-    write_json(about, facts)
 
 
 @pytest.fixture

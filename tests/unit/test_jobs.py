@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from synthetic_data import cut
 from torch import Tensor, nn
 
 from atop import assemble, checkpoints, config, paths
@@ -15,9 +15,8 @@ from atop.cells import Cell
 from atop.data import embedded
 from atop.data.dataset import Split
 from atop.data.fetch import fetch
-from atop.data.source import SPLITS
 from atop.errors import AtopError
-from atop.files import read_json, sha256, write_json
+from atop.files import read_json, sha256
 from atop.randomness import Randomness
 from atop.training import jobs
 from atop.training.purifier import Classification
@@ -168,14 +167,7 @@ def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
 ) -> None:
     stages = {"pretrain": {"images": 8, "batch": 4}, "classifier": {"epochs": 2, "batch": 16}}
     change("presets/embedded", {"stages": stages})
-    about = fetch("cifar10_slice")
-    facts = read_json(about)
-    for split in SPLITS:
-        images = np.load(about.with_name(f"{split}.npy"))[:32]
-        np.save(about.with_name(f"{split}.npy"), images)
-        cut = {key: facts[split][key][:32] for key in ("labels", "index")}
-        facts[split] |= {**cut, "shape": list(images.shape)}
-    write_json(about, facts)
+    cut(fetch("cifar10_slice"), 32)
     cell = replace(RT2, finetune="none")
     trained = jobs.classifier("embedded", "cifar10_slice", "resnet_small", device=CPU)
     pretrained = jobs.pretrain("embedded", "cifar10_slice", "deepfill", device=CPU)

@@ -230,10 +230,10 @@ def test_what_an_edit_makes_again(
     assert made.plan("--", SMOKE).counts == expected
 
 
-def test_how_it_runs_makes_nothing_again(made: Checkout) -> None:
+def test_how_it_runs_makes_nothing_again(made: Checkout, tmp_path: Path) -> None:
     """Threads, permission to use the CPU and where the data came from change no number."""
     made.change("presets/smoke", {"threads": 2})
-    words = ("allow_cpu=true", "files=/elsewhere", "offline=true")
+    words = ("allow_cpu=true", f"files={tmp_path}", "offline=true")
     planned = made.plan("--config", *words, "--", SMOKE).counts
     assert planned == {"table": 1}  # the preset's file is newer
 

@@ -107,7 +107,7 @@ def _training_verbs(verb: AddVerb) -> None:
     device = verb("device", verbs.device)
     classifier = verb("classifier", verbs.classifier)
     classifier.add_argument("--dataset", required=True, help="a name of datasets.yaml")
-    classifier.add_argument("--classifier", required=True, help="a member of atop/classifiers/")
+    classifier.add_argument("--classifier", required=True, help="a row of classifiers.yaml")
     pretrain = verb("pretrain", verbs.pretrain)
     pretrain.add_argument("--dataset", required=True, help="a name of datasets.yaml")
     pretrain.add_argument("--purifier", required=True, help="a member of atop/purifiers/")

@@ -13,6 +13,7 @@ from atop import assemble, checkpoints, config, paths
 from atop.attacks._base import Attack, Target, margin
 from atop.attacks._draws import Victim, expectation
 from atop.cells import Cell
+from atop.data.cache import read_about
 from atop.data.dataset import Split
 from atop.errors import AtopError
 from atop.files import sha256, write_json, writing
@@ -157,7 +158,8 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
         "attacked": int(left.sum()),
     }
     hashes = checkpoint_hashes(preset, victim)
-    state, identity = paths.state(out), config.digest(account, hashes, split.index.tolist())
+    data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
+    state, identity = paths.state(out), config.digest(account, hashes, data, split.index.tolist())
     account["resumed"] = state.exists()  # the costs below are then those since
     images = start.clone()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from atop import checkpoints, config, paths
+from atop import checkpoints, config, lookup, paths
 from atop.attacks._base import Attack
 from atop.cells import Cell
 from atop.data.cache import read_about
@@ -109,6 +109,8 @@ def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
     chosen = config.preset(preset)["classifiers"].get(name, {})
     if not chosen.get("train") and (own := chosen.get("checkpoints", {}).get(dataset)):
         checkpoints.verify(files[0], own.get("sha256"))
+    for path in files:
+        checkpoints.verify(path, lookup.row_of(path).get("sha256"))
     network = classifier(dataset, name)
     module = module_of("classifiers", config.classifier(name)["family"])
     if files[0].suffix != ".safetensors" and hasattr(module, "load_public"):
@@ -137,7 +139,7 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
     """Load what a purifier starts from: public weights, or what was pretrained here."""
     weights = paths.initial(preset, cell)
     given = config.purifier(cell.purifier, preset)["checkpoints"].get(cell.init, {})
-    checkpoints.verify(weights, given.get("sha256"))
+    checkpoints.verify(weights, given.get("sha256") or lookup.row_of(weights).get("sha256"))
     if weights.suffix == ".safetensors":
         checkpoints.load(network, weights)
     else:

@@ -9,6 +9,7 @@ import importlib
 import itertools
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from atop.attacks._base import Target, margin
 from atop.attacks._draws import slope
+from atop.errors import AtopError
 from atop.randomness import Randomness
 
 Model = Callable[[Tensor], Tensor]
@@ -190,11 +192,23 @@ class AutoAttack(pyautoattack.AutoAttack):  # type: ignore[misc]
 
 
 def robustbench() -> ModuleType:
-    """Import robustbench, which takes seconds, with `autoattack` translated."""
+    """Import robustbench, which takes seconds, with `autoattack` translated.
+
+    Raises:
+        AtopError: it is an old copy, which torchattacks brings along and pip lets overwrite it.
+    """
     if "autoattack" not in sys.modules:
         alias = ModuleType("autoattack")
         alias.AutoAttack = AutoAttack  # type: ignore[attr-defined]
         alias.state = pyautoattack.state  # type: ignore[attr-defined]
         sys.modules["autoattack"] = alias
         sys.modules["autoattack.state"] = pyautoattack.state
-    return importlib.import_module("robustbench")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it uses, deprecated by others
+        package = importlib.import_module("robustbench")
+    if not hasattr(package.utils, "DATASET_CLASSES"):
+        raise AtopError(
+            f"{package.__file__}: not robustbench 1.1.1 but a copy that torchattacks installs; "
+            "run: pip install --no-deps --force-reinstall robustbench==1.1.1"
+        )
+    return package

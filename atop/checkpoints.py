@@ -58,12 +58,23 @@ def read(path: Path) -> dict[str, Any]:
                 f"{path}: refused, since it holds a {found[1]}, and unpickling that can run code; "
                 "save its tensors alone"
             ) from error
+        if path.is_file() and is_page(path):
+            raise AtopError(
+                f"{path}: a web page, perhaps about a quota, not weights; delete it and run again"
+            ) from error
         # Its advice to switch the safety off comes before what is wrong.
         told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
         reason = (told.splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise BrokenError(
             f"{path}: not a whole checkpoint ({reason}); delete it and run again"
         ) from error
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a web page, such as one about a quota, whatever its name."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    return start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
 
 
 def verify(path: Path, expected: str | None) -> None:

@@ -81,6 +81,11 @@ def dataset(name: str) -> Dict:
     return _row("datasets", name)
 
 
+def whole(name: str) -> str:
+    """The dataset that a dataset is a part of, or itself."""
+    return dataset(name).get("part_of", name)  # type: ignore[no-any-return]
+
+
 def classifier(name: str) -> Dict:
     """A row of classifiers.yaml."""
     return _row("classifiers", name)

@@ -1,25 +1,25 @@
 """Digests of all settings that shape a stage's result; rules run again when they change."""
 
 from atop import config
-from atop.cells import Cell
+from atop.cells import ANY, Cell
 
 
 def classifier(preset: str, dataset: str, name: str) -> str:
     """Of a classifier that is trained here."""
-    cell, budget = Cell(dataset=dataset, classifier=name), config.classifier_budget
-    parts = [config.preset(preset)["seed"], config.sizes(preset, cell), config.classifier(name)]
-    found = budget(preset, dataset, name)
-    against = config.attack(found["attack"], preset) if "attack" in found else None
-    return config.digest("classifier", parts, found, against)
+    budget = config.classifier_budget(preset, dataset, name)
+    against = config.attack(budget["attack"], preset) if "attack" in budget else None
+    cell = Cell(dataset=dataset, classifier=name)
+    parts = [config.preset(preset)["seed"], config.sizes(preset, cell), _network(preset, cell)]
+    return config.digest("classifier", parts, budget, against)
 
 
-def pretrain(preset: str, dataset: str) -> str:
+def pretrain(preset: str, dataset: str, purifier: str) -> str:
     """Of a purifier that is pretrained here."""
     chosen = config.preset(preset)
     budget = config.stage_budget(preset, "pretrain")
     transforms = [config.transform(name) for name in budget["transforms"]]
-    data = [chosen["sizes"], config.dataset(dataset).get("shift", 0)]
-    parts = [chosen["seed"], data, chosen["purifiers"], budget, transforms]
+    data = [chosen["sizes"], config.dataset(dataset)["shift"]]
+    parts = [chosen["seed"], data, config.purifier(purifier, preset), budget, transforms]
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
 
@@ -30,8 +30,9 @@ def finetune(preset: str, cell: Cell) -> str:
         config.finetune_budget(preset, cell),
         config.recipe(cell.recipe, cell.transform, preset),
         config.transform(cell.transform),
-        config.preset(preset)["purifiers"],
-        config.dataset(cell.dataset).get("shift", 0),
+        config.purifier(cell.purifier, preset) if cell.purifies else None,
+        config.dataset(cell.dataset)["shift"],
+        _network(preset, cell),
     ]
     if cell.finetune == "adversarial":
         parts.append(config.attack("fgsm", preset))
@@ -40,16 +41,29 @@ def finetune(preset: str, cell: Cell) -> str:
 
 def attack(preset: str, cell: Cell, name: str) -> str:
     """Of an adversarial set."""
-    return config.digest("attack", _chosen(preset, cell), config.attack(name, preset))
+    return config.digest("attack", _whole(preset, cell), config.attack(name, preset))
 
 
 def evaluate(preset: str, cell: Cell, suite: str) -> str:
     """Of a record."""
     row = config.suite(suite, preset)
     budgets = [config.attack(config.entry(one, "")[0], preset) for one in row["attacks"]]
-    return config.digest("evaluate", _chosen(preset, cell), row, budgets)
+    return config.digest("evaluate", _whole(preset, cell), row, budgets)
 
 
-def _chosen(preset: str, cell: Cell) -> list[object]:
-    chosen = config.preset(preset)
-    return [chosen["seed"], chosen["evaluation"], config.sizes(preset, cell)]
+def _whole(preset: str, cell: Cell) -> list[object]:
+    """What runs, and on which pictures."""
+    chosen, pictures = config.preset(preset), config.dataset(cell.dataset)["test_size"]
+    sizes, network = config.sizes(preset, cell), _network(preset, cell)
+    return [chosen["seed"], chosen["evaluation"], pictures, sizes, network]
+
+
+def _network(preset: str, cell: Cell) -> object:
+    """The classifier, and whose weights it has."""
+    if cell.classifier == ANY:
+        return None
+    row = {key: told for key, told in config.classifier(cell.classifier).items() if key != "about"}
+    rows = config.read("checkpoints")
+    names = row.get("weights", {}).get(config.whole(cell.dataset), [])
+    hashes = [rows.get(name, {}).get("sha256") for name in names]
+    return [row, hashes, config.preset(preset)["classifiers"].get(cell.classifier)]

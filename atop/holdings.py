@@ -10,9 +10,7 @@ def listing() -> str:
     """A line a row: name, size, whether it is here, what it is, licence."""
     lines = [("NAME", "SIZE", "HERE", "ABOUT", "LICENCE")]
     for name, row in config.read("checkpoints").items():
-        lines.append(
-            (name, _size(row), "yes" if _here(row) else "no", row["about"], row["licence"])
-        )
+        lines.append((name, size(row), "yes" if _here(row) else "no", row["about"], row["licence"]))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
@@ -64,7 +62,8 @@ def _here(row: Dict) -> bool:
         return False
 
 
-def _size(row: Dict) -> str:
+def size(row: Dict) -> str:
+    """How large a file is, exactly or about; "?" where nobody knows."""
     if row.get("bytes"):
         return f"{row['bytes'] / 1e6:,.1f} MB"
     return f"~{row['estimate'] / 1e6:,.0f} MB" if row.get("estimate") else "?"

@@ -11,6 +11,7 @@ import requests
 from gdown.exceptions import FileURLRetrievalError
 from pooch import HTTPDownloader
 
+from atop.checkpoints import is_page
 from atop.config import Dict
 from atop.errors import AtopError
 from atop.progress import progress
@@ -64,13 +65,6 @@ def download(row: Dict, place: Path) -> Path:
 def begun(place: Path) -> bool:
     """Whether a folder of `download` holds the beginning of a file."""
     return any(left.stat().st_size for left in place.iterdir() if left.name != "validator")
-
-
-def is_page(path: Path) -> bool:
-    """Whether a file is a web page, such as one about a quota, whatever its name."""
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    return start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
 
 
 def _http(url: str, place: Path) -> Path:

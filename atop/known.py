@@ -148,6 +148,11 @@ def _check_classifier(cell: Cell, preset: str) -> None:
     name, row = cell.classifier, config.classifier(cell.classifier)
     files = paths.classifier(preset, cell.dataset, name)
     if row.get("training") == "never" and files == [paths.trained(preset, cell.dataset, name)]:
+        if config.preset(preset)["classifiers"].get(name, {}).get("train"):
+            raise AtopError(
+                f"{config.folder()}/presets/{preset}.yaml: classifiers.{name}: train: true, but it "
+                "is somebody else's defence, which is its public weights; take that away"
+            )
         raise AtopError(
             f"{config.folder()}/classifiers.yaml: {name}: no weights for {cell.dataset}, and it is "
             f"not trained here; it has them for {', '.join(row.get('weights', {})) or 'nothing'}"

@@ -1,6 +1,7 @@
 """Where the files of checkpoints.yaml lie in the folder of files that the user has already."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from atop import config, paths, zoo
@@ -40,10 +41,18 @@ def find(wanted: list[str], folder: Path | None) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
+def row_of(path: Path) -> Dict:
+    """The row of checkpoints.yaml whose file lies at a path; of another file, its name alone."""
+    rows: Iterable[Dict] = config.read("checkpoints").values()
+    if paths.CHECKPOINTS not in path.parents:
+        inside = [row for row in rows if str(path).endswith(f"/{row.get('package')}")]
+        return inside[0] if inside else {"file": str(path)}
+    file = str(path.relative_to(paths.CHECKPOINTS))
+    return next((row for row in rows if row.get("file") == file), {"file": file})
+
+
 def checkpoint_at(path: Path, folder: Path) -> Path | None:
     """What a folder holds to make a path of results/checkpoints/ from: the file, or its archive."""
-    file = str(path.relative_to(paths.CHECKPOINTS))
-    rows = config.read("checkpoints").values()
-    row = next((row for row in rows if row.get("file") == file), {"file": file})
+    row = row_of(path)
     archive = paths.archive_of(row)
     return find([*names(row), *([archive.name] if archive else [])], folder)

@@ -141,13 +141,20 @@ def _training(whole: Aggregate) -> str:
     cells = [cell for _, cell in _cells(whole) if not cell.undefended]
     told = {
         "recipe": {cell.recipe for cell in cells},
-        "purifier initialised from": {cell.init for cell in cells if cell.purifies},
+        "purifier initialised from": {_start(whole, cell) for cell in cells if cell.purifies},
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
     overrides = config.preset(whole.table.preset).get("recipe", {})
     parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
     return ", ".join(parts)
+
+
+def _start(whole: Aggregate, cell: Cell) -> str:
+    """A purifier's init, with what the preset says of its file."""
+    given = config.purifier(cell.purifier, whole.table.preset).get("checkpoints", {})
+    about = given.get(cell.init, {}).get("about")
+    return f"{cell.init} ({about})" if about else cell.init
 
 
 def _sizes(records: Iterable[Dict]) -> str:

@@ -42,8 +42,7 @@ def classifier(preset: str, dataset: str, name: str) -> list[Path]:
         return [trained(preset, dataset, name)]
     if own := chosen.get("checkpoints", {}).get(dataset):
         return [resolve(own["file"])]
-    whole = config.dataset(dataset).get("part_of", dataset)
-    public = config.classifier(name).get("weights", {}).get(whole, [])
+    public = config.classifier(name).get("weights", {}).get(config.whole(dataset), [])
     files = [CHECKPOINTS / one if "/" in one else checkpoint(one) for one in public]
     return files or [trained(preset, dataset, name)]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from atop import at_hand, download, folders, paths
+from atop import at_hand, download, folders, holdings, lookup, paths
 from atop.tables import Table
 
 
@@ -14,11 +14,13 @@ class Need(NamedTuple):
         kind: dataset or weights.
         name: of the dataset, or the file's path under results/checkpoints/.
         path: where it lies once it is here.
+        size: of the file, as far as it is known.
     """
 
     kind: str
     name: str
     path: Path
+    size: str
 
 
 def needs(table: Table) -> list[Need]:
@@ -29,10 +31,22 @@ def needs(table: Table) -> list[Need]:
         if cell is None or table.obstacle(row, column):
             continue
         if not folders.source(cell.dataset).local:
-            found[Need("dataset", cell.dataset, paths.dataset(cell.dataset))] = None
+            found[Need("dataset", cell.dataset, paths.dataset(cell.dataset), "")] = None
         for path in at_hand.weights(cell, table.preset):
-            found[Need("weights", str(path.relative_to(paths.CHECKPOINTS)), path)] = None
+            size = holdings.size(lookup.row_of(path))
+            found[Need("weights", str(path.relative_to(paths.CHECKPOINTS)), path, size)] = None
     return list(found)
+
+
+def where(need: Need, folder: Path | None) -> str:
+    """Whether one is here, in the user's folder, or missing."""
+    if need.path.exists():
+        return "here"
+    if need.kind == "weights":
+        there = at_hand.has_weights(need.path, folder)
+    else:
+        there = at_hand.has_data(need.name, folder)
+    return "in folder" if there else "missing"
 
 
 def fetch(need: Need, *, folder: Path | None, offline: bool) -> Path:

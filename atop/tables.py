@@ -23,7 +23,7 @@ class Row:
         key: as in the paper's CSV.
         labels: one under each heading of the table.
         cell: the words of its cell that it names itself; None where nobody can run it.
-        control: whether the paper lacks it.
+        control: whether the paper lacks it; `extra`, and only --config extras=true shows it.
         cited: why nobody can run it.
         printed: numbers of the paper about the same defence, as table, row and column.
     """
@@ -32,6 +32,7 @@ class Row:
     labels: tuple[str, ...]
     cell: Dict | None
     control: bool
+    extra: bool
     cited: str | None
     printed: tuple[Dict, ...]
 
@@ -191,11 +192,11 @@ def table(
             leaves the table's.
     """
     spec = config.read(f"tables/{name}", "table")
-    parts = [("rows", False), ("controls", True), *([("extras", True)] if extras else [])]
+    parts = ("rows", "controls", *(["extras"] if extras else []))
     return Table(
         name=name,
         preset=preset_name,
-        rows=tuple(_row(one, control) for part, control in parts for one in spec.get(part, [])),
+        rows=tuple(_row(one, part) for part in parts for one in spec.get(part, [])),
         columns=tuple(_column(one, spec, preset_name, target) for one in spec["columns"]),
         words={key: word for key, word in words.items() if word is not None},
         spec=spec,
@@ -217,12 +218,13 @@ def _with_key(among: tuple[Keyed, ...], key: str, where: str) -> Keyed:
     return known[key]
 
 
-def _row(spec: Dict, control: bool) -> Row:
+def _row(spec: Dict, part: str) -> Row:
     return Row(
         key=spec["key"],
         labels=tuple(spec["labels"]),
         cell=spec.get("cell"),
-        control=control,
+        control=part != "rows",
+        extra=part == "extras",
         cited=spec.get("cited"),
         printed=tuple(spec.get("printed", [])),
     )

@@ -54,16 +54,17 @@ def prefetch(options: Namespace) -> None:
     from atop import prefetch, tables
 
     table = tables.table(options.table, options.preset, init=options.init, extras=options.extras)
+    if options.folder and not options.folder.is_dir():
+        raise AtopError(f"{options.folder}: no such folder; correct --folder")
     failed = []
     for need in prefetch.needs(table):
-        here = need.path.exists()
-        if not (here or options.list):
+        if not (need.path.exists() or options.list):
             try:
                 prefetch.fetch(need, folder=options.folder, offline=options.offline)
-                here = True
             except AtopError as error:
                 failed.append(str(error))
-        print(f"{'here   ' if here else 'missing'}  {need.kind:7}  {need.name}", flush=True)
+        where = prefetch.where(need, options.folder)
+        print(f"{where:9}  {need.kind:7}  {need.size:>8}  {need.name}", flush=True)
     if failed:
         raise AtopError(f"{len(failed)} of its files are missing: {' | '.join(failed)}")
 

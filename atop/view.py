@@ -58,8 +58,13 @@ def _panel(whole: Aggregate, columns: list[Column], footnotes: dict[str, int]) -
     """Some columns of all rows, under their headers."""
     frame = whole.frame.set_index(["row", "column"])
     blocks = []
-    controls = "Controls, not in the paper" if numbers(whole.table.name) else "Controls"
-    for heading, control in (("", False), (controls, True)):
+    lacks = ", not in the paper" if numbers(whole.table.name) else ""
+    parts = (
+        ("", (False, False)),
+        (f"Controls{lacks}", (True, False)),
+        (f"Other defences{lacks}", (True, True)),
+    )
+    for heading, part in parts:
         rows = [
             {
                 "labels": _labels(whole, row),
@@ -67,7 +72,7 @@ def _panel(whole: Aggregate, columns: list[Column], footnotes: dict[str, int]) -
                 "cells": [_cell(frame.loc[row.key, one.key], footnotes) for one in columns],
             }
             for row in whole.table.rows
-            if row.control is control
+            if (row.control, row.extra) == part
         ]
         if rows:
             blocks.append({"heading": heading, "rows": rows})

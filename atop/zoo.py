@@ -7,7 +7,9 @@ from importlib.metadata import version
 from atop.config import Dict
 from atop.errors import AtopError
 
-FILE = re.compile(r"robustbench/(cifar10|cifar100)/(Linf|L2)/([\w-]+)\.pt(?:_m(\d)\.pt)?")
+FILE = re.compile(
+    r"robustbench/(cifar10|cifar100)/(Linf|L2|corruptions)/([\w-]+)\.pt(?:_m(\d)\.pt)?"
+)
 """As robustbench's load_model lays them out; an ensemble has a file a part, from _m0.pt on."""
 
 
@@ -21,14 +23,14 @@ def row(file: str) -> Dict | None:
     if match is None:
         return None
     dataset, threat, name, part = match.groups()
-    models = _models(dataset, threat)
-    if name not in models:
-        near = ", ".join(get_close_matches(name, models, n=3, cutoff=0)) or "none"
+    entries = models(dataset, threat)
+    if name not in entries:
+        near = ", ".join(get_close_matches(name, entries, n=3, cutoff=0)) or "none"
         raise AtopError(
             f"{file}: robustbench {version('robustbench')} has no {name} for {dataset} and "
             f"{threat}; nearest are {near}"
         )
-    ids = models[name].get("gdrive_id")
+    ids = entries[name].get("gdrive_id")
     if (part is not None) != isinstance(ids, list):
         kind = "an ensemble: its files end in _m0.pt, _m1.pt" if part is None else "one file"
         raise AtopError(f"{file}: {name} is {kind}")
@@ -45,11 +47,18 @@ def row(file: str) -> Dict | None:
     }
 
 
-def _models(dataset: str, threat: str) -> Dict:
+def models(dataset: str, threat: str) -> Dict:
+    """The package's own entries by ID, none where it has none; takes seconds the first time.
+
+    Args:
+        dataset: cifar10 or cifar100.
+        threat: Linf, L2 or corruptions.
+    """
     from atop.autoattack import robustbench
 
     robustbench()
     from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.model_zoo.models import model_dicts
 
-    return dict(model_dicts[BenchmarkDataset(dataset)].get(ThreatModel(threat), {}))
+    entries: Dict = model_dicts[BenchmarkDataset(dataset)].get(ThreatModel(threat), {})
+    return entries

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
-from atop import autoattack, checkpoints
+from atop import checkpoints, zoo
+from atop.autoattack import robustbench
 from atop.classifiers import _published
+from atop.config import Dict
 from atop.errors import AtopError
 
 _CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
@@ -49,14 +50,14 @@ def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
         dataset: cifar10 or cifar100.
         threat: Linf, L2 or corruptions.
     """
-    package = _package()
-    models = _models(package, dataset, threat)
+    models = _models(dataset, threat)
     if model not in models:
         near = ", ".join(get_close_matches(model, models)) or "none"
         raise ValueError(
             f"RobustBench has no '{model}' for {dataset} and {threat}; nearest: {near}"
         )
-    expected = package.utils.DATASET_CLASSES[_dataset(package, dataset)]
+    package = robustbench()
+    expected = package.utils.DATASET_CLASSES[package.model_zoo.enums.BenchmarkDataset(dataset)]
     if classes != expected:
         raise ValueError(f"the model has {expected} classes, the dataset {classes}")
     if models[model]["gdrive_id"] is None:
@@ -72,8 +73,8 @@ def load_public(network: Published, files: list[Path]) -> None:
     Raises:
         AtopError: a file is missing, broken, not where the package looks, or another network's.
     """
-    package = _package()
-    models = _models(package, network.dataset, network.threat)
+    package = robustbench()
+    models = _models(network.dataset, network.threat)
     entry = models[network.model]
     _require(files, network, entry["gdrive_id"])
     reader = _Reader()
@@ -112,27 +113,11 @@ class _Reader:
         return network
 
 
-def _package() -> ModuleType:
-    """The package; torchattacks brings an old copy along, which pip lets overwrite it."""
-    package = autoattack.robustbench()
-    if not hasattr(package.utils, "DATASET_CLASSES"):
-        raise AtopError(
-            f"{package.__file__}: not robustbench 1.1.1 but a copy that torchattacks installs; "
-            "run: pip install --no-deps --force-reinstall robustbench==1.1.1"
-        )
-    return package
-
-
-def _dataset(package: ModuleType, name: str) -> Any:
-    return package.model_zoo.enums.BenchmarkDataset(name)
-
-
-def _models(package: ModuleType, dataset: str, threat: str) -> dict[str, dict[str, Any]]:
-    """The package's entries for a dataset and a threat model, by ID."""
+def _models(dataset: str, threat: str) -> Dict:
+    """The package's own entries for a dataset and a threat model, by ID."""
     if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
         raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
-    of_dataset = package.model_zoo.model_dicts[_dataset(package, dataset)]
-    return of_dataset.get(package.model_zoo.enums.ThreatModel(threat), {})  # type: ignore[no-any-return]
+    return zoo.models(dataset, threat)
 
 
 def _require(files: list[Path], network: Published, drive: str | list[str]) -> None:

@@ -56,7 +56,12 @@ def official(kind: str) -> Callable[[Path], Found]:
 def _unpacked(folder: Path, kind: str) -> Found:
     try:
         return replace(_read(folder.parent, kind), where=str(folder))
-    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
+    except RuntimeError as error:  # torchvision advises what only its own caller can do
+        raise AtopError(
+            f"{folder}: a file is missing or has not the published MD5; "
+            f"unpack the archive of {PAGE} again"
+        ) from error
+    except (OSError, EOFError, UnpicklingError) as error:
         raise AtopError(f"{folder}: {str(error).splitlines()[0]}") from error
 
 

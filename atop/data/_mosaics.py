@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from atop.data.source import SPLITS, Array, Found, Layout, Pictures, decode
+from atop.data.source import SPLITS, Array, Found, Layout, Pictures, decode, opened
 from atop.errors import AtopError
 
 
@@ -18,7 +17,7 @@ def layout(name: str, side: int, *, ending: str) -> Layout:
     """
 
     def read(folder: Path) -> Found:
-        train, test = (_mosaic_split(folder, split, side) for split in SPLITS)
+        train, test = (_mosaic_split(folder, split, side, ending) for split in SPLITS)
         published = train.index is not None and test.index is not None
         return Found(train=train, test=test, where=str(folder), published=published)
 
@@ -26,8 +25,8 @@ def layout(name: str, side: int, *, ending: str) -> Layout:
     return Layout(marker=marker, named=name, about=f"{name}/{marker} and so on", read=read)
 
 
-def _mosaic_split(folder: Path, split: str, side: int) -> Pictures:
-    files = _files(folder, split)
+def _mosaic_split(folder: Path, split: str, side: int, ending: str) -> Pictures:
+    files = _files(folder, split, ending)
     labels = _numbers(folder / f"{split}-labels.npy")
     count = sum(_tiles_of(path, side) for path in files)
     if count != len(labels):
@@ -39,13 +38,18 @@ def _mosaic_split(folder: Path, split: str, side: int) -> Pictures:
     return Pictures((tile for path in files for tile in tiles(path, side)), labels, index)
 
 
-def _files(folder: Path, split: str) -> list[Path]:
-    """The mosaics of a split by their numbers."""
+def _files(folder: Path, split: str, ending: str) -> list[Path]:
+    """The mosaics of a split by their numbers, which leave none out from 0 on."""
     found = {}
     for path in folder.iterdir():
         if match := re.fullmatch(rf"{split}-(\d+)\.(webp|png)", path.name):
             found[int(match[1])] = path
-    return [found[number] for number in sorted(found)]
+    numbers = range(len(found) or 1)
+    for number in numbers:
+        if number not in found:
+            lost = folder / f"{split}-{number}.{ending}"
+            raise AtopError(f"{lost}: no such file; copy all mosaics of {folder.name} again")
+    return [found[number] for number in numbers]
 
 
 def _numbers(path: Path) -> list[int]:
@@ -61,11 +65,8 @@ def _numbers(path: Path) -> list[int]:
 
 def _tiles_of(path: Path, side: int) -> int:
     """How many tiles a mosaic has, by its size."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except OSError as error:
-        raise AtopError(f"{path}: not a readable picture ({error})") from error
+    with opened(path) as image:
+        width, height = image.size
     if width % side or height % side:
         raise AtopError(f"{path}: {width}x{height} pixels do not divide into {side}x{side}")
     return (width // side) * (height // side)

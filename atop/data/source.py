@@ -1,7 +1,8 @@
 """What a dataset's module says about it: how its files may lie in a folder, and who hosts them."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,19 @@ def decode(path: Path) -> Array:
 
 def picture(path: Path) -> Image.Image:
     """An RGB picture, read whole; AtopError if the file is not one."""
+    with opened(path) as image:
+        return image.convert("RGB")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture file of which the header is read; AtopError if it, or what is read later, is not.
+
+    Pillow refuses pictures of more than twice `Image.MAX_IMAGE_PIXELS`.
+    """
+    broken = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # PIL has many words for a broken file
+            yield image
+    except broken as error:  # PIL has many words for a broken file
         raise AtopError(f"{path}: not a readable picture ({error})") from error

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from atop import assemble, checkpoints, config, fingerprints, paths
+from atop import assemble, checkpoints, config, fingerprints, known, paths
 from atop.cells import ANY, Cell
+from atop.data.cache import read_about
 from atop.defense import resize
 from atop.errors import AtopError
 from atop.files import sha256
@@ -24,12 +25,13 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     Raises:
         AtopError: it has weights already, public ones or the preset's.
     """
+    known.check_cell(Cell(dataset=dataset, classifier=name), preset)
     out = paths.trained(preset, dataset, name)
     if (given := paths.classifier(preset, dataset, name)) != [out]:
-        raise AtopError(
-            f"{given[0]}: {name} has weights for {dataset}; to train it all the same, say "
-            f"classifiers: {name}: {{train: true}} in presets/{preset}.yaml"
-        )
+        never = config.classifier(name).get("training") == "never"
+        advice = f"classifiers: {name}: {{train: true}} in presets/{preset}.yaml trains it anyway"
+        mend = ", and is never trained here" if never else f"; {advice}"
+        raise AtopError(f"{given[0]}: {name} has weights for {dataset}{mend}")
     seed = config.preset(preset)["seed"]
     torch.manual_seed(seed)
     network = assemble.classifier(dataset, name).to(device)
@@ -47,6 +49,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     settings = {
         "stage": "classifier",
         "dataset": dataset,
+        "data_sha256": _data_sha256(dataset),
         "classifier": name,
         "budget": budget,
         "fingerprint": fingerprints.classifier(preset, dataset, name),
@@ -86,10 +89,11 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
     settings = {
         "stage": "pretrain",
         "dataset": dataset,
+        "data_sha256": _data_sha256(dataset),
         "purifier": name,
         "recipe": recipe,
         "budget": budget,
-        "fingerprint": fingerprints.pretrain(preset, dataset),
+        "fingerprint": fingerprints.pretrain(preset, dataset, name),
     }
     return _run(stage, network, paths.initial(preset, cell), settings, device)
 
@@ -121,6 +125,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     settings = {
         "stage": "finetune",
         "cell": cell.as_dict(),
+        "data_sha256": _data_sha256(cell.dataset),
         "classifier_sha256": _classifier_sha256(preset, cell) if stage.classification else None,
         "recipe": recipe,
         "budget": budget,
@@ -146,6 +151,7 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     settings = {
         "stage": "tune",
         "cell": cell.as_dict(),
+        "data_sha256": _data_sha256(cell.dataset),
         "budget": budget,
         "start_sha256": _classifier_sha256(preset, cell),
         "fingerprint": fingerprints.finetune(preset, cell),
@@ -202,6 +208,11 @@ def _classification(
     return Classification(
         classify=pipeline.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
     )
+
+
+def _data_sha256(dataset: str) -> str:
+    sha: str = read_about(paths.dataset(dataset))["train"]["sha256"]
+    return sha
 
 
 def _classifier_sha256(preset: str, cell: Cell) -> str:

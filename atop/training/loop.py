@@ -63,8 +63,10 @@ def train(
         About 100 rows of metrics, each the mean over the steps since the row before, with its step.
 
     Raises:
-        AtopError: a metric is no longer finite.
+        AtopError: there is nothing to train, or a metric is no longer finite.
     """
+    if stage.steps < 1:
+        raise AtopError(f"{title}: not one whole batch of {stage.batch}; lower it, or train longer")
     done, history, sums = _resume(stage, state, identity)
     every = max(1, stage.steps // 100)
     saved = time.monotonic()

@@ -1,6 +1,7 @@
 """Broken, foreign or missing data: the file is named, with what to do, and nothing stays behind."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,14 @@ def test_folder_with_a_picture_cut_short(complain: Complain, mirror: Path, trunc
     assert f"{mirror / 'test_batch.png'}: not a readable picture" in complain(*fetch(mirror))
 
 
+def test_folder_with_a_picture_too_large(
+    complain: Complain, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1023)  # Pillow refuses twice as many
+    line = complain(*fetch(mirror))
+    assert f"{mirror / 'data_batch_1.png'}: not a readable picture (Image size (2048" in line
+
+
 @pytest.mark.parametrize("name", ["train_lables.json", "data_batch_5.png"])
 def test_folder_that_lacks_a_file(complain: Complain, mirror: Path, name: str) -> None:
     (mirror / name).unlink()
@@ -199,10 +208,42 @@ def test_mosaics_with_too_few_labels(complain: Complain, mosaics: Path) -> None:
     assert f"{mosaics / 'train-labels.npy'}: 7 labels for 8 pictures" in line
 
 
-def test_mosaic_missing(complain: Complain, mosaics: Path) -> None:
-    (mosaics / "test-0.png").unlink()
+@pytest.mark.parametrize("name", ["test-0.png", "train-1.png"])
+def test_mosaic_missing(complain: Complain, mosaics: Path, name: str) -> None:
+    shutil.copy(mosaics / "train-1.png", mosaics / "train-2.png")
+    np.save(mosaics / "train-labels.npy", np.zeros(12, np.uint8))
+    (mosaics / name).unlink()
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'test-labels.npy'}: 4 labels for 0 pictures" in line
+    assert f"{mosaics / name}: no such file; copy all mosaics of cifar100 again" in line
+
+
+def test_last_mosaic_missing(complain: Complain, mosaics: Path) -> None:
+    (mosaics / "train-1.png").unlink()
+    line = complain(*fetch(mosaics, "cifar100"))
+    assert f"{mosaics / 'train-labels.npy'}: 8 labels for 4 pictures" in line
+
+
+def test_mosaic_too_large(
+    complain: Complain, mosaics: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2047)
+    line = complain(*fetch(mosaics, "cifar100"))
+    assert f"{mosaics / 'train-0.png'}: not a readable picture (Image size (4096" in line
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "marker"),
+    [("cifar10", "cifar-10-batches-py", "data_batch_1"), ("cifar100", "cifar-100-python", "train")],
+)
+def test_pickles_broken(
+    complain: Complain, workdir: Path, tmp_path: Path, dataset: str, name: str, marker: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / marker).write_bytes(b"garbage")
+    line = complain(*fetch(tmp_path, dataset))
+    assert f"{folder}: a file is missing or has not the published MD5; unpack the archive" in line
+    assert "download=True" not in line
 
 
 @pytest.mark.parametrize("what", ["gone", "text", "floats"])

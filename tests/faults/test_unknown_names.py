@@ -103,7 +103,10 @@ def test_a_classifier_whose_weights_are_given(complain: Complain, small: Path) -
     options = ("--dataset", "cifar10_slice", "--classifier", "resnet_small")
     line = complain("classifier", *SMOKE, *options)
     assert "resnet_small.safetensors: resnet_small has weights for cifar10_slice" in line
-    assert "classifiers: resnet_small: {train: true} in presets/smoke.yaml" in line
+    assert "classifiers: resnet_small: {train: true} in presets/smoke.yaml trains it" in line
+    options = ("--dataset", "cifar10", "--classifier", "zhang2020_wrn28")
+    line = complain("classifier", *SMOKE, *options)
+    assert "zhang2020_wrn28 has weights for cifar10, and is never trained here" in line
 
 
 def test_what_has_no_purifier_to_train(complain: Complain, small: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_table_plans_what_is_at_hand_and_explains_the_rest(workdir: Path, tmp_
 def test_extra_rows_come_when_they_are_asked_for() -> None:
     usual, more = table("table3", "paper"), table("table3", "paper", extras=True)
     added = [row.key for row in more.rows[len(usual.rows) :]]
-    assert added == ["rebuffi2021-wrn70", "wang2023-wrn28", "wang2023-wrn70"]
+    assert added == ["rebuffi2021-wrn70", "wang2023-wrn28", "wang2023-wrn70", "amini2024-wrn70"]
     assert all(row.control for row in more.rows[len(usual.rows) :])
     assert set(usual.records()) < set(more.records())
 
@@ -103,7 +103,7 @@ def test_what_a_table_needs_is_listed_once() -> None:
     assert "deepfill-places2.pth" not in [
         need.name for need in prefetch.needs(table("table2", "paper", init="scratch"))
     ]
-    assert len(prefetch.needs(table("table2", "paper", extras=True))) == 15
+    assert len(prefetch.needs(table("table2", "paper", extras=True))) == 17
     assert prefetch.needs(table("table7", "smoke")) == []
     both = [need.name for need in prefetch.needs(table("table5", "paper")) if need.kind[0] == "d"]
     assert both == ["cifar10", "cifar100"]
@@ -116,7 +116,7 @@ def test_prefetching_lists_and_names_everything_that_failed(
     said = capsys.readouterr().out.splitlines()
     assert [line.split() for line in said] == [
         ["missing", "dataset", "imagenette"],
-        ["missing", "weights", "deepfill-places2.pth"],
+        ["missing", "weights", "~16", "MB", "deepfill-places2.pth"],
     ]
     assert main(["prefetch", "table9", "--offline"]) == 2
     out, err = capsys.readouterr()
@@ -135,8 +135,12 @@ def test_prefetching_takes_what_the_folder_has(
     (tmp_path / "files").mkdir()
     torch.save({"G": {"weight": torch.zeros(3)}}, tmp_path / "files" / "states_pt_places2.pth")
     options = ["--offline", "--folder", str(tmp_path / "files")]
+    assert main(["prefetch", "table9", "--list", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("in folder  weights")
+    assert main(["prefetch", "table9", "--list", "--folder", "/no/such"]) == 2
+    assert "/no/such: no such folder" in capsys.readouterr().err
     assert main(["prefetch", "table9", *options]) == 2
     out, err = capsys.readouterr()
-    assert "here     weights  deepfill-places2.pth" in out
+    assert [line.split()[0] for line in out.splitlines() if "weights " in line] == ["here"]
     assert "1 of its files are missing: ImageNette" in err
     assert paths.checkpoint("deepfill-places2").exists()

@@ -29,7 +29,7 @@ def test_it_holds_what_the_tables_need() -> None:
         "dmae": 2,
         "diffpure": 2,
         "perceptual-advex": 6,
-        "robustbench": 27,
+        "robustbench": 31,
         "resnet18": 1,
     }
 
@@ -137,7 +137,7 @@ def test_a_model_without_a_row_is_found_in_the_package() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    ["cifar10/corruptions/Standard.pt", "cifar10/Linf/A.pt_m10.pt", "cifar10/Linf/A.pt.json"],
+    ["cifar10/L1/Standard.pt", "cifar10/Linf/A.pt_m10.pt", "cifar10/Linf/A.pt.json"],
 )
 def test_what_is_no_file_of_robustbench(file: str) -> None:
     assert zoo.row(f"robustbench/{file}") is None
@@ -147,10 +147,15 @@ def test_what_is_no_file_of_robustbench(file: str) -> None:
         download.named(f"robustbench/{file}")
 
 
-def test_a_model_of_which_robustbench_has_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "_models", lambda *_: {"A": {}})
-    with pytest.raises(AtopError, match="does not say where the weights of A are"):
-        zoo.row("robustbench/cifar10/Linf/A.pt")
+def test_a_model_against_corruptions_is_found_too() -> None:
+    file = "robustbench/cifar10/corruptions/Hendrycks2020AugMix_WRN.pt"
+    assert zoo.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
+    assert re.fullmatch(lookup.known(), file)
+
+
+def test_a_model_of_which_robustbench_has_no_weights() -> None:
+    with pytest.raises(AtopError, match=r"does not say where the weights of Deb\S+XCiT-S12 are"):
+        zoo.row("robustbench/cifar10/Linf/Debenedetti2022Light_XCiT-S12.pt")
 
 
 def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:

@@ -50,7 +50,12 @@ def test_a_classifier_says_how_accurate_it_is(
     network = assemble.trained_classifier("smoke", "cifar10_slice", "mine").eval()
     with torch.no_grad():
         right = (network(test.inputs(32)).argmax(1) == test.labels).float().mean().item() * 100
-    found = read_json(path.with_suffix(".json"))["test"]
+    account = read_json(path.with_suffix(".json"))
+    found = account["test"]
+    about = read_json(paths.dataset("cifar10_slice"))
+    # Part of the identity: other pictures do not go on where these left off.
+    assert account["settings"]["data_sha256"] == about["train"]["sha256"]
+    assert account["provenance"]["identity"] == config.digest(account["settings"])
     assert found["n"] == 64
     assert found["value"] == pytest.approx(right)
     assert found["low"] < right < found["high"]
@@ -156,10 +161,37 @@ def test_whose_weights_a_classifier_has(change: Change, workdir: Path) -> None:
     assert paths.classifier("paper", "cifar100", "wrn28_10") != [Path("mine/wrn.pth")]
 
 
-def test_somebody_elses_defence_is_never_trained_here() -> None:
+def test_public_weights_are_verified_whenever_they_are_used(change: Change) -> None:
+    assemble.trained_classifier("native", "cifar10", "resnet18_32")
+    change("checkpoints", {"resnet18-pyautoattack": {"sha256": "0" * 64}})
+    with pytest.raises(AtopError, match=r"model_test\.pt: SHA-256 is 399f.*the config says 0000"):
+        assemble.trained_classifier("native", "cifar10", "resnet18_32")
+
+
+def test_a_web_page_in_the_place_of_weights_is_named(workdir: Path) -> None:
+    (path,) = paths.classifier("paper", "cifar10", "wrn28_10")
+    path.parent.mkdir(parents=True)
+    path.write_text("<!DOCTYPE html><html>quota exceeded</html>")
+    with pytest.raises(AtopError, match=r"Standard\.pt: a web page, perhaps about a quota"):
+        assemble.trained_classifier("paper", "cifar10", "wrn28_10")
+
+
+def test_somebody_elses_defence_is_never_trained_here(change: Change) -> None:
     known.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
     with pytest.raises(AtopError, match=r"gowal2020_wrn28: no weights for cifar100, and it is not"):
         known.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
+    with pytest.raises(AtopError, match="gowal2020_wrn28: no weights for cifar100"):
+        jobs.classifier("paper", "cifar100", "gowal2020_wrn28", device=CPU)
+    change("presets/paper", {"classifiers": {"gowal2020_wrn28": {"train": True}}})
+    with pytest.raises(AtopError, match=r"classifiers\.gowal2020_wrn28: train: true, but"):
+        known.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+
+
+def test_no_batch_at_all_is_no_training(small: Change) -> None:
+    small("presets/smoke", {"stages": {"classifier": {"images": 15, "epochs": ...}}})
+    with pytest.raises(AtopError, match="cifar10_slice-mine: not one whole batch of 16; lower"):
+        jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    assert not paths.trained("smoke", "cifar10_slice", "mine").exists()
 
 
 def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(

@@ -20,6 +20,8 @@ CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
     transform="rt2", finetune="adversarial",
 )  # fmt: skip
+ROW: dict[str, Any] = {"options": {}, "discriminator": {}, "checkpoints": {}}
+PUBLIC = Cell(dataset="cifar10", classifier="resnet18_32")
 Change = Callable[[str, dict[str, Any]], None]
 
 
@@ -137,12 +139,13 @@ def prints() -> dict[str, str]:
     return {
         "classifier": fingerprints.classifier("embedded", "cifar10", "resnet_small"),
         "robust": fingerprints.classifier("paper", "cifar10", "resnet18_at"),
-        "pretrain": fingerprints.pretrain("embedded", "cifar10"),
+        "pretrain": fingerprints.pretrain("embedded", "cifar10", "deepfill"),
         "l_org": fingerprints.finetune("smoke", CELL.base),
         "atop": fingerprints.finetune("smoke", CELL),
         "rt1": fingerprints.finetune("smoke", replace(CELL, transform="rt1")),
         "attack": fingerprints.attack("smoke", CELL, "pgd-10"),
         "evaluate": fingerprints.evaluate("smoke", CELL, "table7"),
+        "public": fingerprints.attack("native", PUBLIC, "fgsm"),
     }
 
 
@@ -165,15 +168,22 @@ CHANGES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("presets/paper", {"stages": {"classifier": {"lr": 0.5}}}, set()),
     ("presets/paper", {"stages": {"robust": {"lr": 0.5}}}, {"robust"}),
     ("classifiers", {"resnet18_at": {"options": {"depth": 34}}}, {"robust"}),
+    ("classifiers", {"resnet_small": {"about": "other words"}}, set()),
+    ("classifiers", {"resnet_small": {"options": {"x": 1}}},
+     {"classifier", *ALL_SMOKE - {"l_org"}}),
+    ("presets/smoke", {"classifiers": {"resnet_small": {"train": True}}}, ALL_SMOKE - {"l_org"}),
+    ("datasets", {"cifar10_slice": {"test_size": 512}}, {"attack", "evaluate"}),
+    ("presets/smoke", {"purifiers": {"mine": ROW}}, set()),
     ("classifiers", {"resnet_small": {"pixels": 40}}, {"classifier", *ALL_SMOKE - {"l_org"}}),
     ("datasets", {"cifar10_slice": {"shift": 2}}, {"l_org", "atop", "rt1"}),
     ("datasets", {"cifar10": {"shift": 2}}, {"pretrain"}),
+    ("checkpoints", {"resnet18-pyautoattack": {"sha256": "0" * 64}}, {"public"}),
     ("attacks", {"attacks": {"pgd-10": {"steps": 3}}}, {"robust", "attack", "evaluate"}),
     ("presets/embedded", {"purifiers": {"deepfill": {"options": {"width": 12}}}}, {"pretrain"}),
     ("transforms", {"rt2": {"sigma": 0.1}}, {"pretrain", "l_org", "atop"}),
     ("transforms", {"rt3": {"sigma": 0.1}}, set()),
     ("recipes", {"official": {"ce_weight": 9.0}}, set()),
-    ("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}}, {"atop", "rt1", "evaluate"}),
+    ("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}}, {"atop", "rt1", "evaluate", "public"}),
     ("attacks", {"suites": {"table7": {"draws": 3}}}, {"evaluate"}),
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Models of RobustBench: built without a GPU and without words, loaded without a download."""
 
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from atop.autoattack import robustbench
 from atop.classifiers import robustbench as family
 from atop.errors import AtopError
+from atop.files import ROOT
 from atop.registry import build
 
 State = dict[str, Tensor]
@@ -207,6 +209,15 @@ def test_a_file_that_is_not_there_is_never_downloaded(put: Put, tmp_path: Path) 
     for wrong in (path.rename(path.with_name("tiny.pt")), tmp_path / "L2" / "Tiny.pt"):
         with pytest.raises(AtopError, match=f"^{wrong}: .* correct the files' names"):
             family.load_public(made("Tiny"), [wrong])
+
+
+def test_the_package_warns_of_nothing_before_what_is_wrong() -> None:
+    options = ["--preset", "paper", "--allow-cpu", "--dataset", "cifar100"]
+    verb = [sys.executable, "-m", "atop", "classifier", *options, "--classifier", "zhang2020_wrn28"]
+    said = subprocess.run(verb, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert said.returncode == 2
+    (line,) = said.stderr.splitlines()
+    assert "the model has 10 classes, the dataset 100" in line
 
 
 def test_the_copy_that_torchattacks_installs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

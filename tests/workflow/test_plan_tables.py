@@ -26,14 +26,21 @@ def test_a_column_may_have_records_of_its_own(clean: Checkout) -> None:
     assert suites == {"table5-defense.json": 3, "aa_linf-defense.json": 3}
 
 
+def test_a_folder_may_have_a_space_in_its_name(fresh: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "my data").mkdir()
+    words = ("--config", f"files={tmp_path}/my data", "--", "results/data/cifar10_slice/about.json")
+    said = fresh.run("--cores", "1", *words)
+    assert said.code == 0, said.text
+
+
 def test_sizes_and_weights_of_others_reach_the_plan(clean: Checkout) -> None:
     said = clean.plan("--", "tables/table4.md")
     assert said.counts["checkpoint"] == 8  # seven files of five defences, and Places2
     assert said.counts["classifier"] == 2  # nobody has published standard-trained ones
     more = clean.plan("--config", "extras=true", "--", "tables/table2.md").counts
     usual = clean.plan("--", "tables/table2.md").counts
-    assert more["checkpoint"] == usual["checkpoint"] + 3
-    assert more["evaluate"] == usual["evaluate"] + 3
+    assert more["checkpoint"] == usual["checkpoint"] + 5
+    assert more["evaluate"] == usual["evaluate"] + 5
 
 
 def test_a_word_for_the_target_picks_the_records_of_all_columns(clean: Checkout) -> None:

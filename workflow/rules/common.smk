@@ -1,6 +1,7 @@
 # Functions that rules share: wildcards to paths, through atop/paths.py and atop/config.py.
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def table_settings(wildcards):
 def flags(**values):
     """Command-line options for the values that are set."""
     return " ".join(
-        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        f"--{name.replace('_', '-')}"
+        + ("" if value is True else f" {shlex.quote(str(value))}")
         for name, value in values.items()
         if value is not None and value is not False
     )

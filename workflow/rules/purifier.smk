@@ -17,7 +17,7 @@ rule pretrain:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.pretrain(w.preset, w.dataset),
+        settings=lambda w: fingerprints.pretrain(w.preset, w.dataset, w.purifier),
     shell:
         "python -m atop pretrain --dataset {wildcards.dataset}"
         " --purifier {wildcards.purifier} {params.how} 2>&1 | tee {log}"

@@ -70,8 +70,6 @@ class ClassifierStage:
         randomness = Randomness(self.seed, "classifier", part.index, epoch)
         images = shift(flip(part.images, randomness), randomness, most=part.images.shape[1] // 8)
         x = replace(part, images=images).inputs(self.size)
-        if self.amp:
-            x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.amp):
             logits = self._logits(x, part.labels, randomness).float()
         loss = F.cross_entropy(logits, part.labels, label_smoothing=self.budget["label_smoothing"])

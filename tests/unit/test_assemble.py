@@ -1,6 +1,8 @@
 """Networks are put together as a preset says."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from atop.cells import Cell
 from atop.errors import AtopError
 from atop.randomness import Randomness
 from atop.registry import build
+
+Change = Callable[[str, dict[str, Any]], None]
 
 
 @pytest.fixture
@@ -42,6 +46,15 @@ def test_public_weights_of_another_width_are_refused_by_name(
     narrow = assemble.purifier("smoke", "deepfill")
     with pytest.raises(AtopError, match=r"deepfill-places2\.pth: key .* has shape"):
         assemble.initialise(narrow, "paper", CELL)
+
+
+def test_public_weights_of_a_purifier_are_verified_when_they_are_used(
+    places2: dict[str, torch.Tensor], change: Change
+) -> None:
+    network = assemble.purifier("paper", "deepfill")
+    change("checkpoints", {"deepfill-places2": {"sha256": "0" * 64}})
+    with pytest.raises(AtopError, match=r"places2\.pth: SHA-256 is .*, the config says 000000"):
+        assemble.initialise(network, "paper", CELL)
 
 
 def test_an_ablation_switches_a_part_of_the_transform_off() -> None:

@@ -212,12 +212,11 @@ def test_a_file_that_is_not_there_is_never_downloaded(put: Put, tmp_path: Path) 
 
 
 def test_the_package_warns_of_nothing_before_what_is_wrong() -> None:
-    options = ["--preset", "paper", "--allow-cpu", "--dataset", "cifar100"]
-    verb = [sys.executable, "-m", "atop", "classifier", *options, "--classifier", "zhang2020_wrn28"]
+    verb = [sys.executable, "-m", "atop", "checkpoint", "--file", "robustbench/cifar10/Linf/A.pt"]
     said = subprocess.run(verb, capture_output=True, text=True, cwd=ROOT, check=False)
     assert said.returncode == 2
     (line,) = said.stderr.splitlines()
-    assert "the model has 10 classes, the dataset 100" in line
+    assert line.startswith("atop checkpoint: error: robustbench/cifar10/Linf/A.pt: robustbench ")
 
 
 def test_the_copy_that_torchattacks_installs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

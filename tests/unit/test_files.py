@@ -137,7 +137,7 @@ def test_a_truncated_checkpoint_is_named(saved: Path, kind: str, part: float) ->
 @pytest.mark.parametrize("name", ["page.pth", "page.safetensors"])
 def test_a_page_about_a_quota_is_not_a_checkpoint(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("<!DOCTYPE html><html>Google Drive - Quota exceeded</html>")
-    with pytest.raises(AtopError, match=f"{name}: not a whole checkpoint"):
+    with pytest.raises(AtopError, match=f"{name}: a web page, perhaps about a quota"):
         checkpoints.read(tmp_path / name)
 
 

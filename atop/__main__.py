@@ -82,23 +82,19 @@ def parser() -> argparse.ArgumentParser:
 def _data_verbs(verb: AddVerb) -> None:
     fetch = verb("fetch", verbs.fetch)
     fetch.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
-    fetch.add_argument("--folder", type=Path, help="of files that you have, searched two deep")
-    fetch.add_argument("--offline", action="store_true", help="download nothing")
-
     checkpoint = verb("checkpoint", verbs.checkpoint)
     which = checkpoint.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", help="a row of workflow/config/checkpoints.yaml")
     which.add_argument("--file", help="its path under results/checkpoints/ instead")
-    checkpoint.add_argument("--folder", type=Path, help="where you may have it already")
-    checkpoint.add_argument("--offline", action="store_true", help="download nothing")
     prefetch = verb("prefetch", verbs.prefetch)
     prefetch.add_argument("table", help="such as table2")
     prefetch.add_argument("--preset", default="paper", help="paper (default), native or smoke")
     prefetch.add_argument("--init", help="of the purifiers; the preset's by default")
     prefetch.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
     prefetch.add_argument("--list", action="store_true", help="fetch nothing, say what is here")
-    prefetch.add_argument("--folder", type=Path, help="of files that you have, searched two deep")
-    prefetch.add_argument("--offline", action="store_true", help="download nothing")
+    for made in (fetch, checkpoint, prefetch):
+        made.add_argument("--folder", type=Path, help="of files that you have, searched two deep")
+        made.add_argument("--offline", action="store_true", help="download nothing")
     checkpoints = verb("checkpoints", verbs.checkpoints)
     checkpoints.add_argument("what", choices=["list", "verify"], help="what to do with them")
 

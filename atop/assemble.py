@@ -106,11 +106,9 @@ def classifier(dataset: str, name: str) -> nn.Module:
 def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
     """A classifier with its weights: public ones, a file of the preset's, or trained here."""
     files = paths.classifier(preset, dataset, name)
-    chosen = config.preset(preset)["classifiers"].get(name, {})
-    if not chosen.get("train") and (own := chosen.get("checkpoints", {}).get(dataset)):
-        checkpoints.verify(files[0], own.get("sha256"))
+    own = paths.own_weights(preset, dataset, name) or {}
     for path in files:
-        checkpoints.verify(path, lookup.row_of(path).get("sha256"))
+        checkpoints.verify(path, own.get("sha256") or lookup.row_of(path).get("sha256"))
     network = classifier(dataset, name)
     module = module_of("classifiers", config.classifier(name)["family"])
     if files[0].suffix != ".safetensors" and hasattr(module, "load_public"):

@@ -146,6 +146,11 @@ def preset(name: str) -> Dict:
     return read(f"presets/{name}", "preset")
 
 
+def public_weights(dataset_name: str, name: str) -> list[str]:
+    """Rows of checkpoints.yaml, or files, with a classifier's weights for a dataset."""
+    return classifier(name).get("weights", {}).get(whole(dataset_name), [])  # type: ignore[no-any-return]
+
+
 def purifier(name: str, preset_name: str) -> Dict:
     """What a preset says about a purifier: options, discriminator, checkpoints."""
     rows: Dict = preset(preset_name)["purifiers"]

@@ -64,6 +64,6 @@ def _network(preset: str, cell: Cell) -> object:
         return None
     row = {key: told for key, told in config.classifier(cell.classifier).items() if key != "about"}
     rows = config.read("checkpoints")
-    names = row.get("weights", {}).get(config.whole(cell.dataset), [])
+    names = config.public_weights(cell.dataset, cell.classifier)
     hashes = [rows.get(name, {}).get("sha256") for name in names]
     return [row, hashes, config.preset(preset)["classifiers"].get(cell.classifier)]

@@ -37,14 +37,19 @@ def archive_of(row: config.Dict) -> Path | None:
 
 def classifier(preset: str, dataset: str, name: str) -> list[Path]:
     """A classifier's weights: a file of the preset's, public ones, or those trained here."""
-    chosen = config.preset(preset)["classifiers"].get(name, {})
-    if chosen.get("train"):
-        return [trained(preset, dataset, name)]
-    if own := chosen.get("checkpoints", {}).get(dataset):
+    if own := own_weights(preset, dataset, name):
         return [resolve(own["file"])]
-    public = config.classifier(name).get("weights", {}).get(config.whole(dataset), [])
+    if config.preset(preset)["classifiers"].get(name, {}).get("train"):
+        return [trained(preset, dataset, name)]
+    public = config.public_weights(dataset, name)
     files = [CHECKPOINTS / one if "/" in one else checkpoint(one) for one in public]
     return files or [trained(preset, dataset, name)]
+
+
+def own_weights(preset: str, dataset: str, name: str) -> config.Dict | None:
+    """The file, with its SHA-256, that a preset names for a classifier, unless it trains it."""
+    chosen = config.preset(preset)["classifiers"].get(name, {})
+    return None if chosen.get("train") else chosen.get("checkpoints", {}).get(dataset)
 
 
 def trained(preset: str, dataset: str, name: str) -> Path:

@@ -159,6 +159,8 @@ def test_whose_weights_a_classifier_has(change: Change, workdir: Path) -> None:
     change("presets/paper", {"classifiers": {"wrn28_10": mine}})
     assert paths.classifier("paper", "cifar10", "wrn28_10") == [Path("mine/wrn.pth")]
     assert paths.classifier("paper", "cifar100", "wrn28_10") != [Path("mine/wrn.pth")]
+    change("presets/paper", {"classifiers": {"wrn28_10": {"train": True}}})
+    assert paths.classifier("paper", "cifar10", "wrn28_10") == trained
 
 
 def test_public_weights_are_verified_whenever_they_are_used(change: Change) -> None:

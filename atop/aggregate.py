@@ -213,7 +213,7 @@ def _missing(path: Path | None, record: Dict | None, column: Column) -> str:
 
 
 def _pairs(table: Table, records: dict[Path, Dict]) -> Iterator[Dict]:
-    for first, second in table.spec.get("pairs", []):
+    for first, second in table.pairs:
         for column in table.columns:
             found = [table.record(table.row(key), column) for key in (first, second)]
             one, other = (records.get(path) if path else None for path in found)

@@ -15,17 +15,19 @@ from atop.data.cache import read_about
 from atop.data.dataset import Dataset, Split, load
 from atop.defense import Defense, Sizes
 from atop.errors import AtopError
+from atop.purifiers._loss import Loss, PixelLoss
 from atop.registry import build, module_of
 from atop.transforms._base import Transform
 
 
 @contextmanager
-def _options_of(file: str) -> Iterator[None]:
-    """Name the file of the config that holds options which do not fit."""
+def _options_of(*files: str) -> Iterator[None]:
+    """Name the files of the config that hold options which do not fit."""
     try:
         yield
     except (AtopError, TypeError, ValueError) as error:
-        raise AtopError(f"{config.folder()}/{file}.yaml: {error}") from error
+        where = " and ".join(f"{config.folder()}/{file}.yaml" for file in files)
+        raise AtopError(f"{where}: {error}") from error
 
 
 def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
@@ -88,11 +90,12 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
     return test.take(torch.tensor([position[int(index)] for index in wanted]))
 
 
-def transform(name: str, ablation: str = "none") -> Transform:
-    """A random transform with its hyper-parameters, perhaps with a part of it switched off."""
-    name, options = config.ablated(name, ablation)
-    with _options_of("transforms"):
-        return build("transforms", name, **options)  # type: ignore[no-any-return]
+def transform(preset: str, cell: Cell) -> Transform:
+    """A cell's random transform with its hyper-parameters, perhaps with a part switched off."""
+    method, options = config.transform_of(preset, cell)
+    changed = cell.transform in config.preset(preset).get("transforms", {})
+    with _options_of("transforms", *([f"presets/{preset}"] if changed else [])):
+        return build("transforms", method, **options)  # type: ignore[no-any-return]
 
 
 def classifier(dataset: str, name: str) -> nn.Module:
@@ -120,17 +123,18 @@ def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
 
 def purifier(preset: str, name: str) -> nn.Module:
     """A purifier with random weights, of the size that the preset gives it."""
-    options = config.preset(preset)["purifiers"].get(name, {}).get("options", {})
+    options = config.purifier(name, preset)["options"]
     with _options_of(f"presets/{preset}"):
         return build("purifiers", name, **options)  # type: ignore[no-any-return]
 
 
-def discriminator(preset: str, name: str, *, spectral_norm: str) -> nn.Module:
-    """The discriminator that trains with a purifier."""
-    options = config.purifier(name, preset)["discriminator"]
-    build_it = module_of("purifiers", name).build_discriminator
+def loss(preset: str, name: str, recipe: config.Dict) -> Loss:
+    """L_org of a purifier: its own, or that of any picture."""
+    module, options = module_of("purifiers", name), config.purifier(name, preset)["loss"]
     with _options_of(f"presets/{preset}"):
-        return build_it(**options, spectral_norm=spectral_norm)  # type: ignore[no-any-return]
+        if not hasattr(module, "build_loss"):
+            return PixelLoss(**options)
+        return module.build_loss(recipe=recipe, **options)  # type: ignore[no-any-return]
 
 
 def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
@@ -163,7 +167,7 @@ def pipeline(preset: str, cell: Cell, purifier: nn.Module, classifier: nn.Module
         chosen = replace(chosen, purifier=chosen.input)
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     return Defense(
-        transform=transform(cell.transform, cell.ablation),
+        transform=transform(preset, cell),
         purifier=purifier,
         classifier=classifier,
         sizes=chosen,

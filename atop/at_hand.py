@@ -1,31 +1,9 @@
-"""What a cell takes from elsewhere, and whether it is here: members, data, public weights."""
+"""What a cell takes from elsewhere, and whether it is here: data, public weights."""
 
 from pathlib import Path
 
 from atop import config, folders, lookup, paths
 from atop.cells import Cell
-from atop.registry import members
-
-
-def to_come(cell: Cell) -> dict[str, str]:
-    """The words of a cell that nothing stands for yet, and what would."""
-    found = {}
-    if cell.dataset not in config.read("datasets"):
-        found[cell.dataset] = f"the dataset {cell.dataset}: no row of it in datasets.yaml"
-    if cell.classifier not in config.read("classifiers"):
-        found[cell.classifier] = f"the classifier {cell.classifier}: no row in classifiers.yaml"
-    if cell.purifier not in members("purifiers"):
-        found[cell.purifier] = f"the purifier {cell.purifier}: no atop/purifiers/{cell.purifier}.py"
-    return found
-
-
-def waits(cell: Cell, preset: str) -> list[str]:
-    """What a cell waits for under a preset, wherever it runs."""
-    if found := list(to_come(cell).values()):
-        return found
-    if cell.purifies and cell.purifier not in config.preset(preset)["purifiers"]:
-        return [f"the purifier {cell.purifier}: no row of it in presets/{preset}.yaml"]
-    return []
 
 
 def weights(cell: Cell, preset: str) -> list[Path]:

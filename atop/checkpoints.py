@@ -1,6 +1,8 @@
 """Weights on disk: safetensors, with what made them in a JSON file beside."""
 
 import re
+from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,12 +15,13 @@ from torch import Tensor, nn
 from atop.errors import AtopError
 from atop.files import sha256, write_json, writing
 
-# Scalars that training loops of older days left beside the weights; both are names of one function.
+# What training loops leave beside weights: scalars, by both names of one function, and options.
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMBERS: list[Any] = [
+_PLAIN: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
     (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
+    Namespace,
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
 _CLASS = re.compile(r"GLOBAL (\S+)")
@@ -48,7 +51,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        with torch.serialization.safe_globals(_NUMBERS):
+        with torch.serialization.safe_globals(_PLAIN):
             return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
     except FileNotFoundError as error:
         raise AtopError(f"{path}: no such checkpoint") from error
@@ -92,9 +95,13 @@ def load(network: nn.Module, path: Path) -> None:
     Raises:
         AtopError: the file is broken, or its names or shapes are another network's.
     """
-    state: dict[str, Tensor] = read(path)
+    fill(network, read(path), source=str(path))
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
+    """Put weights into a network strictly; AtopError if their names or shapes are another's."""
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(weights)
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise AtopError(f"{path}: weights of another network: {reason}") from error
+        raise AtopError(f"{source}: weights of another network: {reason}") from error

@@ -96,20 +96,25 @@ def transform(name: str) -> Dict:
     return _row("transforms", name)
 
 
-def ablated(name: str, ablation: str) -> tuple[str, Dict]:
-    """A transform and its row with the part switched off that an ablation names.
+def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
+    """The method and the options of a cell's transform under a preset.
+
+    The part that the cell's ablation names is switched off; `native` is a size of its pictures.
 
     Raises:
         AtopError: it has no such part.
     """
-    if ablation == "no_transform":
-        return "none", transform("none")
-    if ablation == "none":
-        return name, transform(name)
-    key = {"no_noise": "sigma", "no_mask": "missing_rate"}[ablation]
-    if key not in transform(name):
-        raise AtopError(f"{folder()}/transforms.yaml: {name} has no {key}, so no {ablation}")
-    return name, {**transform(name), key: 0.0}
+    name = "none" if cell.ablation == "no_transform" else cell.transform
+    row = {**transform(name), **preset(preset_name).get("transforms", {}).get(name, {})}
+    key = {"no_noise": "sigma", "no_mask": "missing_rate"}.get(cell.ablation)
+    if key and key not in row:
+        raise AtopError(f"{folder()}/transforms.yaml: {name} has no {key}, so no {cell.ablation}")
+    if key:
+        row[key] = 0.0
+    if row.get("noise_pixels") == "native":
+        received = sizes(preset_name, cell)["input"]
+        row["noise_pixels"] = min(dataset(cell.dataset)["pixels"], received)
+    return row.pop("method", name), row
 
 
 def checkpoint(name: str) -> Dict:
@@ -152,24 +157,31 @@ def public_weights(dataset_name: str, name: str) -> list[str]:
 
 
 def purifier(name: str, preset_name: str) -> Dict:
-    """What a preset says about a purifier: options, discriminator, checkpoints."""
+    """What a preset says about a purifier: options, loss, checkpoints; each is empty by default."""
     rows: Dict = preset(preset_name)["purifiers"]
-    if name not in rows:
-        path = f"{folder()}/presets/{preset_name}.yaml"
-        raise AtopError(f"{path}: purifiers: no '{name}' to train; known are {', '.join(rows)}")
-    return rows[name]  # type: ignore[no-any-return]
+    return {"options": {}, "loss": {}, "checkpoints": {}, **rows.get(name, {})}
+
+
+def inits(name: str, preset_name: str) -> set[str]:
+    """Where a purifier can start from: scratch, files of the preset's, rows of checkpoints.yaml."""
+    public = (row.partition("-")[::2] for row in read("checkpoints"))
+    own = purifier(name, preset_name)["checkpoints"]
+    return {"scratch", *own, *(init for purifier, init in public if purifier == name)}
 
 
 def sizes(preset_name: str, cell: Cell) -> Dict:
     """Side lengths of a cell: what the attacker hands in, what g works on, what f works on.
 
-    They are the preset's; it may have others for a dataset, and a classifier that works at one size
-    has the last word about its own and the attacker's.
+    They are the preset's; it may have others for a dataset. A classifier that works at one size has
+    the last word about its own and the attacker's, a purifier with `pixels` about its own.
     """
     said = dict(preset(preset_name)["sizes"])
     said |= said.pop("overrides", {}).get(cell.dataset, {})
-    fixed = None if cell.classifier == ANY else classifier(cell.classifier).get("pixels")
-    return {**said, **({"input": fixed, "classifier": fixed} if fixed else {})}
+    if cell.classifier != ANY and (fixed := classifier(cell.classifier).get("pixels")):
+        said |= {"input": fixed, "classifier": fixed}
+    if own := purifier(cell.purifier, preset_name)["options"].get("pixels"):
+        said["purifier"] = own
+    return said
 
 
 def stage_budget(preset_name: str, stage: str, *of: str) -> Dict:
@@ -194,7 +206,12 @@ def classifier_budget(preset_name: str, dataset_name: str, name: str) -> Dict:
 def finetune_budget(preset_name: str, cell: Cell) -> Dict:
     """The budget that makes a cell's weights: of L_org, of AToP and controls, or of f on t(x)."""
     stage = {"none": "l_org", "classifier": "tune"}.get(cell.finetune, "atop")
-    return stage_budget(preset_name, stage, cell.dataset, cell.transform)
+    return stage_budget(preset_name, stage, cell.dataset, cell.transform, cell.purifier)
+
+
+def pretrain_budget(preset_name: str, name: str) -> Dict:
+    """The budget that a purifier is pretrained with."""
+    return stage_budget(preset_name, "pretrain", name)
 
 
 HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")

@@ -7,10 +7,10 @@ attack it as it is.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atop.randomness import Randomness
+from atop.resizing import resize
 from atop.transforms._base import Transform
 
 
@@ -78,12 +78,3 @@ class Defense(nn.Module):
         """Logits of a picture in [0, 1] of any size."""
         x = resize(x, self.sizes.classifier)
         return self.classifier(2 * x - 1 if self.signed_classifier else x)  # type: ignore[no-any-return]
-
-
-def resize(x: Tensor, size: int) -> Tensor:
-    """(B, 3, H, W) -> (B, 3, size, size), bilinear, antialiased when it shrinks."""
-    if x.shape[-1] == size and x.shape[-2] == size:
-        return x
-    return F.interpolate(
-        x, (size, size), mode="bilinear", align_corners=False, antialias=size < x.shape[-1]
-    )

@@ -131,7 +131,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         },
         "sizes": config.sizes(preset, cell),
         "seed": chosen["seed"],
-        "transform": config.transform(cell.transform),
+        "transform": config.transform_of(preset, cell)[1],
         "training": _training(preset, cell),
     }
     if target == "defense":

@@ -1,5 +1,7 @@
 """Digests of all settings that shape a stage's result; rules run again when they change."""
 
+from dataclasses import replace
+
 from atop import config
 from atop.cells import ANY, Cell
 
@@ -16,9 +18,12 @@ def classifier(preset: str, dataset: str, name: str) -> str:
 def pretrain(preset: str, dataset: str, purifier: str) -> str:
     """Of a purifier that is pretrained here."""
     chosen = config.preset(preset)
-    budget = config.stage_budget(preset, "pretrain")
-    transforms = [config.transform(name) for name in budget["transforms"]]
-    data = [chosen["sizes"], config.dataset(dataset)["shift"]]
+    budget = config.pretrain_budget(preset, purifier)
+    cell = Cell(dataset=dataset, classifier=ANY, purifier=purifier)
+    transforms = [
+        config.transform_of(preset, replace(cell, transform=name)) for name in budget["transforms"]
+    ]
+    data = [config.sizes(preset, cell), config.dataset(dataset)["shift"]]
     parts = [chosen["seed"], data, config.purifier(purifier, preset), budget, transforms]
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
@@ -29,7 +34,7 @@ def finetune(preset: str, cell: Cell) -> str:
         config.sizes(preset, cell),
         config.finetune_budget(preset, cell),
         config.recipe(cell.recipe, cell.transform, preset),
-        config.transform(cell.transform),
+        config.transform_of(preset, cell),
         config.purifier(cell.purifier, preset) if cell.purifies else None,
         config.dataset(cell.dataset)["shift"],
         _network(preset, cell),
@@ -55,7 +60,8 @@ def _whole(preset: str, cell: Cell) -> list[object]:
     """What runs, and on which pictures."""
     chosen, pictures = config.preset(preset), config.dataset(cell.dataset)["test_size"]
     sizes, network = config.sizes(preset, cell), _network(preset, cell)
-    return [chosen["seed"], chosen["evaluation"], pictures, sizes, network]
+    transform = config.transform_of(preset, cell)
+    return [chosen["seed"], chosen["evaluation"], pictures, sizes, network, transform]
 
 
 def _network(preset: str, cell: Cell) -> object:

@@ -4,15 +4,16 @@ Each word of a cell is a row of the config or a member of a registry; each file 
 """
 
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from atop import at_hand, config, paths
+from atop import config, paths, tables
 from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.paper import quote
 from atop.registry import members, require
-from atop.tables import Column, Table, table
+from atop.tables import Column, Table
 
 FILES = ("datasets", "classifiers", "transforms", "recipes", "attacks", "checkpoints", "deviations")
 
@@ -39,17 +40,15 @@ def check_everything(words: dict[str, Any]) -> None:
     for preset in config.presets():
         _check_attacks(preset)
         for name in config.tables():
-            check_table(table(name, preset, extras=True, **said))
+            check_table(tables.table(name, preset, extras=True, **said))
     for name in config.read("attacks")["suites"]:
         _check_suite(name)
 
 
 def check_table(table: Table) -> None:
-    """Check that a table's cells, attacks, pairs and quotations exist.
-
-    Names of networks and data that are still to come stand under `waits_for`.
-    """
+    """Check that a table's cells, attacks, pairs and quotations exist."""
     where = f"{config.folder()}/tables/{table.name}.yaml"
+    _check_said_init(table.words.get("init"))
     for what, keys in (
         ("rows", [row.key for row in table.rows]),
         ("columns", [column.key for column in table.columns]),
@@ -59,31 +58,19 @@ def check_table(table: Table) -> None:
     _check_rows(table, where)
     for column in table.columns:
         _check_column(table, column, where)
+    whole = tables.table(table.name, table.preset, extras=True)
     for key in [*table.left_out(), *(key for pair in table.spec.get("pairs", []) for key in pair)]:
-        table.row(key)
+        whole.row(key)
 
 
 def _check_rows(table: Table, where: str) -> None:
-    waits = table.spec.get("waits_for", [])
-    named, seen = set(), set()
-    for row, column in table.numbers():
-        meant, cell = table.named(row, column), table.cell(row, column)
-        if meant is None or cell is None:
-            continue
-        named |= {meant.dataset, meant.classifier, meant.purifier}
-        if (cell, row.cited) in seen:
-            continue
-        seen.add((cell, row.cited))
-        config.ablated(cell.transform, cell.ablation)
-        config.recipe(cell.recipe, cell.transform, table.preset)
-        can_run = not (row.cited or at_hand.waits(cell, table.preset))
-        if can_run or at_hand.to_come(cell).keys() - set(waits):
+    cells = ((table.cell(row, column), row.cited) for row, column in table.numbers())
+    for cell, cited in dict.fromkeys(cells):
+        if cell and cited:  # shown with its sizes, never run
+            config.dataset(cell.dataset)
+            config.sizes(table.preset, cell)
+        elif cell:
             check_cell(cell, table.preset)
-    for name in waits:
-        if name not in named:
-            raise AtopError(
-                f"{where}: waits_for: no cell names '{name}'; named are {', '.join(sorted(named))}"
-            )
     for row in table.rows:
         if len(row.labels) != len(table.spec["labels"]):
             raise AtopError(
@@ -122,17 +109,17 @@ def _check_column(table: Table, column: Column, where: str) -> None:
 def check_cell(cell: Cell, preset: str) -> None:
     """Raise AtopError unless a preset knows every word of a cell."""
     config.dataset(cell.dataset)
-    config.ablated(cell.transform, cell.ablation)
     if cell.classifier != ANY:
         _check_classifier(cell, preset)
-    grid, size = config.transform(cell.transform).get("grid", 1), config.sizes(preset, cell)
+    require("purifiers", cell.purifier)
+    size = config.sizes(preset, cell)
+    grid = config.transform_of(preset, cell)[1].get("grid", 1)
     if size["purifier"] % grid:
         raise AtopError(
             f"{config.folder()}/presets/{preset}.yaml: sizes.purifier: {size['purifier']} pixels "
             f"do not divide into the {grid}x{grid} patches of {cell.transform}"
         )
     config.recipe(cell.recipe, cell.transform, preset)
-    require("purifiers", cell.purifier)
     of_f = cell.finetune == "classifier"
     if cell.finetune != "none" and (cell.purifies == of_f or cell.transform == "none"):
         raise AtopError(
@@ -172,15 +159,20 @@ def parse(text: str, preset: str) -> Cell:
 
 
 def _check_init(cell: Cell, preset: str) -> None:
-    row = config.purifier(cell.purifier, preset)
-    public = [name.partition("-")[::2] for name in config.read("checkpoints")]
-    known = {"scratch", *row["checkpoints"]}
-    known |= {init for purifier, init in public if purifier == cell.purifier}
+    known = config.inits(cell.purifier, preset)
     if cell.init not in known:
         raise AtopError(
             f"{config.folder()}/checkpoints.yaml: no '{cell.purifier}-{cell.init}'; known as init "
             f"of {cell.purifier} are {', '.join(sorted(known))}"
         )
+
+
+def _check_said_init(init: str | None) -> None:
+    """Some purifier can start from there under some preset; the others then do as usual."""
+    pairs = product(members("purifiers"), config.presets())
+    known = set[str]().union(*(config.inits(*pair) for pair in pairs))
+    if init and init not in known:
+        raise AtopError(f"init={init}: no such init; known are {', '.join(sorted(known))}")
 
 
 def _check_attacks(preset: str) -> None:

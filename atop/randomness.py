@@ -55,6 +55,7 @@ class Randomness:
         draw: which draw of each example, in [0, 2**32); one for all, or (B,) int64.
         shared: purposes in which the whole batch gets what its first example would get (the
             authors' code draws one mask a batch; ledger B21).
+        first: (1,), the index of that example, for some examples of a batch; else the first of all.
     """
 
     seed: int
@@ -62,15 +63,20 @@ class Randomness:
     index: Tensor
     draw: int | Tensor = 0
     shared: frozenset[str] = frozenset()
+    first: Tensor | None = None
 
     def at(self, draw: int) -> "Randomness":
         """The same examples at another draw."""
         return replace(self, draw=draw)
 
     def select(self, keep: Tensor | slice) -> "Randomness":
-        """The same draw for some of the examples."""
+        """The same draw for some of the examples; what the whole batch shared stays the same."""
         draw = self.draw[keep] if isinstance(self.draw, Tensor) else self.draw
-        return replace(self, index=self.index[keep], draw=draw)
+        return replace(self, index=self.index[keep], draw=draw, first=self._first())
+
+    def _first(self) -> Tensor:
+        """The index of the batch's first example, (1,)."""
+        return self.index[:1] if self.first is None else self.first
 
     def draws(self, first: int, count: int) -> "Randomness":
         """The same examples `count` times over, (count * B,), at draws first, first + 1, ..."""
@@ -84,7 +90,7 @@ class Randomness:
         """(B, count) int64 words in [0, 2**32)."""
         index = self.index
         if purpose in self.shared:
-            index = index[:1].expand_as(index)
+            index = self._first().expand_as(index)
         key = _digest(self.seed, self.stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
         draw = torch.as_tensor(self.draw, device=index.device).expand(len(index))

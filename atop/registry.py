@@ -36,9 +36,16 @@ def build(kind: str, name: str, **options: Any) -> Any:
 
 
 def module_of(kind: str, name: str) -> Any:
-    """Import the module of the member `name`; AtopError names the known ones if there is none."""
+    """Import the module of the member `name`.
+
+    Raises:
+        AtopError: no such member, or one that has no function `build`.
+    """
     require(kind, name)
-    return importlib.import_module(f"atop.{kind}.{name}")
+    module = importlib.import_module(f"atop.{kind}.{name}")
+    if not hasattr(module, "build"):
+        raise AtopError(f"{module.__file__}: no function build(**options) that returns one")
+    return module
 
 
 def require(kind: str, name: str) -> None:

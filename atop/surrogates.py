@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from atop.attacks._base import Target
-from atop.defense import Defense, resize
+from atop.defense import Defense
 from atop.randomness import Randomness
+from atop.resizing import resize
 
 FIXED = "fixed"
 """The stream whose first draw a fixed-randomness attack and its evaluation share."""

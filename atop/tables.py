@@ -95,6 +95,12 @@ class Table:
         """The column with a key; AtopError names the known ones if there is none."""
         return _with_key(self.columns, key, f"{config.folder()}/tables/{self.name}.yaml: columns")
 
+    @property
+    def pairs(self) -> list[list[str]]:
+        """Pairs of keys of rows that are compared, as far as both are shown."""
+        shown = {row.key for row in self.rows}
+        return [pair for pair in self.spec.get("pairs", []) if shown.issuperset(pair)]
+
     def numbers(self) -> Iterator[tuple[Row, Column]]:
         """All rows and columns, row by row."""
         return ((row, column) for row in self.rows for column in self.columns)
@@ -108,7 +114,7 @@ class Table:
     def cell(self, row: Row, column: Column | None = None) -> Cell | None:
         """The cell that is run: with the preset's stand-ins and the user's words."""
         named = self.named(row, column)
-        if named is None or row.cell is None:
+        if named is None:
             return None
         chosen = config.preset(self.preset)
         words: Dict = {
@@ -118,9 +124,16 @@ class Table:
         if not named.undefended:
             words |= {key: word for key, word in self.words.items() if key != "init"}
         if named.purifies:
-            init = None if "init" in row.cell else chosen["init"]
-            words["init"] = self.words.get("init") or init or named.init
+            words["init"] = self._init(named)
         return replace(named, **words)
+
+    def _init(self, named: Cell) -> str:
+        """The user's, if there is one of that name for its purifier; the preset's, or its own."""
+        said: str | None = self.words.get("init")
+        if said and said in config.inits(named.purifier, self.preset):
+            return said
+        stand_ins: dict[str, str] = config.preset(self.preset)["init"]
+        return stand_ins.get(named.init, named.init)
 
     def stand_ins(self, row: Row) -> list[str]:
         """Networks and data that run in place of those that a row names."""
@@ -135,8 +148,6 @@ class Table:
         cell = self.cell(row, column)
         if row.cited or cell is None:
             return row.cited
-        if waits := at_hand.waits(cell, self.preset):
-            return f"waits for {'; '.join(waits)}"
         left_out = row.key in self.left_out() or not column.entries
         return f"preset {self.preset} leaves it out" if left_out else None
 

@@ -51,9 +51,10 @@ def checkpoints(options: Namespace) -> None:
 
 def prefetch(options: Namespace) -> None:
     """Fetch all that a table needs, data and public weights, or list it."""
-    from atop import prefetch, tables
+    from atop import known, prefetch, tables
 
     table = tables.table(options.table, options.preset, init=options.init, extras=options.extras)
+    known.check_table(table)
     if options.folder and not options.folder.is_dir():
         raise AtopError(f"{options.folder}: no such folder; correct --folder")
     failed = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import at_hand, budgets, config, diff, floats, notes
+from atop import budgets, config, diff, floats, notes
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -130,8 +130,7 @@ def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
     rows = config.read("datasets")
     own = {rows[cell.dataset]["pixels"] for cell in cells if cell.dataset in rows}
     native = next(iter(own)) if len(own) == 1 else "native"
-    known = [cell for cell in cells if not at_hand.to_come(cell)]
-    usual = {config.sizes(table.preset, cell)["input"] for cell in known}
+    usual = {config.sizes(table.preset, cell)["input"] for cell in cells}
     sizes = set().union(*({budget["pixels"]} if budget.get("pixels") else usual for budget in run))
     return {budgets.size({"pixels": native if size == "native" else size}) for size in sizes}
 
@@ -158,7 +157,7 @@ def _pairs(whole: Aggregate) -> list[Dict]:
                     "second": row_name(whole.table, whole.table.row(second)),
                     "cells": [cells[first, second, one.key] for one in columns],
                 }
-                for first, second in whole.table.spec.get("pairs", [])
+                for first, second in whole.table.pairs
             ],
         }
         for columns in (panels(whole.table.columns) if cells else [])

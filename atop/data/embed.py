@@ -1,6 +1,7 @@
 """Makes what lies in workflow/resources/ from all of CIFAR-10 and the preset `embedded`."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,10 @@ def install() -> dict[Path, str]:
     preset = config.preset(MAKER)
     whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10")["classes"])
     cut(whole, seed=preset["seed"])
-    cell = Cell(dataset="cifar10", classifier="resnet_small", purifier="deepfill", init="scratch")
-    networks = {
-        "resnet_small": paths.trained(MAKER, cell.dataset, cell.classifier),
-        "deepfill": paths.initial(MAKER, cell),
-    }
+    cell = Cell(dataset="cifar10", classifier="resnet_small", init="scratch")
+    networks = {"resnet_small": paths.trained(MAKER, cell.dataset, cell.classifier)}
+    for name in preset["purifiers"]:
+        networks[name] = paths.initial(MAKER, replace(cell, purifier=name))
     for name, path in networks.items():
         for ending in (".safetensors", ".json"):
             shutil.copyfile(path.with_suffix(ending), FOLDER / f"{name}{ending}")

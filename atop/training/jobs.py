@@ -1,6 +1,7 @@
 """The training jobs of a run, assembled from the config: classifier, pretrain, finetune, tune."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ from torch import nn
 from atop import assemble, checkpoints, config, fingerprints, known, paths
 from atop.cells import ANY, Cell
 from atop.data.cache import read_about
-from atop.defense import resize
 from atop.errors import AtopError
 from atop.files import sha256
 from atop.provenance import Stopwatch
+from atop.resizing import resize
 from atop.training.classifier import ClassifierStage, accuracy
 from atop.training.loop import Stage, train
 from atop.training.purifier import Classification, PurifierStage
@@ -65,7 +66,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
 def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
     """Pretrain a purifier from scratch with L_org (`init: scratch`)."""
     chosen = config.preset(preset)
-    budget = config.stage_budget(preset, "pretrain")
+    budget = config.pretrain_budget(preset, name)
     cell = Cell(
         dataset=dataset,
         classifier=ANY,
@@ -102,6 +103,8 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Make a cell's weights: L_org's purifier (`none`), what follows it, or f tuned on t(x)."""
     if cell.finetune == "classifier":
         return tune(preset, cell, device=device)
+    if not cell.purifies:
+        raise AtopError(f"{cell.id}: no purifier to train; name a cell that has one")
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = config.finetune_budget(preset, cell)
@@ -169,13 +172,13 @@ def _purifier_stage(
     recipe: dict[str, Any],
     **options: Any,
 ) -> PurifierStage:
-    torch.manual_seed(cell.seed)  # the discriminator's initial weights
-    judge = assemble.discriminator(preset, cell.purifier, spectral_norm=recipe["spectral_norm"])
+    torch.manual_seed(cell.seed)  # initial weights of a loss that has networks
+    loss = assemble.loss(preset, cell.purifier, recipe)
     sizes = assemble.sizes(preset, cell)
     return PurifierStage(
         purifier=network,
-        discriminator=judge.to(device),
-        transforms=[assemble.transform(one) for one in transforms],
+        loss=loss.to(device),
+        transforms=[assemble.transform(preset, replace(cell, transform=t)) for t in transforms],
         data=assemble.dataset(cell.dataset).train.to(device),
         input_size=sizes.input,
         resize=lambda x: resize(x, sizes.purifier),

@@ -3,17 +3,20 @@
 One stage serves all of them: L_org is AToP without the classification term (Eq. 5 with lambda = 0).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from atop.data.dataset import Split
+from atop.errors import AtopError
+from atop.purifiers._loss import Loss, Pictures, Terms
 from atop.randomness import Randomness
-from atop.training import losses
 from atop.training.augment import flip, shift
 from atop.training.loop import Metrics
 from atop.training.schedule import positions, set_rate
@@ -39,24 +42,28 @@ class PurifierStage:
     """Algorithm 1, a step at a time; without `classification` the L_org stage before it.
 
     Args:
-        purifier: g, with `stages(corrupted, mask) -> (coarse, refined)`.
-        discriminator: D.
+        purifier: g; with `stages(corrupted, mask)` if its loss sees more than what it makes.
+        loss: L_org.
         transforms: t; of several, each step takes the next.
         data: training split on the purifier's device.
         input_size: side length in pixels of what the attacker hands in.
         resize: brings such a picture to the purifier's size.
         recipe: a row of recipes.yaml.
-        budget: images, batch, lr, schedule, clip.
+        budget: images, batch, parts, lr, betas, weight_decay, schedule, warmup, clip.
         seed, stream: order, augment and corrupt.
         classification: the AToP term, or None for L_org alone.
         shift: by how many pixels a picture is moved at most, each way.
+
+    Raises:
+        AtopError: the batch does not divide into its parts, or what learns beside g would take a
+            step with each of them.
     """
 
     def __init__(
         self,
         *,
         purifier: nn.Module,
-        discriminator: nn.Module,
+        loss: Loss,
         transforms: Sequence[Transform],
         data: Split,
         input_size: int,
@@ -68,51 +75,60 @@ class PurifierStage:
         classification: Classification | None = None,
         shift: int = 0,
     ) -> None:
-        self.purifier, self.discriminator = purifier.train(), discriminator.train()
+        self.purifier, self.loss = purifier.train(), loss.train()
         self.transforms, self.data = transforms, data
         self.input_size, self.resize = input_size, resize
         self.recipe, self.budget = recipe, budget
         self.seed, self.stream = seed, stream
         self.classification, self.shift = classification, shift
         self.batch: int = budget["batch"]
+        self.parts: int = budget.get("parts", 1)
+        if self.batch % self.parts:
+            raise AtopError(f"a batch of {self.batch} does not divide into {self.parts} parts")
         self.steps: int = budget["images"] // self.batch
         self.shared = frozenset({"mask"} if recipe["mask"] == "per_batch" else ())
-        self.g_optimizer, self.d_optimizer = (
-            torch.optim.Adam(network.parameters(), lr=budget["lr"], betas=(0.5, 0.999))
-            for network in (purifier, discriminator)
-        )
+        self.optimizer = optimizer(purifier, budget)
+        self.loss_optimizer = optimizer(loss, budget) if list(loss.parameters()) else None
+        if self.loss_optimizer and self.parts > 1:
+            raise AtopError("a loss with networks of its own learns from whole batches: drop parts")
 
     def step(self, number: int) -> Metrics:
-        """One step of D, if the recipe has one, then one of g."""
-        for optimizer in (self.g_optimizer, self.d_optimizer):
+        """One step of g, and of what learns beside it."""
+        for one in filter(None, (self.optimizer, self.loss_optimizer)):
             set_rate(
-                optimizer,
+                one,
                 base=self.budget["lr"],
                 schedule=self.budget["schedule"],
+                warmup=self.budget.get("warmup", 0.1),
                 progress=number / self.steps,
             )
         x, labels, randomness = self._batch(number)
+        found: Metrics = defaultdict(lambda: x.new_zeros(()))
+        self.optimizer.zero_grad()
+        for few in torch.arange(len(x), device=x.device).chunk(self.parts):
+            loss, metrics = self._loss(number, x[few], labels[few], randomness.select(few))
+            (loss / self.parts).backward()  # type: ignore[no-untyped-call]
+            for name, value in metrics.items():
+                found[name] += value.detach() / self.parts
+        self._step(self.optimizer, self.purifier)
+        return found
+
+    def _loss(self, number: int, x: Tensor, labels: Tensor, randomness: Randomness) -> Terms:
+        """Eq. 5 for some pictures of a step's batch: L_org, and the classification term."""
         transform = self.transforms[number % len(self.transforms)]
         attack = self.classification.attack if self.classification else None
         attacked = attack(x, labels, randomness) if attack else x
         clean_target = attack is not None and self.recipe["l1_target"] == "clean"
         target = self.resize(x if clean_target else attacked)
-        coarse, refined, mask = self._purify(transform, target, randomness)
-
-        metrics = {"l1": losses.reconstruction(target, coarse, refined)}
-        loss = metrics["l1"]
-        if self.recipe["gan"] != "off":
-            metrics["d"] = self._train_discriminator(target, refined.detach(), mask)
-            fake = refined if self.recipe["gan"] == "full" else refined.detach()
-            metrics["gan"] = losses.adversarial_term(self.discriminator(*_judged(fake, mask)))
-            loss = loss + metrics["gan"]
+        pictures, missing = self._purify(transform, target, randomness)
+        loss, metrics = self.loss(target, pictures, missing, self._learn)
         if self.classification and number * self.batch >= self.recipe["ce_after_images"]:
             if clean_target:
-                _, refined, _ = self._purify(transform, self.resize(attacked), randomness)
-            metrics["ce"] = losses.classification(self.classification.classify(refined), labels)
+                pictures, _ = self._purify(transform, self.resize(attacked), randomness)
+            logits = self.classification.classify(pictures[-1])
+            metrics["ce"] = F.cross_entropy(logits, labels)
             loss = loss + self.recipe["ce_weight"] * metrics["ce"]
-        self._descend(self.g_optimizer, loss, self.purifier)
-        return metrics
+        return loss, metrics
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor, Randomness]:
         """Inputs in [0, 1], labels and the randomness of a step's batch."""
@@ -128,45 +144,44 @@ class PurifierStage:
 
     def _purify(
         self, transform: Transform, x: Tensor, randomness: Randomness
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Coarse and refined picture and where pixels were missing in any view.
+    ) -> tuple[Pictures, Tensor]:
+        """What the loss sees, the purified picture last; where pixels were missing in any view.
 
         Under RT3 every loss sees the combined picture, of which all pixels were generated (B22).
         """
         views = transform(x, randomness)
-        stages = self.purifier.stages(views.images.flatten(0, 1), views.mask.flatten(0, 1))  # type: ignore[operator]
-        coarse, refined = (
-            transform.combine(stage.unflatten(0, views.mask.shape[:2]), views.mask)
-            for stage in stages
+        corrupted = views.images.flatten(0, 1), views.mask.flatten(0, 1)
+        if hasattr(self.purifier, "stages"):
+            pictures = self.purifier.stages(*corrupted)  # type: ignore[operator]
+        else:
+            pictures = (self.purifier(*corrupted),)
+        combined = tuple(
+            transform.combine(one.unflatten(0, views.mask.shape[:2]), views.mask)
+            for one in pictures
         )
-        return coarse, refined, views.mask.amax(dim=1)
+        return combined, views.mask.amax(dim=1)
 
-    def _train_discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
-        """One step of D on real and purified pictures, judged in one batch."""
-        self.discriminator.requires_grad_(True)
-        both = self.discriminator(*_judged(torch.cat((real, fake)), torch.cat((mask, mask))))
-        loss = losses.discriminator_hinge(*both.chunk(2))
-        self._descend(self.d_optimizer, loss, self.discriminator)
-        self.discriminator.requires_grad_(False)
-        return loss
-
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, network: nn.Module) -> None:
-        optimizer.zero_grad()
+    def _learn(self, loss: Tensor) -> None:
+        """One step of the loss's own networks."""
+        assert self.loss_optimizer
+        self.loss_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._step(self.loss_optimizer, self.loss)
+
+    def _step(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
         if self.budget["clip"] is not None:
             clip_grad_norm_(network.parameters(), self.budget["clip"])
         optimizer.step()
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "g": self.purifier,
-            "d": self.discriminator,
-            "g_optimizer": self.g_optimizer,
-            "d_optimizer": self.d_optimizer,
-        }
+        """What changes from step to step."""
+        parts = {"g": self.purifier, "g_optimizer": self.optimizer}
+        if self.loss_optimizer:
+            parts |= {"loss": self.loss, "loss_optimizer": self.loss_optimizer}
+        return parts
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and moments of g and D."""
+        """Weights and moments of g and of what learns beside it."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -175,6 +190,13 @@ class PurifierStage:
             part.load_state_dict(state[name])
 
 
-def _judged(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """What D sees: the picture in [-1, 1] and the mask."""
-    return losses.signed(image), mask
+def optimizer(network: nn.Module, budget: dict[str, Any]) -> torch.optim.Optimizer:
+    """AdamW, which without decay is Adam; biases and norms do not decay, as for MAE."""
+    weights = list(network.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [one for one in weights if one.ndim > 1]},
+        {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=budget["lr"], betas=budget["betas"], weight_decay=budget["weight_decay"]
+    )

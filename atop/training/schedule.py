@@ -11,14 +11,17 @@ from atop.errors import AtopError
 from atop.randomness import Randomness
 
 
-def set_rate(optimizer: Optimizer, *, base: float, schedule: str, progress: float) -> None:
+def set_rate(
+    optimizer: Optimizer, *, base: float, schedule: str, progress: float, warmup: float = 0.1
+) -> None:
     """Set the learning rate for a step at `progress` in [0, 1).
 
-    `constant` is `base` throughout; `cosine` rises linearly over the first tenth and falls to zero.
+    `constant` is `base` throughout; `cosine` falls to zero, after a linear rise over the part
+    `warmup` of all steps.
     """
     factor = 1.0
     if schedule == "cosine":
-        factor = min(1.0, progress * 10 + 0.01) * 0.5 * (1 + math.cos(math.pi * progress))
+        factor = min(1.0, progress * (1 / warmup) + 0.01) * 0.5 * (1 + math.cos(math.pi * progress))
     for group in optimizer.param_groups:
         group["lr"] = base * factor
 

@@ -12,7 +12,7 @@ class Views(NamedTuple):
     """What a transform makes of a batch.
 
     Attributes:
-        images: (B, V, 3, H, W) in [0, 1], zero where missing.
+        images: (B, V, 3, H, W), zero where missing; in [0, 1] but for noise that is not clipped.
         mask: (B, V, 1, H, W), 1 = missing. (The paper's m is 1 where kept; ledger A.2.)
     """
 

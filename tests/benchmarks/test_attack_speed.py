@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop import assemble
+from atop import config
 from atop.attacks._balls import project
 from atop.attacks._base import cross_entropy
 from atop.attacks._draws import Victim
@@ -23,6 +23,7 @@ from atop.attacks.pgd import build as build_pgd
 from atop.data.dataset import Dataset
 from atop.defense import Defense, Sizes
 from atop.randomness import Randomness
+from atop.registry import build
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 EPS, STEP = 8 / 255, 2 / 255
@@ -67,7 +68,7 @@ def pictures_32(cifar_slice: Dataset) -> tuple[Tensor, Tensor, Randomness]:
 def defense(purifier: nn.Module, classifier: nn.Module) -> Defense:
     """RT2 with the embedded purifier at 48 pixels."""
     made = Defense(
-        transform=assemble.transform("rt2"),
+        transform=build("transforms", "rt2", **config.transform("rt2")),
         purifier=purifier,
         classifier=classifier,
         sizes=Sizes(input=32, purifier=48, classifier=32),

@@ -11,13 +11,28 @@ from torch import Tensor, nn
 
 from atop import config
 from atop.attacks._base import Attack
+from atop.cells import Cell
 from atop.data.dataset import Split
 from atop.errors import AtopError
 from atop.randomness import Randomness
 from atop.registry import KINDS, build, members, module_of
-from atop.transforms._base import Transform
+from atop.transforms._base import Transform, patch_ranks
 
-PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {"deepfill": {"width": 4}}
+PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {
+    "deepfill": {"width": 4},
+    "dmae": {
+        "pixels": 32,
+        "patch": 4,
+        "width": 16,
+        "depth": 1,
+        "heads": 2,
+        "decoder_width": 16,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+    },
+}
+BLIND = {"deepfill", "dmae"}  # to what is missing
+NOT_CLIPPED = {"tokens", "tokens75"}
 ATTACKS = config.read("attacks")["attacks"]
 ORDER = torch.tensor([2, 0, 3])
 KEYS = Path(__file__).parents[1] / "parity" / "fixtures" / "keys.json"
@@ -78,7 +93,7 @@ def test_options_that_a_member_does_not_take_are_refused(kind: str) -> None:
             build(kind, name, nonsense=1)
 
 
-@pytest.mark.parametrize("name", map(timed, different(CLASSIFIERS)))
+@pytest.mark.parametrize("name", [timed(name) for name in different(CLASSIFIERS)])
 def test_classifier(name: str, x: Tensor) -> None:
     torch.manual_seed(0)
     options = CLASSIFIERS[name].get("options", {})
@@ -121,30 +136,46 @@ def test_a_classifier_has_the_classes_that_it_is_asked_for(name: str) -> None:
 def test_purifier(name: str, x: Tensor, draw: Randomness) -> None:
     torch.manual_seed(0)
     purifier: nn.Module = build("purifiers", name, **PURIFIER_OPTIONS.get(name, {})).double()
+    with torch.no_grad():  # a deep one draws the same grey at first, whatever it is shown
+        for parameter in purifier.parameters():
+            if parameter.ndim > 1 and parameter.requires_grad:
+                nn.init.kaiming_uniform_(parameter).mul_(2)
     x.requires_grad_()
-    mask = (draw.uniform((1, 32, 32), "mask") < 0.25).double()
+    # Whole patches, as many in each picture, as every transform of a picture has them.
+    mask = (patch_ranks(x, draw, grid=8) < 16).double()
     images = purifier(x * (1 - mask), mask)
     assert images.shape == x.shape
+    assert images.dtype == x.dtype
     assert images.min() >= 0
     assert images.max() <= 1
+    assert (images[2:].flatten(1).std(dim=1) > 1e-3).all()
     some = purifier((x * (1 - mask))[ORDER], mask[ORDER])
     torch.testing.assert_close(some, images[ORDER], rtol=0, atol=1e-10)
     (gradient,) = torch.autograd.grad(images.sum(), x)
     assert torch.isfinite(gradient).all()
     assert (gradient[2:].flatten(1).norm(dim=1) > 0).all()
+    if name in BLIND:
+        noise = 10 * draw.normal((3, 32, 32), "noise").double()
+        same = purifier(x * (1 - mask) + noise * mask, mask)
+        torch.testing.assert_close(same, images, rtol=0, atol=1e-10)
+        beyond = purifier(noise, mask)
+        assert beyond.min() >= 0
+        assert beyond.max() <= 1
 
 
-@pytest.mark.parametrize("name", members("transforms"))
+@pytest.mark.parametrize("name", config.read("transforms"))
 def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
-    transform: Transform = build("transforms", name, **config.transform(name))
+    cell = Cell(dataset="cifar10", classifier="resnet18", transform=name)
+    method, options = config.transform_of("smoke", cell)
+    transform: Transform = build("transforms", method, **options)
     x.requires_grad_()
     images, mask = transform(x, draw)
     views = images.shape[1]
     assert images.shape == (4, views, 3, 32, 32)
     assert mask.shape == (4, views, 1, 32, 32)
     assert images.dtype == mask.dtype == x.dtype
-    assert images.min() >= 0
-    assert images.max() <= 1
+    inside = images.min() >= 0 and images.max() <= 1
+    assert inside == (name not in NOT_CLIPPED)
     assert ((mask == 0) | (mask == 1)).all()
     assert (images * mask == 0).all()
     for again, first in zip(transform(x[ORDER], draw.select(ORDER)), (images, mask), strict=True):
@@ -161,7 +192,8 @@ def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
 
 
 def test_every_member_has_a_row_of_the_config() -> None:
-    assert sorted(config.read("transforms")) == members("transforms")
+    transforms = config.read("transforms").items()
+    assert {row.get("method", name) for name, row in transforms} == set(members("transforms"))
     assert {row["family"] for row in CLASSIFIERS.values()} == set(members("classifiers"))
     assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
 

@@ -32,7 +32,7 @@ Changes = dict[str, Any]
         ("presets/smoke", {"stages": {"l_org": {"overrides": {"rt2": {"treads": 1}}}}}, FINETUNE),
         ("presets/smoke", {"purifiers": {"deepfill": {"treads": 1}}}, FINETUNE),
         ("presets/smoke", {"purifiers": {"deepfill": {"options": {"treads": 1}}}}, FINETUNE),
-        ("presets/smoke", {"purifiers": {"deepfill": {"discriminator": {"treads": 1}}}}, FINETUNE),
+        ("presets/smoke", {"purifiers": {"deepfill": {"loss": {"treads": 1}}}}, FINETUNE),
         ("presets/smoke", {"attacks": {"fgsm": {"treads": 1}}}, ATTACK),
         ("attacks", {"treads": {}}, ATTACK),
         ("attacks", {"attacks": {"fgsm": {"treads": 1}}}, ATTACK),

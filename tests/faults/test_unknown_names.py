@@ -92,11 +92,14 @@ def test_names_of_training(complain: Complain, small: Path, verb: str, wrong: st
 
 
 def test_a_stage_that_the_preset_lacks(complain: Complain, small: Path) -> None:
-    line = complain("pretrain", *SMOKE, "--dataset", "cifar10_slice", "--purifier", "deepfill")
-    assert "presets/smoke.yaml: stages: no 'pretrain'; known are classifier, l_org, atop" in line
     options = ("--dataset", "cifar10_slice", "--classifier", "resnet18_at")
     line = complain("classifier", *SMOKE, *options)
-    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, l_org, atop" in line
+    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, pretrain, l_org" in line
+
+
+def test_a_purifier_whose_weights_are_given(complain: Complain, small: Path) -> None:
+    line = complain("pretrain", *SMOKE, "--dataset", "cifar10_slice", "--purifier", "deepfill")
+    assert "deepfill.safetensors: a preset names this file, so there is nothing to train" in line
 
 
 def test_a_classifier_whose_weights_are_given(complain: Complain, small: Path) -> None:
@@ -111,7 +114,7 @@ def test_a_classifier_whose_weights_are_given(complain: Complain, small: Path) -
 
 def test_what_has_no_purifier_to_train(complain: Complain, small: Path) -> None:
     line = complain("finetune", *SMOKE, *BARE)
-    assert "presets/smoke.yaml: purifiers: no 'identity' to train; known are deepfill" in line
+    assert "cifar10_slice-resnet_small-undefended: no purifier to train" in line
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "two"])

@@ -1,12 +1,14 @@
 """What a CUDA device must get right; `pytest -m gpu`."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from atop import assemble
-from atop.defense import Defense, Sizes
+from atop.cells import Cell
+from atop.defense import Defense
 from atop.randomness import Randomness
-from atop.registry import build
 
 pytestmark = [
     pytest.mark.gpu,
@@ -14,15 +16,21 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def defense() -> Defense:
+CELLS = {
+    purifier: Cell(
+        dataset="cifar10", classifier="resnet_small", purifier=purifier, transform=transform
+    )
+    for purifier, transform in (("deepfill", "rt2"), ("dmae", "tokens75"))
+}
+
+
+@pytest.fixture(params=CELLS)
+def defense(request: pytest.FixtureRequest) -> Defense:
     torch.manual_seed(0)
-    return Defense(
-        transform=assemble.transform("rt2"),
-        purifier=build("purifiers", "deepfill", width=8),
-        classifier=build("classifiers", "resnet_small", classes=10),
-        sizes=Sizes(input=32, purifier=48, classifier=32),
-    ).eval()
+    cell = CELLS[request.param]
+    network = assemble.purifier("smoke", cell.purifier)
+    classifier = assemble.classifier(cell.dataset, cell.classifier)
+    return assemble.pipeline("smoke", cell, network, classifier).eval()
 
 
 def draw(device: str) -> Randomness:
@@ -33,8 +41,8 @@ def test_uniform_bits_and_masks_equal_those_of_the_cpu() -> None:
     cpu, gpu = draw("cpu"), draw("cuda")
     assert torch.equal(cpu.uniform((100,), "a"), gpu.uniform((100,), "a").cpu())
     x = torch.rand(5, 3, 32, 32)
-    for name in ("rt1", "rt3"):
-        t = assemble.transform(name)
+    for name in ("rt1", "rt3", "tokens"):
+        t = assemble.transform("smoke", replace(CELLS["dmae"], transform=name))
         assert torch.equal(t(x, cpu).mask, t(x.cuda(), gpu).mask.cpu())
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from atop import assemble, config
 from atop.attacks._base import cross_entropy
 from atop.attacks._draws import Victim, slope
-from atop.defense import Defense, Sizes
+from atop.cells import Cell
+from atop.defense import Defense
 from atop.randomness import Randomness
 from atop.registry import build
 
@@ -17,18 +18,16 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
+CELL = Cell(dataset="cifar10", classifier="resnet_small", purifier="deepfill", transform="rt2")
 SMALL = {"steps": 3, "eot": 2, "queries": 10, "targets": 2}
 
 
 @pytest.fixture
 def defense() -> Defense:
     torch.manual_seed(0)
-    made = Defense(
-        transform=assemble.transform("rt2"),
-        purifier=build("purifiers", "deepfill", width=8),
-        classifier=build("classifiers", "resnet_small", classes=10),
-        sizes=Sizes(input=32, purifier=48, classifier=32),
-    )
+    network = assemble.purifier("smoke", CELL.purifier)
+    classifier = assemble.classifier(CELL.dataset, CELL.classifier)
+    made = assemble.pipeline("smoke", CELL, network, classifier)
     return made.cuda().eval().requires_grad_(False)
 
 

@@ -1,5 +1,6 @@
 """Training and attacks run on a CUDA device and agree with the CPU; `pytest -m gpu`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from atop import assemble, config
 from atop.cells import Cell
 from atop.data.dataset import Dataset
-from atop.defense import resize
+from atop.resizing import resize
 from atop.training.classifier import ClassifierStage
 from atop.training.loop import train
 from atop.training.purifier import Classification, PurifierStage
@@ -19,28 +20,41 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 CUDA = torch.device("cuda")
-BUDGET = {"images": 12, "batch": 4, "lr": 1e-4, "schedule": "constant", "clip": None}
-CELL = Cell(dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill")
+BUDGET = {
+    "images": 12,
+    "batch": 4,
+    "lr": 1e-4,
+    "betas": [0.9, 0.95],
+    "weight_decay": 0.05,
+    "schedule": "constant",
+    "clip": None,
+}
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", transform="rt2"
+)
 
 
-def stage(data: Dataset, transform: str, device: torch.device, **recipe: Any) -> PurifierStage:
+def stage(
+    data: Dataset, device: torch.device, cell: Cell = CELL, parts: int = 1, **recipe: Any
+) -> PurifierStage:
     torch.manual_seed(0)
-    purifier = assemble.purifier("smoke", "deepfill").to(device)
-    made = {**config.recipe("paper", transform, "paper"), **recipe}
-    judge = assemble.discriminator("smoke", "deepfill", spectral_norm=made["spectral_norm"])
-    network = assemble.classifier("cifar10_slice", "resnet_small").to(device)
+    purifier = assemble.purifier("smoke", cell.purifier).to(device)
+    made = {**config.recipe("paper", cell.transform, "paper"), **recipe}
+    loss = assemble.loss("smoke", cell.purifier, made)
+    network = assemble.classifier(cell.dataset, cell.classifier).to(device)
     classifier = network.eval().requires_grad_(False)
-    pipeline = assemble.pipeline("smoke", CELL, purifier, classifier)
+    pipeline = assemble.pipeline("smoke", cell, purifier, classifier)
     fgsm = assemble.attack("smoke", "fgsm")
+    size = assemble.sizes("smoke", cell).purifier
     return PurifierStage(
         purifier=purifier,
-        discriminator=judge.to(device),
-        transforms=[assemble.transform(transform)],
+        loss=loss.to(device),
+        transforms=[assemble.transform("smoke", cell)],
         data=data.train.take(slice(0, 16)).to(device),
         input_size=32,
-        resize=lambda x: resize(x, 48),
+        resize=lambda x: resize(x, size),
         recipe=made,
-        budget=BUDGET,
+        budget={**BUDGET, "parts": parts},
         seed=0,
         stream="test",
         classification=Classification(
@@ -55,21 +69,31 @@ def test_a_step_agrees_with_the_cpu(
     cifar_slice: Dataset, transform: str, spectral_norm: str
 ) -> None:
     gan = "full" if spectral_norm == "parametrized" else "detached"
+    cell = replace(CELL, transform=transform)
     results = [
-        stage(cifar_slice, transform, device, gan=gan, spectral_norm=spectral_norm).step(0)
+        stage(cifar_slice, device, cell, gan=gan, spectral_norm=spectral_norm).step(0)
         for device in (torch.device("cpu"), CUDA)
     ]
     for name in ("l1", "ce"):
         assert float(results[1][name]) == pytest.approx(float(results[0][name]), rel=0.02)
 
 
+def test_a_step_of_dmae_in_parts_agrees_with_the_cpu(cifar_slice: Dataset) -> None:
+    cell = replace(CELL, purifier="dmae", transform="tokens")
+    results = [
+        stage(cifar_slice, device, cell, parts=2).step(0) for device in (torch.device("cpu"), CUDA)
+    ]
+    for name in ("mae", "ce"):
+        assert float(results[1][name]) == pytest.approx(float(results[0][name]), rel=0.02)
+
+
 def test_a_run_resumes_on_the_device(cifar_slice: Dataset, tmp_path: Path) -> None:
-    whole = stage(cifar_slice, "rt2", CUDA)
+    whole = stage(cifar_slice, CUDA)
     train(whole, state=tmp_path / "a.pt", identity="x", title="whole")
-    first = stage(cifar_slice, "rt2", CUDA)
+    first = stage(cifar_slice, CUDA)
     first.steps = 2
     train(first, state=tmp_path / "b.pt", identity="x", title="first", save_every_s=-1.0)
-    second = stage(cifar_slice, "rt2", CUDA)
+    second = stage(cifar_slice, CUDA)
     train(second, state=tmp_path / "b.pt", identity="x", title="second")
     for a, b in zip(whole.purifier.parameters(), second.purifier.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-4)

@@ -2,13 +2,14 @@
 
 The committed files come from robustbench 1.1.1 (installed) and these repositories, checked out:
 github.com/glin2022/atop at 9fa1e91, NVlabs/DiffPure at 9857030, kuangliu/pytorch-cifar at 49b7aa9,
-MadryLab/robustness at a954124 (whose AttackerModel perceptual-advex saves), torch 2.15 on a CPU:
+MadryLab/robustness at a954124 (whose AttackerModel perceptual-advex saves), quanlin-wu/dmae at
+782f139, torch 2.15 on a CPU:
 
     python tests/parity/make_key_fixtures.py --atop ../atop-official --diffpure ../DiffPure
-        --kuangliu ../pytorch-cifar --robustness ../robustness
+        --kuangliu ../pytorch-cifar --robustness ../robustness --dmae ../dmae
 
 `keys.json`: `lists` of state dicts as `keys.py` writes them, each once, and in `networks` which of
-them a network has: REPOSITORY-DEPTH, or the row of classifiers.yaml for RobustBench's.
+them a network has: REPOSITORY-DEPTH, the row of classifiers.yaml for RobustBench's, or `dmae-base`.
 
 `logits.npz`, float32: what each network of a repository says, (1,10) or (1,100), with weights
 `fill(seed=5)` to `images(1, 32 or 256, seed=15)`; AttackerModel's normalisation stays as it is.
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from keys import Shapes, shapes, without_numbers, written
+from make_dmae_fixtures import published as dmae
 from torch import nn
 from weights import fill, images
 
@@ -124,11 +126,13 @@ def logits(networks: Networks) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for name in ("atop", "diffpure", "kuangliu", "robustness"):
+    for name in ("atop", "diffpure", "kuangliu", "robustness", "dmae"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     folder = Path(__file__).parent / "fixtures"
-    published = of_repositories(parser.parse_args())
-    content = keys({**published, **of_robustbench()})
+    args = parser.parse_args()
+    published = of_repositories(args)
+    base = {"dmae-base": dmae(args.dmae).dmae_vit_base_patch16}
+    content = keys({**published, **of_robustbench(), **base})
     (folder / "keys.json").write_text(json.dumps(content, indent=0) + "\n")
     np.savez(folder / "logits.npz", **logits(published))
 

@@ -60,8 +60,12 @@ STRICT: dict[str, Any] = {
     "title": "An attacker who knows all",
     "suite": "strict",
     "labels": ["Defence", "Classifier"],
-    "defaults": {"dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill"},
-    "waits_for": ["wrn28_10", "dmae", "cifar100"],
+    "defaults": {
+        "dataset": "cifar10",
+        "classifier": "resnet18",
+        "purifier": "deepfill",
+        "init": "places2",
+    },
     "rows": [
         {
             "key": "rt2-atop",
@@ -83,7 +87,7 @@ STRICT: dict[str, Any] = {
             "labels": ["RT2, DMAE", "ResNet-18"],
             "cell": {"purifier": "dmae", "init": "imagenet", "transform": "rt2"},
         },
-        {"key": "foreign", "labels": ["of others", "-"], "cited": "waits for an adapter"},
+        {"key": "foreign", "labels": ["of others", "-"], "cited": "its code is not public"},
     ],
     "controls": [
         {
@@ -129,8 +133,9 @@ SQUARE = {"method": "square", "norm": "Linf", "eps": "8/255", "queries": 100, "p
 CONFIG: dict[str, Any] = {
     "tables/table7": TABLE,
     "tables/strict": STRICT,
-    "datasets": {"cifar10": {"pixels": 32}, "cifar10_slice": {"pixels": 32}},
-    "classifiers": {"resnet18": {"family": "resnet", "pixels": 256}, "resnet_small": {}},
+    "datasets": {name: {"pixels": 32} for name in ("cifar10", "cifar10_slice", "cifar100")},
+    "classifiers": {"resnet18": {"pixels": 256}, "wrn28_10": {"pixels": 256}, "resnet_small": {}},
+    "checkpoints": {"deepfill-places2": {}, "dmae-imagenet": {}},
     "attacks": {
         "attacks": {
             "clean": {"method": "clean"},
@@ -156,7 +161,7 @@ CONFIG: dict[str, Any] = {
         "comparable": False,
         "dataset": {"cifar10": "cifar10_slice"},
         "classifier": {"resnet18": "resnet_small", "wrn28_10": "resnet_small"},
-        "init": "scratch",
+        "init": {"places2": "scratch", "imagenet": "scratch"},
         "sizes": {"input": 32},
         "purifiers": {"deepfill": {}},
         "attacks": {"pgd-1000": {"steps": 50}, "pgd": {"steps": 20, "examples": 100}},
@@ -167,7 +172,8 @@ CONFIG: dict[str, Any] = {
         "comparable": True,
         "dataset": {},
         "classifier": {},
-        "init": "places2",
+        "init": {},
+        "leave_out": {"strict": ["dmae"]},
         "sizes": {"input": 256},
         "purifiers": {"deepfill": {}},
         "attacks": {},

@@ -364,15 +364,18 @@ def test_what_a_preset_leaves_out(tmp_path: Path) -> None:
     assert worst["measured"] > 0
 
 
-def test_numbers_that_wait(tmp_path: Path) -> None:
+def test_numbers_that_nobody_has_say_why(tmp_path: Path) -> None:
     whole = strict(tmp_path)
-    assert line(whole, "wrn28", "pgd")["reason"].startswith("waits for the classifier wrn28_10: ")
-    assert line(whole, "foreign", "pgd")["reason"] == "waits for an adapter"
+    assert line(whole, "wrn28", "pgd")["reason"].startswith("no record yet; this makes it: ")
+    assert line(whole, "foreign", "pgd")["reason"] == "its code is not public"
     assert line(whole, "foreign", "pgd")["cell"] == ""
-    waits = line(whole, "rt2-atop", "cifar100")["reason"]
-    assert waits.startswith("waits for the dataset cifar100")
-    assert set(whole.frame[whole.frame["row"] == "dmae"]["verdict"]) == {"not run"}
+    assert line(whole, "rt2-atop", "cifar100")["reason"].startswith("no record yet; ")
+    dmae = whole.frame[whole.frame["row"] == "dmae"]
+    assert set(dmae["verdict"]) == {"not run"}
+    assert set(dmae["reason"]) == {"preset paper leaves it out"}
     smoke = strict(tmp_path / "other", "smoke")
+    assert line(smoke, "dmae", "pgd")["reason"].startswith("no record yet; ")
+    assert line(smoke, "dmae", "pgd")["cell"].startswith("cifar10_slice-resnet_small-dmae-scratch-")
     assert line(smoke, "wrn28", "pgd")["measured"] == line(smoke, "rt2-atop", "pgd")["measured"]
 
 

@@ -1,15 +1,19 @@
 """Networks are put together as a preset says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from atop import assemble, paths
+from atop import assemble, config, paths
 from atop.cells import Cell
 from atop.errors import AtopError
+from atop.purifiers._loss import PixelLoss
+from atop.purifiers.deepfill.loss import GanLoss
+from atop.purifiers.dmae import MaeLoss
 from atop.randomness import Randomness
 from atop.registry import build
 
@@ -62,8 +66,9 @@ def test_an_ablation_switches_a_part_of_the_transform_off() -> None:
     x[0, :, :8] = 0
     x.requires_grad_(True)
     draw = Randomness(0, "test", torch.arange(4))
+    rt2 = replace(CELL, transform="rt2")
     whole, noise_off, mask_off, nothing = (
-        assemble.transform("rt2", ablation)(x, draw)
+        assemble.transform("smoke", replace(rt2, ablation=ablation))(x, draw)
         for ablation in ("none", "no_noise", "no_mask", "no_transform")
     )
     assert torch.equal(noise_off.mask, whole.mask)
@@ -75,4 +80,46 @@ def test_an_ablation_switches_a_part_of_the_transform_off() -> None:
     (gradient,) = torch.autograd.grad(noise_off.images.sum(), x)
     assert torch.equal(gradient[:, :1], 1 - noise_off.mask[:, 0])  # black pixels have one too
     with pytest.raises(AtopError, match="rt1 has no sigma, so no no_noise"):
-        assemble.transform("rt1", "no_noise")
+        assemble.transform("smoke", replace(CELL, transform="rt1", ablation="no_noise"))
+
+
+def test_a_presets_word_about_a_transform_reaches_it() -> None:
+    x = torch.rand(2, 3, 32, 32)
+    cell = replace(CELL, purifier="dmae", transform="tokens75")
+    views = assemble.transform("smoke", cell)(x, Randomness(0, "test", torch.arange(2)))
+    there = 1 - torch.nn.functional.max_pool2d(views.mask[:, 0], 4)
+    assert there.flatten(1).sum(dim=1).tolist() == [16, 16]  # a quarter of 8 x 8
+
+
+def test_options_that_do_not_fit_a_transform_name_the_files_that_have_them(
+    change: Change,
+) -> None:
+    change("presets/smoke", {"transforms": {"rt2": {"treads": 1}}})
+    cell = replace(CELL, transform="rt2")
+    with pytest.raises(AtopError, match=r"transforms\.yaml and .*presets/smoke\.yaml: .*treads"):
+        assemble.transform("smoke", cell)
+    change("transforms", {"rt2": {"treads": 1}})
+    with pytest.raises(AtopError, match=r"transforms\.yaml: .*treads"):
+        assemble.transform("paper", cell)
+
+
+def test_a_purifier_has_its_own_loss_or_that_of_pixels() -> None:
+    recipe = config.recipe("paper", "rt2", "paper")
+    full = assemble.loss("paper", "deepfill", recipe)
+    assert isinstance(full, GanLoss)
+    assert full.gan == "full"
+    assert sum(one.numel() for one in full.parameters()) == 5_946_816  # width 64, as published
+    off = assemble.loss("smoke", "deepfill", {**recipe, "gan": "off"})
+    assert isinstance(off, GanLoss)
+    assert off.discriminator is None
+    assert isinstance(assemble.loss("paper", "dmae", recipe), MaeLoss)
+    assert isinstance(assemble.loss("paper", "identity", recipe), PixelLoss)
+
+
+@pytest.mark.parametrize("name", ["deepfill", "dmae", "identity"])
+def test_options_that_do_not_fit_a_loss_name_the_presets_file(change: Change, name: str) -> None:
+    recipe = config.recipe("paper", "rt2", "paper")
+    change("presets/smoke", {"purifiers": {name: {"loss": {"treads": 1}}}})
+    with pytest.raises(AtopError, match=r"presets/smoke\.yaml: .*treads") as found:
+        assemble.loss("smoke", name, recipe)
+    assert "\n" not in str(found.value)

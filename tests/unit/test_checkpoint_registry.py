@@ -120,7 +120,7 @@ def test_a_row_that_makes_no_sense_is_refused(change: Change, changes: dict[str,
 
 
 def test_a_file_of_no_row() -> None:
-    assert download.named("dmae-base.pth") == "dmae-base"
+    assert download.named("dmae-base.pth") == "dmae-imagenet"
     with pytest.raises(AtopError, match=r"no row has the file '0'; nearest are \S+, \S+, \S+$"):
         download.named("0")
 
@@ -209,7 +209,7 @@ def test_a_list_of_all_needs_no_torch(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["NAME", *ROWS]
     words = {line.split()[0]: re.split(r"  +", line) for line in lines}
     assert words["deepfill-places2"][1:3] == ["~16 MB", "no"]
-    assert words["dmae-base"][4] == "CC BY-NC 4.0"
+    assert words["dmae-imagenet"][4] == "CC BY-NC 4.0"
     assert words["perceptual-advex-all"][1] == "?"
     assert words["robustbench-cifar10-linf-standard"][1:3] == ["~146 MB", "yes"]
     assert words["resnet18-pyautoattack"][1:3] == ["44.8 MB", "yes"]

@@ -20,8 +20,10 @@ CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
     transform="rt2", finetune="adversarial",
 )  # fmt: skip
-ROW: dict[str, Any] = {"options": {}, "discriminator": {}, "checkpoints": {}}
+ROW: dict[str, Any] = {"options": {}, "loss": {}, "checkpoints": {}}
 PUBLIC = Cell(dataset="cifar10", classifier="resnet18_32")
+DMAE = replace(CELL, purifier="dmae", transform="tokens")
+BARE_RT2 = replace(CELL, purifier="identity", init="none", finetune="none")
 Change = Callable[[str, dict[str, Any]], None]
 
 
@@ -84,7 +86,7 @@ UNKNOWN: list[tuple[Callable[[], Any], str]] = [
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
     (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
     (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
-    (lambda: config.stage_budget("smoke", "pretrain", "rt1"), "stages: no 'pretrain'; known are"),
+    (lambda: config.stage_budget("smoke", "robust", "rt1"), "stages: no 'robust'; known are"),
 ]
 
 
@@ -124,6 +126,25 @@ def test_overrides_fill_in(change: Change) -> None:
     other = config.stage_budget("smoke", "atop", "rt1")
     assert other["batch"] != 2
     assert "overrides" not in other
+
+
+def test_a_stage_has_overrides_by_dataset_transform_and_purifier_the_last_of_which_win(
+    change: Change,
+) -> None:
+    overrides = {"cifar10_slice": {"batch": 2, "lr": 0.1, "clip": 9.0}}
+    overrides |= {"rt2": {"batch": 3, "lr": 0.2}, "deepfill": {"batch": 4}}
+    stage = {"overrides": overrides}
+    change("presets/smoke", {"stages": {"l_org": stage, "atop": stage}})
+    for cell in (CELL, CELL.base):
+        found = config.finetune_budget("smoke", cell)
+        assert [found[key] for key in ("batch", "lr", "clip")] == [4, 0.2, 9.0]
+    other = config.finetune_budget("smoke", replace(DMAE, dataset="cifar10"))
+    assert [other[key] for key in ("batch", "lr", "clip")] == [16, 3e-4, 1.0]
+    assert (other["betas"], other["weight_decay"]) == ([0.9, 0.95], 0.05)
+    usual, own = (config.pretrain_budget("paper", name) for name in ("deepfill", "dmae"))
+    assert (usual["transforms"], usual["betas"]) == (["rt1"], [0.5, 0.999])
+    assert (own["transforms"], own["betas"], own["parts"]) == (["tokens75"], [0.9, 0.95], 8)
+    assert "overrides" not in own
 
 
 def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
@@ -180,7 +201,7 @@ CHANGES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("checkpoints", {"resnet18-pyautoattack": {"sha256": "0" * 64}}, {"public"}),
     ("attacks", {"attacks": {"pgd-10": {"steps": 3}}}, {"robust", "attack", "evaluate"}),
     ("presets/embedded", {"purifiers": {"deepfill": {"options": {"width": 12}}}}, {"pretrain"}),
-    ("transforms", {"rt2": {"sigma": 0.1}}, {"pretrain", "l_org", "atop"}),
+    ("transforms", {"rt2": {"sigma": 0.1}}, {"pretrain", "l_org", "atop", "attack", "evaluate"}),
     ("transforms", {"rt3": {"sigma": 0.1}}, set()),
     ("recipes", {"official": {"ce_weight": 9.0}}, set()),
     ("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}}, {"atop", "rt1", "evaluate", "public"}),
@@ -196,4 +217,51 @@ def test_a_stage_runs_again_when_and_only_when_its_settings_change(
     assert before == prints()
     change(file, changes)
     after = prints()
+    assert {stage for stage in before if before[stage] != after[stage]} == touched
+
+
+def prints_of_two() -> dict[str, str]:
+    """The fingerprints of two purifiers' stages, and of t without any purifier."""
+    return {
+        "deepfill_pretrain": fingerprints.pretrain("embedded", "cifar10", "deepfill"),
+        "deepfill": fingerprints.finetune("smoke", CELL),
+        "dmae_pretrain": fingerprints.pretrain("embedded", "cifar10", "dmae"),
+        "dmae_l_org": fingerprints.finetune("smoke", DMAE.base),
+        "dmae": fingerprints.finetune("smoke", DMAE),
+        "rt2_attack": fingerprints.attack("smoke", BARE_RT2, "pgd-10"),
+        "rt2_evaluate": fingerprints.evaluate("smoke", BARE_RT2, "table7"),
+    }
+
+
+RT2, DMAES = {"deepfill", "rt2_attack", "rt2_evaluate"}, {"dmae_l_org", "dmae"}
+CHANGES_OF_TWO: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("transforms", {"rt2": {"sigma": 0.1}}, {"deepfill_pretrain", *RT2}),
+    ("transforms", {"tokens": {"noise_pixels": 16}}, {"dmae_pretrain", *DMAES}),
+    ("transforms", {"tokens75": {"sigma": 0.1}}, set()),
+    ("presets/smoke", {"transforms": {"rt2": {"sigma": 0.1}}}, RT2),
+    ("presets/smoke", {"transforms": {"tokens": {"grid": 4}}}, DMAES),
+    ("presets/embedded", {"transforms": {"tokens": {"grid": 4}}}, {"dmae_pretrain"}),
+    ("datasets", {"cifar10_slice": {"pixels": 16}}, DMAES),  # noise is drawn at 16 then
+    ("presets/smoke", {"purifiers": {"dmae": {"options": {"depth": 3}}}}, DMAES),
+    ("presets/smoke", {"purifiers": {"deepfill": {"loss": {"discriminator_width": 9}}}},
+     {"deepfill"}),
+    ("presets/embedded", {"purifiers": {"dmae": {"options": {"depth": 3}}}}, {"dmae_pretrain"}),
+    ("presets/embedded", {"purifiers": {"dmae": {"options": {"pixels": 48}}}}, {"dmae_pretrain"}),
+    ("presets/embedded", {"purifiers": {"deepfill": {"loss": {"discriminator_width": 9}}}},
+     {"deepfill_pretrain"}),
+    ("presets/smoke", {"stages": {"atop": {"overrides": {"dmae": {"lr": 0.5}}}}}, {"dmae"}),
+    ("presets/smoke", {"stages": {"l_org": {"overrides": {"dmae": {"parts": 2}}}}},
+     {"dmae_l_org"}),
+    ("presets/embedded", {"stages": {"pretrain": {"overrides": {"dmae": {"warmup": 0.2}}}}},
+     {"dmae_pretrain"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "changes", "touched"), CHANGES_OF_TWO)
+def test_a_change_that_concerns_one_purifier_or_transform_touches_only_its_stages(
+    change: Change, file: str, changes: dict[str, Any], touched: set[str]
+) -> None:
+    before = prints_of_two()
+    change(file, changes)
+    after = prints_of_two()
     assert {stage for stage in before if before[stage] != after[stage]} == touched

@@ -168,7 +168,7 @@ def test_in_place_discriminator_is_the_published_one() -> None:
 @pytest.mark.parametrize(("size", "scores"), [(32, 16), (64, 16), (128, 64)])
 @pytest.mark.parametrize("norm", ["parametrized", "in_place"])
 def test_discriminator_scores(size: int, scores: int, norm: SpectralNorm) -> None:
-    discriminator = deepfill.build_discriminator(width=4, spectral_norm=norm)
+    discriminator = deepfill.Discriminator(4, norm)
     image, mask = torch.rand(2, 3, size, size), torch.zeros(2, 1, size, size)
     output = discriminator(image, mask)
     assert output.shape == (2, scores)

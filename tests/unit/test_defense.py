@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from parts import random_transform
 from torch import Tensor, nn
 
 from atop import assemble
 from atop.cells import Cell
 from atop.data.dataset import Split
-from atop.defense import Defense, Sizes, resize
+from atop.defense import Defense, Sizes
 from atop.purifiers.identity import Identity
 from atop.randomness import Randomness
+from atop.resizing import resize
 
 SIZES = Sizes(input=32, purifier=32, classifier=32)
 TRANSFORMS = ["none", "rt1", "rt2", "rt3"]
@@ -21,7 +23,7 @@ TRANSFORMS = ["none", "rt1", "rt2", "rt3"]
 def parts(purifier: nn.Module, classifier: nn.Module) -> dict[str, Any]:
     """A defence's parts in float64, so that comparisons can be tight."""
     return {
-        "transform": assemble.transform("rt2"),
+        "transform": random_transform("rt2"),
         "purifier": purifier.double(),
         "classifier": classifier.double(),
         "sizes": SIZES,
@@ -37,7 +39,7 @@ def x(pictures: Split) -> Tensor:
 def test_an_example_is_treated_alike_in_any_batch(
     parts: dict[str, Any], x: Tensor, randomness: Randomness, transform: str
 ) -> None:
-    defense = Defense(**{**parts, "transform": assemble.transform(transform)})
+    defense = Defense(**{**parts, "transform": random_transform(transform)})
     whole = defense(x, randomness)
     order = torch.tensor([5, 0, 7])
     some = defense(x[order], randomness.select(order))
@@ -95,7 +97,7 @@ def test_the_purified_picture_is_what_the_parts_make_of_it(
 def test_rt3_keeps_views_with_their_pictures(
     parts: dict[str, Any], x: Tensor, randomness: Randomness
 ) -> None:
-    transform = assemble.transform("rt3")
+    transform = random_transform("rt3")
     views = transform(x, randomness)
     expected = sum(
         parts["purifier"](views.images[:, i], views.mask[:, i]) * views.mask[:, i] for i in range(4)
@@ -109,7 +111,7 @@ def test_gradient_equals_finite_differences(
     parts: dict[str, Any], x: Tensor, randomness: Randomness, transform: str
 ) -> None:
     sizes = Sizes(input=32, purifier=48, classifier=32)
-    defense = Defense(**{**parts, "transform": assemble.transform(transform), "sizes": sizes})
+    defense = Defense(**{**parts, "transform": random_transform(transform), "sizes": sizes})
     x, draw = 0.2 + 0.6 * x[:2], randomness.select(slice(0, 2))
     weights = Randomness(0, "weights", torch.arange(2)).normal((10,), "weights").double()
 

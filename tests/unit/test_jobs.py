@@ -22,7 +22,10 @@ from atop.training import jobs
 from atop.training.purifier import Classification
 
 CPU = torch.device("cpu")
-BUDGET = {"images": 400, "batch": 4, "lr": 1e-3, "schedule": "constant", "clip": None}
+BUDGET = {
+    "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
+    "schedule": "constant", "clip": None,
+}  # fmt: skip
 RT2 = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
     transform="rt2", finetune="adversarial",
@@ -180,6 +183,29 @@ def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
     assemble.initialise(purifier, "embedded", cell)
     key = "generator.stage1.conv1.conv.weight"
     assert not torch.equal(purifier.state_dict()[key], before[key])
+
+
+def test_a_purifier_may_have_a_loss_a_size_and_budgets_of_its_own(
+    change: Any, workdir: Path
+) -> None:
+    tiny = {"width": 16, "depth": 1, "heads": 2}
+    tiny |= {"decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    stage = {"overrides": {"dmae": {"images": 8, "batch": 4}, "rt2": {"images": 16}}}
+    stages = {"pretrain": stage, "l_org": stage, "atop": stage}
+    given = {"dmae": {"options": tiny, "checkpoints": {"scratch": ...}}}
+    change("presets/smoke", {"stages": stages, "purifiers": given})
+    fetch("cifar10_slice")
+    cell = replace(RT2, purifier="dmae", transform="tokens")
+    jobs.pretrain("smoke", "cifar10_slice", "dmae", device=CPU)
+    pretrained = paths.initial("smoke", cell).with_suffix(".json")
+    assert [set(row) - {"step"} for row in read_json(pretrained)["history"]] == [{"mae"}] * 2
+    for one, terms in ((cell.base, {"mae"}), (cell, {"mae", "ce"})):
+        account = read_json(jobs.finetune("smoke", one, device=CPU).with_suffix(".json"))
+        assert history(one) == [terms] * 2
+        assert account["settings"]["budget"]["weight_decay"] == 0.05
+    draw = Randomness(0, "test", torch.arange(2))
+    purified = assemble.defense("smoke", cell).purify(torch.rand(2, 3, 32, 32), draw)
+    assert purified.shape == (2, 3, 32, 32)
 
 
 def test_a_warm_up_that_outlasts_the_budget_is_refused(small: Any) -> None:

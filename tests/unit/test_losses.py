@@ -1,11 +1,11 @@
 """The terms of L_org and AToP by hand, and that each pulls where it should."""
 
-import math
-
 import pytest
 import torch
+from torch import Tensor
 
-from atop.training import losses
+from atop.purifiers._loss import PixelLoss
+from atop.purifiers.deepfill import loss as losses
 
 GREY = torch.full((2, 3, 4, 4), 0.5)
 
@@ -50,10 +50,15 @@ def test_the_purifier_raises_fake_scores() -> None:
     assert fake.grad.tolist() == [-0.5, -0.5]
 
 
-def test_classification_is_cross_entropy_in_nats() -> None:
-    logits = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])
-    value = losses.classification(logits, torch.tensor([0, 1])).item()
-    assert value == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
-    right = losses.classification(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
-    wrong = losses.classification(torch.tensor([[2.0, 0.0]]), torch.tensor([1]))
-    assert right < wrong
+def test_pixels_are_compared_in_the_networks_range_and_only_those_of_the_last_picture() -> None:
+    target, missing = GREY.clone(), torch.ones(2, 1, 4, 4)
+    target[0] += 0.5
+    target[1] -= 0.25
+    loss, terms = PixelLoss()(target, (target, GREY), missing, _never)
+    assert loss == pytest.approx(0.75)
+    assert terms == {"l1": loss}
+    assert list(PixelLoss().parameters()) == []
+
+
+def _never(loss: Tensor) -> None:
+    raise AssertionError

@@ -1,7 +1,8 @@
-"""Numbers of numpy that lie beside the weights in public files, and objects that must not."""
+"""What lies beside the weights in public files, and what must not: numpy's, and options."""
 
 import io
 import zipfile
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -43,4 +44,18 @@ def test_objects_of_numpy_are_not(tmp_path: Path) -> None:
     path = tmp_path / "objects.pt"
     torch.save({"x": np.array([Path("x")], dtype=object)}, path)
     with pytest.raises(AtopError, match=r"refused, since it holds a numpy\.\S+, and unpickling"):
+        checkpoints.read(path)
+
+
+def test_options_of_a_training_loop_beside_the_weights_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "options.pth"
+    options = Namespace(model="base", sigma=0.25, pin_mem=True, resume="", betas=[0.9, 0.95])
+    torch.save({"model": {"weight": torch.ones(2)}, "args": options}, path)
+    assert checkpoints.read(path)["args"] == options
+
+
+def test_options_that_are_objects_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "options.pth"
+    torch.save({"args": Namespace(output=Path("x"))}, path)
+    with pytest.raises(AtopError, match=r"refused, since it holds a pathlib\.\S+, and unpickling"):
         checkpoints.read(path)

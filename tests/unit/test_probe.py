@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from parts import random_transform
 from torch import Tensor, nn
 
-from atop import assemble, evaluate, records
+from atop import evaluate, records
 from atop.cells import Cell
 from atop.checks import findings
 from atop.data.dataset import Split
@@ -78,7 +79,7 @@ def measure(classifier: nn.Module, pictures: Split) -> Measure:
         bpda: bool = False,
     ) -> Probe:
         made = Defense(
-            transform=assemble.transform(transform),
+            transform=random_transform(transform),
             purifier=purifier if isinstance(purifier, nn.Module) else Purifier(purifier),
             classifier=Classifier(classifier, outputs),
             sizes=SIZES,
@@ -223,7 +224,7 @@ def test_a_slope_that_is_wrong_in_a_few_pixels_shows_in_random_directions(
 
 def test_the_defence_stays_as_it_is(classifier: nn.Module, pictures: Split) -> None:
     made = Defense(
-        transform=assemble.transform("rt2"),
+        transform=random_transform("rt2"),
         purifier=Identity(),
         classifier=classifier,
         sizes=SIZES,

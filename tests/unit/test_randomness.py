@@ -108,6 +108,8 @@ def test_a_shared_purpose_is_one_draw_for_the_batch_and_another_for_the_next_bat
     following = replace(shared, index=INDEX + 1)
     assert not torch.equal(following.permutation(64, "mask"), mask)
     assert not torch.equal(shared.at(3).permutation(64, "mask"), mask)
+    some = shared.select(slice(2, 4)).select(slice(1, 2))
+    assert torch.equal(some.permutation(64, "mask"), mask[:1])
     noise = shared.uniform((64,), "noise")
     assert torch.equal(noise, made().uniform((64,), "noise"))
     assert abs(correlation(noise[0], noise[1])) < 0.5

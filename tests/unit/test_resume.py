@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from parts import random_transform
 from torch import Tensor
 
 from atop import assemble, paths
@@ -19,10 +21,11 @@ from atop.cells import Cell
 from atop.data.dataset import Dataset
 from atop.errors import AtopError
 from atop.files import ROOT, read_json
-from atop.purifiers import deepfill
+from atop.purifiers import deepfill, dmae
 from atop.training.classifier import ClassifierStage
 from atop.training.loop import Metrics, train
 from atop.training.purifier import PurifierStage
+from atop.transforms import tokens
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="any", purifier="deepfill", init="scratch", transform="rt2"
@@ -151,20 +154,46 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, value: float) ->
         run(Diverging(9), tmp_path / "state.pt")
 
 
-def test_a_purifier_stage_resumes_with_both_networks_and_all_moments(
-    tmp_path: Path, cifar_slice: Dataset
+RECIPE = {
+    "gan": "full", "spectral_norm": "parametrized", "mask": "per_example", "l1_target": "clean",
+}  # fmt: skip
+BUDGET = {
+    "images": 24, "batch": 4, "parts": 2, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0.05,
+    "schedule": "cosine", "clip": 1.0,
+}  # fmt: skip
+
+
+def of_deepfill() -> dict[str, Any]:
+    return {
+        "purifier": deepfill.build(width=4),
+        "loss": deepfill.build_loss(recipe=RECIPE, discriminator_width=4),
+        "transforms": [random_transform("rt1"), random_transform("rt2")],
+    }
+
+
+def of_dmae() -> dict[str, Any]:
+    purifier = dmae.build(
+        pixels=32, patch=4, width=16, depth=1, heads=2,
+        decoder_width=16, decoder_depth=1, decoder_heads=2,
+    )  # fmt: skip
+    shown = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
+    loss = dmae.build_loss(recipe=RECIPE)
+    return {"purifier": purifier, "loss": loss, "transforms": [shown, random_transform("rt1")]}
+
+
+@pytest.mark.parametrize("parts", [of_deepfill, of_dmae])
+def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
+    tmp_path: Path, cifar_slice: Dataset, parts: Callable[[], dict[str, Any]]
 ) -> None:
     def stage(break_at: int | None = None) -> PurifierStage:
         torch.manual_seed(0 if break_at is None else 1)  # a resumed run must not rely on its start
         made = PurifierStage(
-            purifier=deepfill.build(width=4),
-            discriminator=deepfill.build_discriminator(width=4, spectral_norm="parametrized"),
-            transforms=[assemble.transform("rt1"), assemble.transform("rt2")],
+            **parts(),
             data=cifar_slice.train.take(slice(0, 12)),
             input_size=32,
             resize=lambda x: x,
-            recipe={"gan": "full", "mask": "per_example", "l1_target": "clean"},
-            budget={"images": 24, "batch": 4, "lr": 1e-3, "schedule": "cosine", "clip": 1.0},
+            recipe=RECIPE,
+            budget=BUDGET,
             seed=0,
             stream="test",
         )

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from parts import random_transform
 from torch import Tensor, nn
 
-from atop import assemble, config
+from atop import config
 from atop.cells import Cell
 from atop.data.dataset import Split
 from atop.defense import Defense, Sizes
@@ -15,8 +16,8 @@ from atop.randomness import Randomness
 WORDS: dict[str, Any] = {"purifier": "deepfill", "init": "places2", "transform": "rt2"}
 
 
-def sizes(preset: str, dataset: str, classifier: str) -> tuple[int, ...]:
-    cell = Cell(dataset=dataset, classifier=classifier, **WORDS)
+def sizes(preset: str, dataset: str, classifier: str, **changes: str) -> tuple[int, ...]:
+    cell = Cell(dataset=dataset, classifier=classifier, **{**WORDS, **changes})
     return tuple(config.sizes(preset, cell).values())
 
 
@@ -30,6 +31,16 @@ def test_a_classifier_of_one_size_takes_it_and_the_attacker_hands_it_in() -> Non
     assert sizes("native", "imagenette", "resnet34") == (256, 128, 256)
     assert sizes("smoke", "cifar100", "resnet_small") == (32, 48, 32)
     assert sizes("smoke", "imagenette", "resnet_small") == (64, 64, 64)
+
+
+def test_a_purifier_of_one_size_works_at_it_and_nothing_else_changes() -> None:
+    of = {"purifier": "dmae", "init": "scratch"}
+    assert sizes("paper", "cifar10", "resnet18", **of) == (256, 224, 256)
+    assert sizes("paper", "cifar10", "wrn28_10", **of) == (32, 224, 32)
+    assert sizes("native", "cifar10", "resnet18_32", **of) == (32, 32, 32)
+    assert sizes("smoke", "imagenette", "resnet_small", **of) == (64, 32, 64)
+    cell = Cell(dataset="cifar10", classifier="wrn28_10", **{**WORDS, **of})
+    assert config.sizes("paper", cell.base) == {"input": 256, "purifier": 224, "classifier": 256}
 
 
 def test_l_org_knows_no_classifier_and_has_the_presets_sizes() -> None:
@@ -55,7 +66,7 @@ def test_the_gradient_through_32_256_32_equals_finite_differences(
     purifier.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-1]))
     classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-1]))
     defense = Defense(
-        transform=assemble.transform("rt2"),
+        transform=random_transform("rt2"),
         purifier=_Maskless(purifier),
         classifier=classifier.double(),
         sizes=Sizes(input=32, purifier=256, classifier=32),

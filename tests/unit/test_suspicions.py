@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from parts import random_transform
 from torch import Tensor, nn
 
-from atop import assemble, config
+from atop import config
 from atop.attacks._draws import Victim
 from atop.checks import findings
 from atop.data.dataset import Dataset, Split
@@ -137,7 +138,7 @@ def defended(classifier: nn.Module) -> Make:
         transform: Any = None, purifier: nn.Module | None = None, network: nn.Module = classifier
     ) -> Defense:
         return Defense(
-            transform=transform or assemble.transform("none"),
+            transform=transform or random_transform("none"),
             purifier=purifier or Identity(),
             classifier=network,
             sizes=Sizes(input=32, purifier=32, classifier=32),
@@ -151,7 +152,7 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
     x, y = split.inputs(32), split.labels
     judge = Evaluation(defense, split, seed=0, batch=N)
     bare = Defense(
-        transform=assemble.transform("none"),
+        transform=random_transform("none"),
         purifier=Identity(),
         classifier=getattr(defense.classifier, "network", defense.classifier),
         sizes=defense.sizes,
@@ -219,7 +220,7 @@ def test_rt2_with_a_purifier_deceives_nobody(
     for name in ("fgsm", "pgd", "bpda"):
         short[name] = {**short[name], "eot": 2}
     record = attacked(
-        defended(assemble.transform("rt2"), purifier), split.take(slice(0, 20)), short, draws=2
+        defended(random_transform("rt2"), purifier), split.take(slice(0, 20)), short, draws=2
     )
     assert record["probe"]["random"]
     assert names(record) == []

@@ -1,7 +1,6 @@
 """Rows and columns of a table under a preset: which record each number comes from, or why none."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +19,8 @@ MINE = {
         "dataset": "cifar10", "classifier": "resnet18", "purifier": "deepfill", "init": "places2",
         "transform": "rt2",
     },
-    "waits_for": ["wrn99"],
     "rows": [
         {"key": "here", "labels": ["here"], "cell": {"finetune": "adversarial"}},
-        {"key": "waits", "labels": ["waits"], "cell": {"classifier": "wrn99"}},
         {"key": "closed", "labels": ["closed"], "cited": "no weights"},
     ],
     "columns": [
@@ -38,6 +35,9 @@ SUITE = {
     "draws": 4,
     "selection": 4,
 }
+
+
+EXTRA = {"key": "more", "labels": ["more"], "cell": {"finetune": "none"}}
 
 
 def cell_of(made: Table, row: str, column: str | None = None) -> Cell:
@@ -78,12 +78,48 @@ def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
     assert cell_of(table("table7", "paper", init="scratch"), "rt1-none").init == "scratch"
 
 
-def test_a_row_that_names_its_init_keeps_it(change: Change) -> None:
+def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
     rows = config.read("tables/table7", "table")["rows"]
     own = {**rows[0], "key": "own", "cell": {**rows[0]["cell"], "init": "scratch"}}
     change("tables/table7", {"rows": [own, *rows]})
-    made = table("table7", "paper")
-    assert [cell_of(made, key).init for key in ("own", "rt1-none")] == ["scratch", "places2"]
+
+    def inits(**words: Any) -> list[str]:
+        made = table("table7", "paper", **words)
+        return [cell_of(made, key).init for key in ("own", "rt1-none")]
+
+    assert inits() == ["scratch", "places2"]
+    change("presets/paper", {"init": {"places2": "moon"}})
+    assert inits() == ["scratch", "moon"]
+    assert inits(init="places2") == ["places2", "places2"]  # the user's word wins over both
+    assert inits(init="scratch") == ["scratch", "scratch"]
+
+
+def test_a_word_for_init_is_for_the_purifiers_that_have_it() -> None:
+    def inits(preset: str, **words: Any) -> list[str]:
+        made = table("table5", preset, **words)
+        known.check_table(made)
+        return [cell_of(made, key).init for key in ("wu2023-atop", "ughini2022-atop")]
+
+    assert inits("paper") == ["imagenet", "places2"]
+    assert inits("paper", init="scratch") == ["scratch", "scratch"]
+    assert inits("paper", init="imagenet_large") == ["imagenet_large", "places2"]
+    assert inits("native") == ["scratch", "scratch"]
+    assert inits("native", init="places2") == ["scratch", "places2"]
+    with pytest.raises(AtopError, match=r"init=moon: no such init; known are imagenet, .*scratch"):
+        inits("paper", init="moon")
+
+
+def test_a_purifier_needs_no_row_in_a_preset(mine: Change) -> None:
+    mine("presets/paper", {"purifiers": {"deepfill": ...}})
+    made = table("mine", "paper")
+    known.check_table(made)
+    assert obstacle(made, "here", "pgd") is None
+    assert len(made.records()) == 2
+    assert config.purifier("deepfill", "paper") == {"options": {}, "loss": {}, "checkpoints": {}}
+    cell = cell_of(made, "here")
+    mine("presets/paper", {"purifiers": {"deepfill": {"options": {"width": 48}}}})
+    assert cell_of(table("mine", "paper"), "here") == cell
+    assert config.purifier("deepfill", "paper")["options"] == {"width": 48}
 
 
 def test_a_word_for_init_leaves_cells_without_a_purifier_alone() -> None:
@@ -119,24 +155,10 @@ def test_each_record_is_needed_once_and_only_where_it_can_be_had(mine: Change) -
     ]
 
 
-def test_numbers_wait_with_a_reason(mine: Change) -> None:
+def test_what_nobody_can_run_has_a_reason(mine: Change) -> None:
     made = table("mine", "paper")
     assert obstacle(made, "here", "pgd") is None
-    assert obstacle(made, "waits", "pgd") == (
-        "waits for the classifier wrn99: no row in classifiers.yaml"
-    )
     assert obstacle(made, "closed", "pgd") == "no weights"
-    mine("presets/paper", {"classifier": {"wrn99": "resnet18"}})
-    assert obstacle(table("mine", "paper"), "waits", "pgd") is None
-    mine("presets/paper", {"purifiers": {"deepfill": ...}})
-    assert obstacle(table("mine", "paper"), "here", "pgd") == (
-        "waits for the purifier deepfill: no row of it in presets/paper.yaml"
-    )
-    waits = {"waits_for": ["wrn99", "svhn"]}
-    mine("tables/mine", {"defaults": {"dataset": "svhn"}, **waits})
-    assert obstacle(table("mine", "smoke"), "here", "pgd") == (
-        "waits for the dataset svhn: no row of it in datasets.yaml"
-    )
 
 
 def test_a_preset_may_leave_entries_out(mine: Change) -> None:
@@ -162,11 +184,13 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (row(cell={"classifier": "wrn98"}), r"classifiers\.yaml: no 'wrn98'; known are .*resn"),
     (row(cell={"purifier": "dmea"}), "no 'dmea' in atop/purifiers/: known are .*deepfill"),
     (row(cell={"dataset": "cifar1000"}), r"datasets\.yaml: no 'cifar1000'; known are cifar10"),
-    (row(cell={"classifier": "wrn99", "transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
-    ({"waits_for": ["wrn99", "wrn9"]}, r"waits_for: no cell names 'wrn9'; named are "),
-    ({"waits_for": []}, r"classifiers\.yaml: no 'wrn99'; known are "),
-    (row(), "rows.3: .* is not valid under any of the given schemas"),
+    (row(cell={"transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
+    ({"defaults": {"dataset": "svhn"}}, r"datasets\.yaml: no 'svhn'; known are cifar10"),
+    ({"waits_for": ["deepfill"]}, r"tables/mine\.yaml: top level: 'waits_for' was unexpected"),
+    (row(), "rows.2: .* is not valid under any of the given schemas"),
     (row(cited="so", labels=["a", "b"]), "rows: 'more' has 2 labels; the headings are Def"),
+    (row(cited="so", cell={"classifier": "resnet99"}), "no 'resnet99'; known are"),
+    (row(cited="so", cell={"dataset": "svhn"}), "no 'svhn'; known are"),
     (row(cited="so", key="here"), "rows: more than one is called 'here'"),
     (row(cited="so", printed=[{"table": "table7", "row": "rt9", "column": "fgsm"}]),
      r"table7\.csv: no number in row 'rt9', column 'fgsm'; known are rows rt1-none, rt1-atop.* and "
@@ -183,7 +207,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (column(attack="pgd-10", metric="median"), "columns.3.metric: 'median' is not one of"),
     (column(attack="pgd-10", curve="time"), "columns.3.curve: 'time' is not one of"),
     (column(attack="pgd-10", worst=["clean", "pgd-10"]), "columns.3: .* is valid under each of"),
-    ({"pairs": [["here", "there"]]}, "rows: no 'there'; known are here, waits, closed"),
+    ({"pairs": [["here", "there"]]}, "rows: no 'there'; known are here, closed"),
+    ({"extras": [EXTRA], "pairs": [["here", "moree"]]}, "rows: no 'moree'; known are here, closed"),
 ]  # fmt: skip
 
 
@@ -199,7 +224,6 @@ def test_a_mistake_is_named(mine: Change, changes: dict[str, Any], told: str) ->
 def test_a_cell_is_checked_though_the_preset_leaves_its_first_column_out(mine: Change) -> None:
     mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
     mine("tables/mine", {"defaults": {"init": "moon"}})
-    mine("presets/paper", {"init": "moon"})
     with pytest.raises(AtopError, match=r"no 'deepfill-moon'; known as init of deepfill are"):
         known.check_table(table("mine", "paper"))
 
@@ -221,7 +245,12 @@ def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
         known.check_everything({})
 
 
-def test_a_new_network_ends_the_wait(mine: Change, tmp_path: Path) -> None:
-    """A name may stay under `waits_for` when it has come."""
-    mine("tables/mine", {"waits_for": ["wrn99", "deepfill"]})
-    known.check_table(table("mine", "paper"))
+def test_pairs_of_extra_rows_are_shown_with_them(mine: Change) -> None:
+    mine("tables/mine", {"extras": [EXTRA], "pairs": [["here", "more"], ["here", "closed"]]})
+    for extras, pairs in (
+        (False, [["here", "closed"]]),
+        (True, [["here", "more"], ["here", "closed"]]),
+    ):
+        made = table("mine", "paper", extras=extras)
+        known.check_table(made)
+        assert made.pairs == pairs

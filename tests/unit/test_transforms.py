@@ -4,14 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from atop import assemble
+from atop.cells import Cell
 from atop.randomness import Randomness
-from atop.transforms import none, rt1, rt2, rt3
+from atop.resizing import resize
+from atop.transforms import none, rt1, rt2, rt3, tokens
 from atop.transforms._base import Transform, Views
 
 BATCH, SIZE, GRID = 6, 32, 8
 RANDOMNESS = Randomness(0, "test", torch.arange(BATCH))
 RT1 = rt1.build(grid=GRID, missing_rate=0.25)
 RT3 = rt3.build(grid=GRID, masks=4, sigma=0.25)
+TOKENS = tokens.build(grid=GRID, missing_rate=0.25, sigma=0.25, noise_pixels=SIZE)
 
 
 def images() -> Tensor:
@@ -45,12 +49,15 @@ def test_rt1_zeroes_what_is_missing_and_touches_nothing_else() -> None:
     assert torch.equal(views.images[~missing], x[:, None][~missing])
 
 
-def test_rt1_masks_differ_between_examples_and_draws_and_reach_every_patch() -> None:
+@pytest.mark.parametrize("transform", [RT1, TOKENS])
+def test_masks_differ_between_examples_and_draws_and_reach_every_patch(
+    transform: Transform,
+) -> None:
     index = torch.arange(300)
     x = torch.ones(300, 1, SIZE, SIZE)
-    drawn = patches(RT1(x, Randomness(0, "test", index)).mask)[:, 0, :, 0]
+    drawn = patches(transform(x, Randomness(0, "test", index)).mask)[:, 0, :, 0]
     assert len(drawn.unique(dim=0)) == 300
-    again = patches(RT1(x, Randomness(0, "test", index, draw=1)).mask)[:, 0, :, 0]
+    again = patches(transform(x, Randomness(0, "test", index, draw=1)).mask)[:, 0, :, 0]
     assert not (drawn == again).all(dim=1).any()
     assert (drawn.mean(0) - 0.25).abs().max() < 0.1  # each patch: standard error 0.025
 
@@ -69,11 +76,18 @@ def test_rt2_adds_gaussian_noise_per_pixel_and_channel_and_then_masks_as_rt1() -
     assert abs(float(torch.corrcoef(torch.stack((red[kept], green[kept])))[0, 1])) < 0.15
 
 
-def test_noise_and_mask_do_not_know_each_other() -> None:
+@pytest.mark.parametrize(
+    ("masks", "noisy"),
+    [
+        (RT1, rt2.build(grid=GRID, missing_rate=0.0, sigma=0.05)),
+        (TOKENS, tokens.build(grid=GRID, missing_rate=0.0, sigma=0.05, noise_pixels=SIZE)),
+    ],
+)
+def test_noise_and_mask_do_not_know_each_other(masks: Transform, noisy: Transform) -> None:
     x = torch.full((300, 3, SIZE, SIZE), 0.5)
     randomness = Randomness(0, "test", torch.arange(300))
-    where = patches(RT1(x, randomness).mask)[:, 0, :, 0].nonzero()[:, 1].reshape(300, 16)
-    whole = rt2.build(grid=GRID, missing_rate=0.0, sigma=0.05)(x, randomness)
+    where = patches(masks(x, randomness).mask)[:, 0, :, 0].nonzero()[:, 1].reshape(300, 16)
+    whole = noisy(x, randomness)
     # From one stream of numbers, small ones among the first 16 would both send missing patches to
     # the front and make large noise in the first 16 pixels.
     size = (whole.images - 0.5).abs().flatten(1)[:, :16].mean(dim=1)
@@ -120,7 +134,70 @@ def test_rt3_takes_of_each_view_what_it_generated() -> None:
     assert torch.equal(combined, (mask.argmax(dim=1) + 1.0).expand(BATCH, 3, SIZE, SIZE))
 
 
-@pytest.mark.parametrize("transform", [none.build(), RT1])
+@pytest.mark.parametrize(
+    ("grid", "rate", "there"),
+    [(8, 0.25, 48), (8, 0.75, 16), (8, 0.26, 47), (8, 0.0, 64), (4, 0.9, 1)],
+)
+def test_a_fixed_number_of_whole_tokens_is_there(grid: int, rate: float, there: int) -> None:
+    x = images()
+    made = tokens.build(grid=grid, missing_rate=rate, sigma=0.25, noise_pixels=SIZE)
+    views = made(x, RANDOMNESS)
+    assert views.images.shape == (BATCH, 1, 3, SIZE, SIZE)
+    assert views.mask.shape == (BATCH, 1, 1, SIZE, SIZE)
+    side = SIZE // grid
+    first = views.mask[..., ::side, ::side]
+    assert torch.equal(views.mask, first.repeat_interleave(side, -1).repeat_interleave(side, -2))
+    assert ((1 - first).flatten(1).sum(1) == there).all()
+    assert (views.images * views.mask == 0).all()
+
+
+def test_noise_on_tokens_is_gaussian_and_not_clipped() -> None:
+    made = tokens.build(grid=GRID, missing_rate=0.75, sigma=0.25, noise_pixels=SIZE)
+    x = images()
+    views = made(x, RANDOMNESS)
+    there = (views.mask == 0).expand_as(views.images)
+    noise = (views.images - x[:, None])[there]
+    assert abs(float(noise.mean())) < 0.01  # standard error 0.004
+    assert float(noise.std()) == pytest.approx(0.25, rel=0.03)
+    assert views.images.min() < -0.1
+    assert views.images.max() > 1.1
+    # As far out as a normal's: nothing was clipped anywhere.
+    assert float((noise.abs() > 0.5).float().mean()) == pytest.approx(0.0455, abs=0.01)
+
+
+def test_noise_on_tokens_differs_between_examples_draws_and_colours() -> None:
+    made = tokens.build(grid=GRID, missing_rate=0.0, sigma=1.0, noise_pixels=SIZE)
+    x = torch.zeros(BATCH, 3, SIZE, SIZE)
+    both = [made(x, one).images.flatten(0, 2).flatten(1) for one in (RANDOMNESS, RANDOMNESS.at(1))]
+    correlation = torch.corrcoef(torch.cat(both)) - torch.eye(2 * BATCH * 3)
+    assert correlation.abs().max() < 0.15  # standard error 0.03
+
+
+@pytest.mark.parametrize("small", [16, 20])
+def test_noise_drawn_at_a_size_is_enlarged_with_the_picture(small: int) -> None:
+    few = Randomness(1, "pictures", torch.arange(BATCH)).uniform((3, small, small), "pixels")
+    few = few.double()
+    made = tokens.build(grid=GRID, missing_rate=0.25, sigma=0.25, noise_pixels=small)
+    noisy = tokens.build(grid=1, missing_rate=0.0, sigma=0.25, noise_pixels=small)(few, RANDOMNESS)
+    views = made(resize(few, SIZE), RANDOMNESS)
+    expected = resize(noisy.images[:, 0], SIZE)[:, None] * (1 - views.mask)
+    torch.testing.assert_close(views.images, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "there"), [("tokens", 147), ("tokens75", 49)])
+def test_the_published_rates_at_the_published_sizes(name: str, there: int) -> None:
+    cell = Cell(dataset="cifar10", classifier="resnet18", purifier="dmae", transform=name)
+    transform = assemble.transform("paper", cell)
+    assert isinstance(transform, tokens.Tokens)
+    assert transform.noise_pixels == 32
+    views = transform(torch.zeros(BATCH, 3, 224, 224), RANDOMNESS)
+    assert ((1 - views.mask)[..., ::16, ::16].flatten(1).sum(1) == there).all()
+    kept = views.images[:, 0, :, 3::7, 3::7]  # the middle of seven is one pixel of 32
+    noise = kept[(views.mask[:, 0, :, 3::7, 3::7] == 0).expand_as(kept)]
+    assert float(noise.std()) == pytest.approx(0.25, rel=0.05)
+
+
+@pytest.mark.parametrize("transform", [none.build(), RT1, TOKENS])
 def test_one_view_is_the_picture_kept_pixels_too(transform: Transform) -> None:
     views = transform(images(), RANDOMNESS)
     purified = images()[:, None].flip(0)
@@ -133,7 +210,7 @@ def test_no_transform_hands_the_picture_on() -> None:
     assert (none.build()(x, RANDOMNESS).mask == 0).all()
 
 
-@pytest.mark.parametrize("transform", [RT1, RT3])
+@pytest.mark.parametrize("transform", [RT1, RT3, TOKENS])
 @pytest.mark.parametrize("size", [(36, 32), (32, 36)])
 def test_sizes_that_do_not_divide_are_refused(transform: Transform, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=r"does not divide into 8x8"):

@@ -138,7 +138,7 @@ def test_the_papers_numbers_are_never_an_output(clean: Checkout) -> None:
     [
         ("sed=1", ["'sed'", "known keys are", "seed"]),
         ("seed=x", ["seed", "'x'", "integer"]),
-        ("init=nonsense", ["deepfill-nonsense", "places2", "scratch"]),
+        ("init=nonsense", ["init=nonsense", "known are", "places2", "scratch"]),
         ("recipe=nonsense", ["nonsense", "official"]),
         ("target=nonsense", ["target", "nonsense", "defense"]),
     ],
@@ -162,17 +162,17 @@ def test_a_cell_that_no_preset_knows_is_refused(clean: Checkout) -> None:
 
 
 def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
-    said = clean.plan("--", "results/smoke/pretrained/cifar10-deepfill.safetensors")
+    said = clean.plan("--", "results/smoke/classifiers/cifar10-resnet18_at.safetensors")
     assert said.code != 0
-    assert "presets/smoke.yaml: stages: no 'pretrain'; known are classifier, l_org" in said.text
+    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, pretrain" in said.text
 
 
-def test_a_purifier_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:
-    """As the README says."""
-    source = "from atop.purifiers.deepfill import build, build_discriminator, load_public\n"
+def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:
+    source = "from atop.purifiers.deepfill import build, build_loss, load_public\n"
     fresh.write("atop/purifiers/mine.py", f'"""Mine."""\n\n{source}')
     weights = {"scratch": {"file": "workflow/resources/deepfill.safetensors"}}
-    row = {"options": {"width": 8}, "discriminator": {"width": 8}, "checkpoints": weights}
+    loss = {"discriminator_width": 8}
+    row = {"options": {"width": 8}, "loss": loss, "checkpoints": weights}
     for preset in config.presets():
         fresh.change(f"presets/{preset}", {"purifiers": {"mine": row}})
     rows = config.read("tables/table7", "table")["rows"]

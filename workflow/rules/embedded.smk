@@ -6,7 +6,10 @@ rule embedded:
     input:
         paths.dataset("cifar10"),
         "results/embedded/classifiers/cifar10-resnet_small.safetensors",
-        "results/embedded/pretrained/cifar10-deepfill.safetensors",
+        expand(
+            "results/embedded/pretrained/cifar10-{purifier}.safetensors",
+            purifier=settings.preset("embedded")["purifiers"],
+        ),
     log:
         "results/logs/embedded.log",
     conda:

@@ -6,10 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from atop.purifiers.deepfill import checkpoint
-from atop.purifiers.deepfill.discriminator import Discriminator, SpectralNorm
+from atop.purifiers.deepfill.discriminator import Discriminator
 from atop.purifiers.deepfill.generator import SIZE_MULTIPLE, Generator
+from atop.purifiers.deepfill.loss import GanLoss
 
-__all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_discriminator", "load_public"]
+__all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_loss", "load_public"]
 
 
 class DeepFill(nn.Module):
@@ -42,9 +43,12 @@ def build(*, width: int = 48) -> DeepFill:
     return DeepFill(Generator(width))
 
 
-def build_discriminator(*, width: int, spectral_norm: SpectralNorm) -> Discriminator:
-    """A randomly initialised discriminator; width 64 is the published one."""
-    return Discriminator(width, spectral_norm)
+def build_loss(*, recipe: Mapping[str, Any], discriminator_width: int) -> GanLoss:
+    """L_df with a randomly initialised discriminator; width 64 is the published one."""
+    if recipe["gan"] == "off":
+        return GanLoss(None, gan="off")
+    judge = Discriminator(discriminator_width, recipe["spectral_norm"])
+    return GanLoss(judge, gan=recipe["gan"])
 
 
 def load_public(purifier: DeepFill, state: Mapping[str, Any], *, source: str) -> None:

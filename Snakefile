@@ -23,6 +23,7 @@ include: "workflow/rules/attack.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/pictures.smk"
 include: "workflow/rules/embedded.smk"
 
 
@@ -30,7 +31,8 @@ rule all:
     default_target: True
     input:
         expand("tables/{table}.{ending}", table=settings.tables(), ending=["tex", "md"]),
-        "tables/convergence.png",
+        expand("tables/{table}.png", table=["convergence", "figure4"]),
+        expand("tables/{figure}.pdf", figure=grids.names()),
 
 
 rule smoke:
@@ -38,3 +40,4 @@ rule smoke:
         expand(
             "tables/smoke/{table}.md", table=set(settings.tables()) - {"convergence"}
         ),
+        expand("tables/smoke/{figure}.png", figure=["figure4", *grids.names()]),

@@ -118,20 +118,26 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     attack.add_argument("--attack", required=True, help="a row of workflow/config/attacks.yaml")
     evaluate = verb("evaluate", verbs.evaluate)
     evaluate.add_argument("--suite", required=True, help="a suite of workflow/config/attacks.yaml")
-    for made in (attack, evaluate):
+    pictures = verb("pictures", verbs.pictures)
+    pictures.add_argument("--attack", required=True, help="whose set made on the bare classifier")
+    for made in (attack, evaluate, pictures):
         _cell(made)
         _machine(made)
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
     table.add_argument("--preset", required=True, help="paper, native or smoke")
-    table.add_argument("--init", help="of the purifiers; the preset's by default")
-    table.add_argument("--recipe", help="paper or official; the table's by default")
-    table.add_argument("--seed", type=int, help="of the training; the table's by default")
     table.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
-    table.add_argument("--results", type=Path, help="folder of the records; results/ by default")
-    table.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
+    draw = verb("draw", verbs.draw)
+    draw.add_argument("--figure", required=True, help="such as figure5")
+    draw.add_argument("--preset", required=True, help="paper, native or smoke")
+    for made in (table, draw):
+        made.add_argument("--init", help="of the purifiers; the preset's by default")
+        made.add_argument("--recipe", help="paper or official; the config's by default")
+        made.add_argument("--seed", type=int, help="of the training; the config's by default")
+        made.add_argument("--results", type=Path, help="what to read; results/ by default")
+        made.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
     plot = verb("plot", verbs.plot)
-    plot.add_argument("--data", type=Path, required=True, help="CSV of a table that holds curves")
+    plot.add_argument("--data", type=Path, required=True, help="CSV of a rendered table")
     plot.add_argument(
         "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
     )

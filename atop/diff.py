@@ -39,7 +39,7 @@ def summary(frame: pd.DataFrame) -> str:
     return (
         f"Of {len(printed)} numbers in the paper: {told}."
         if told
-        else "The paper has no such table."
+        else "The paper prints no such numbers."
     )
 
 

@@ -17,6 +17,8 @@ CHARACTERS = 105
 """Of a line."""
 GAP = 0.5
 """Between rows."""
+AXES = 17.0
+"""Of one panel of a figure."""
 
 
 def of_table(page: Dict) -> list[Dict]:
@@ -26,6 +28,8 @@ def of_table(page: Dict) -> list[Dict]:
         page: what view.view says of the table.
     """
     tables = [_part("panel", panel, _panel_height(panel)) for panel in page["panels"]]
+    if page["bars"]:
+        tables = [_part("bars", page["bars"], AXES * len(page["bars"].panels) + 2)]
     if page["quotes"]:
         first = page["panels"][0]
         rows = [row for block in first["blocks"] for row in block["rows"]]
@@ -35,7 +39,7 @@ def of_table(page: Dict) -> list[Dict]:
     return _pack(
         tables,
         [
-            [_sentence(_legend(page), head="A cell"), _sentence(page["summary"])],
+            [_legend(page), _sentence(page["summary"])],
             [_sentence(text, mark=number) for number, text in page["footnotes"]],
             [*(_sentence(text, head=head) for head, text in page["notes"]), *budgets],
             [_sentence(page["provenance"])] if page["provenance"] else [],
@@ -85,14 +89,16 @@ def _pack(parts: list[Dict], paragraphs: Iterable[list[Sentence]]) -> list[Dict]
     return floats
 
 
-def _legend(page: Dict) -> str:
+def _legend(page: Dict) -> Sentence:
+    if page["bars"]:
+        return _sentence(page["bars"].legend, head="Bars")
     parts = ["measured accuracy in percent", "its 95% interval"]
     if page["spread"]:
         parts.append("sd, the standard deviation over draws of the accuracy of one draw")
     if page["again"]:
         parts.append("the paper's number and in brackets measured minus paper in points")
         parts.append("the verdict")
-    return ", ".join(parts)
+    return _sentence(", ".join(parts), head="A cell")
 
 
 def _part(kind: str, content: Dict, height: float) -> Dict:

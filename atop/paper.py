@@ -31,8 +31,8 @@ def numbers(table: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def title(name: str) -> str:
     """Table 7 for the name table7, Strict for strict."""
-    match = re.fullmatch(r"table(\d+)", name)
-    return f"Table {match[1]}" if match else name.replace("_", " ").capitalize()
+    match = re.fullmatch(r"(table|figure)(\d+)", name)
+    return f"{match[1].capitalize()} {match[2]}" if match else name.replace("_", " ").capitalize()
 
 
 def quote(*, table: str, row: str, column: str, preset: str) -> str:

@@ -105,6 +105,11 @@ def record(preset: str, cell: Cell, suite: str, target: str) -> Path:
     return RESULTS / preset / "records" / cell.id / f"{suite}-{target}.json"
 
 
+def pictures(preset: str, cell: Cell, attack: str) -> Path:
+    """A few test pictures, clean and under an attack, on their way through a cell's defence."""
+    return RESULTS / preset / "pictures" / cell.id / f"{attack}.npz"
+
+
 def gate(preset: str) -> Path:
     """The answer to whether a preset's device is there."""
     return RESULTS / preset / "device"

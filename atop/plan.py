@@ -43,6 +43,13 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str) -> list[Path]:
     return found
 
 
+def pictures(preset: str, cell: Cell, attack: str) -> list[Path]:
+    """A cell's networks, its classifier's among them, and the set made on that classifier."""
+    bare = cell.bare
+    found = [*networks(preset, cell), *networks(preset, bare), *_stored(preset, bare, attack)]
+    return list(dict.fromkeys(found))
+
+
 def _stored(preset: str, victim: Cell, attack: str) -> list[Path]:
     """The file of an adversarial set; clean pictures have none."""
     if config.attack(attack, preset)["method"] == "clean":
@@ -52,5 +59,13 @@ def _stored(preset: str, victim: Cell, attack: str) -> list[Path]:
 
 def table_settings(preset: str, table: str) -> list[str]:
     """The files of the config that say what is printed in a table."""
-    names = (f"tables/{table}", f"presets/{preset}", "attacks", "deviations")
+    return _settings(f"tables/{table}", f"presets/{preset}", "attacks", "deviations")
+
+
+def grid_settings(preset: str) -> list[str]:
+    """The files of the config that say what a picture grid shows."""
+    return _settings("pictures", f"presets/{preset}", "attacks")
+
+
+def _settings(*names: str) -> list[str]:
     return [os.path.relpath(config.folder() / f"{name}.yaml") for name in names]

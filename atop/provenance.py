@@ -20,6 +20,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake
 PRESENTATION = {
     "aggregate", "budgets", "diff", "figures", "findings", "floats", "notes", "paper", "progress",
     "records", "render", "tables", "verbs", "view", "__main__",
+    "drawing", "grids", "layout", "stand_ins", "telling",
 }  # fmt: skip
 
 

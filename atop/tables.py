@@ -4,13 +4,14 @@ A row names a cell, a column names attacks of a suite; together they name a reco
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from atop import at_hand, config, paths
 from atop.cells import Cell
 from atop.errors import AtopError
+from atop.stand_ins import stand_in
 
 Dict = dict[str, Any]
 
@@ -114,26 +115,7 @@ class Table:
     def cell(self, row: Row, column: Column | None = None) -> Cell | None:
         """The cell that is run: with the preset's stand-ins and the user's words."""
         named = self.named(row, column)
-        if named is None:
-            return None
-        chosen = config.preset(self.preset)
-        words: Dict = {
-            "dataset": chosen["dataset"].get(named.dataset, named.dataset),
-            "classifier": chosen["classifier"].get(named.classifier, named.classifier),
-        }
-        if not named.undefended:
-            words |= {key: word for key, word in self.words.items() if key != "init"}
-        if named.purifies:
-            words["init"] = self._init(named)
-        return replace(named, **words)
-
-    def _init(self, named: Cell) -> str:
-        """The user's, if there is one of that name for its purifier; the preset's, or its own."""
-        said: str | None = self.words.get("init")
-        if said and said in config.inits(named.purifier, self.preset):
-            return said
-        stand_ins: dict[str, str] = config.preset(self.preset)["init"]
-        return stand_ins.get(named.init, named.init)
+        return named and stand_in(named, self.preset, self.words)
 
     def stand_ins(self, row: Row) -> list[str]:
         """Networks and data that run in place of those that a row names."""

@@ -123,6 +123,15 @@ def evaluate(options: Namespace) -> None:
     print(evaluate(options.preset, cell, options.suite, target, device=chosen))
 
 
+def pictures(options: Namespace) -> None:
+    """Store what a cell's defence makes of a few test pictures, clean and under an attack."""
+    from atop import known
+    from atop.pictures.making import make
+
+    cell, chosen = known.parse(options.cell, options.preset), _device(options)
+    print(make(options.preset, cell, options.attack, device=chosen))
+
+
 def table(options: Namespace) -> None:
     """Render a table from the records that exist, beside the paper's numbers."""
     from atop import known, paths, tables
@@ -138,11 +147,23 @@ def table(options: Namespace) -> None:
 
 
 def plot(options: Namespace) -> None:
-    """Plot the curves of a rendered table from its CSV."""
-    from atop.figures import convergence
+    """Draw the figure of a rendered table, curves or bars, from its CSV."""
+    from atop.figures import plot
 
-    convergence(options.data, options.out)
+    plot(options.data, options.out)
     print(*options.out, sep="\n")
+
+
+def draw(options: Namespace) -> None:
+    """Draw a grid of stored pictures, as PNG, PDF and SVG, and say in JSON what it shows."""
+    from atop import paths
+    from atop.pictures import drawing, grids
+
+    words = {name: getattr(options, name) for name in ("init", "recipe", "seed")}
+    made = grids.grid(options.figure, options.preset, **words)
+    out = options.out or paths.place(options.preset)
+    for path in drawing.draw(made, results=options.results or paths.RESULTS, out=out):
+        print(path)
 
 
 def embed(options: Namespace) -> None:

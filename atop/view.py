@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import budgets, config, diff, floats, notes
+from atop import bars, budgets, config, diff, floats, notes
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -34,6 +34,7 @@ def view(whole: Aggregate) -> Dict:
         "labels": table.spec["labels"],
         "quotes": bool(table.quoted()),
         "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
+        "bars": bars.bars(table, whole.frame) if table.spec.get("figure") else None,
         "footnotes": [(number, reason) for reason, number in footnotes.items()],
         "notes": notes.notes(whole),
         "budgets": notes.attacks(whole),

@@ -19,7 +19,7 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "table", "plot", "embed"]
+VERBS += ["attack", "evaluate", "pictures", "table", "draw", "plot", "embed"]
 ASK = """
 import sys
 from atop.__main__ import main

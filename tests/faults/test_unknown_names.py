@@ -93,8 +93,8 @@ def test_names_of_training(complain: Complain, small: Path, verb: str, wrong: st
 
 def test_a_stage_that_the_preset_lacks(complain: Complain, small: Path) -> None:
     options = ("--dataset", "cifar10_slice", "--classifier", "resnet18_at")
-    line = complain("classifier", *SMOKE, *options)
-    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, pretrain, l_org" in line
+    line = complain("classifier", "--preset", "embedded", *options)
+    assert "presets/embedded.yaml: stages: no 'robust'; known are classifier, pretrain" in line
 
 
 def test_a_purifier_whose_weights_are_given(complain: Complain, small: Path) -> None:

@@ -15,6 +15,7 @@ from atop.tables import Table, table
 
 N = 200
 ATTACKS = ("clean", "fgsm", "pgd-1000")
+UNDEFENDED = {"purifier": "identity", "transform": "none", "init": "none"}
 TABLE: dict[str, Any] = {
     "title": "Accuracy under 100% & _odd_ #names",
     "caption": "All attacks are Linf.",
@@ -42,7 +43,7 @@ TABLE: dict[str, Any] = {
         {
             "key": "undefended",
             "labels": ["undefended", "-"],
-            "cell": {"purifier": "identity", "transform": "none", "init": "none"},
+            "cell": UNDEFENDED,
         }
     ],
     "columns": [
@@ -127,12 +128,44 @@ STRICT: dict[str, Any] = {
     "pairs": [["rt2-atop", "no-purifier"]],
 }
 
+FIGURE: dict[str, Any] = {
+    "figure": "bars",
+    "title": "Two ways of training",
+    "caption": "The dashed line is the undefended classifier.",
+    "suite": "table7",
+    "labels": ["Panel", "Transform", "Trained on"],
+    "defaults": TABLE["defaults"],
+    "rows": [
+        {
+            "key": f"{panel}-{transform}-{finetune}",
+            "labels": [title, transform.upper(), finetune],
+            "cell": {**cell, "transform": transform, "finetune": finetune},
+        }
+        for panel, title, finetunes, cell in (
+            ("a", "(a) CIFAR-10", ("clean", "adversarial"), {}),
+            ("b", "(b) 100% & CIFAR_100", ("adversarial",), {"dataset": "cifar100"}),
+        )
+        for transform in ("rt1", "rt2")
+        for finetune in finetunes
+    ],
+    "controls": [
+        {"key": "a-bare", "labels": ["(a) CIFAR-10", "-", "-"], "cell": UNDEFENDED},
+        {
+            "key": "b-bare",
+            "labels": ["(b) 100% & CIFAR_100", "-", "-"],
+            "cell": {**UNDEFENDED, "dataset": "cifar100"},
+        },
+    ],
+    "columns": TABLE["columns"][:2],
+}
+
 PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255", "steps": 1000}
 EOT: dict[str, Any] = {**PGD, "steps": 200, "eot": 20, "pixels": "native"}
 SQUARE = {"method": "square", "norm": "Linf", "eps": "8/255", "queries": 100, "pixels": "native"}
 CONFIG: dict[str, Any] = {
     "tables/table7": TABLE,
     "tables/strict": STRICT,
+    "tables/figure4": FIGURE,
     "datasets": {name: {"pixels": 32} for name in ("cifar10", "cifar10_slice", "cifar100")},
     "classifiers": {"resnet18": {"pixels": 256}, "wrn28_10": {"pixels": 256}, "resnet_small": {}},
     "checkpoints": {"deepfill-places2": {}, "dmae-imagenet": {}},
@@ -336,6 +369,21 @@ def write_strict(results: Path, preset: str, **changes: dict[str, Any]) -> Table
         content = strict_record(cell_of(made, key), preset, rates)
         content.update(changes.get(key.replace("-", "_"), {}))
         write_json(where(results, preset, cell_of(made, key), "strict", "defense"), content)
+    return made
+
+
+def write_figure(results: Path, preset: str) -> Table:
+    """Records of the first panel's rows below `results`; no a-rt2-adversarial."""
+    made = table("figure4", preset)
+    for key, clean, fgsm in (
+        ("a-rt1-clean", 150, 40),
+        ("a-rt1-adversarial", 140, 80),
+        ("a-rt2-clean", 120, 90),
+        ("a-bare", 190, 10),
+    ):
+        right = {"clean": clean, "fgsm": fgsm, "pgd-1000": 0}
+        content = record(cell_of(made, key), preset=preset, right=right)
+        write_json(where(results, preset, cell_of(made, key)), content)
     return made
 
 

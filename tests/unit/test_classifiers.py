@@ -143,10 +143,12 @@ def test_parameters(name: str, classes: int, parameters: int) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
-def test_the_adversarially_trained_one_differs_in_its_training_alone() -> None:
-    row = dict(config.classifier("resnet18_at"))
+@pytest.mark.parametrize("name", ["resnet18", "resnet18_32", "resnet_small"])
+def test_the_adversarially_trained_one_differs_in_its_training_alone(name: str) -> None:
+    row = dict(config.classifier(f"{name}_at"))
     assert row.pop("training") == "adversarial"
-    plain = config.classifier("resnet18")
+    plain = dict(config.classifier(name))
+    plain.pop("weights", None)  # those of others
     assert {**row, "about": plain["about"]} == plain
 
 

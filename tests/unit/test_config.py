@@ -86,7 +86,7 @@ UNKNOWN: list[tuple[Callable[[], Any], str]] = [
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
     (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
     (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
-    (lambda: config.stage_budget("smoke", "robust", "rt1"), "stages: no 'robust'; known are"),
+    (lambda: config.stage_budget("embedded", "robust", "rt1"), "stages: no 'robust'; known are"),
 ]
 
 

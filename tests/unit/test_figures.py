@@ -38,13 +38,14 @@ def drawn(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Figure
     monkeypatch.setattr(
         Figure, "savefig", lambda self, *a, **k: (kept.append(self), save(self, *a, **k))
     )
-    figures.convergence(data, [tmp_path / "a.png", tmp_path / "a.pdf"])
+    figures.plot(data, [tmp_path / "a.png", tmp_path / "a.pdf", tmp_path / "a.svg"])
     return kept[0]
 
 
 def test_every_format_is_written_by_its_suffix(drawn: Figure, tmp_path: Path) -> None:
     assert plt.imread(tmp_path / "a.png").shape[1] > 1000
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in (tmp_path / "a.svg").read_text()
 
 
 def test_points_stand_in_order_with_their_intervals(drawn: Figure) -> None:
@@ -69,4 +70,5 @@ def test_nothing_measured_is_said(tmp_path: Path) -> None:
     path = tmp_path / "convergence.csv"
     pd.DataFrame([("a", "a", "eot", 1, None, None, None, None)], columns=COLUMNS).to_csv(path)
     with pytest.raises(AtopError, match=r"convergence\.csv: nothing was measured"):
-        figures.convergence(path, [tmp_path / "a.png"])
+        figures.plot(path, [tmp_path / "a.png"])
+    assert not (tmp_path / "a.png").exists()

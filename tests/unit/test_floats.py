@@ -18,6 +18,7 @@ def panel(rows: int) -> dict[str, Any]:
 def page(panels: list[dict[str, Any]], notes: int = 2, quotes: bool = False) -> dict[str, Any]:
     return {
         "panels": panels,
+        "bars": None,
         "quotes": quotes,
         "spread": True,
         "again": True,

@@ -162,9 +162,9 @@ def test_a_cell_that_no_preset_knows_is_refused(clean: Checkout) -> None:
 
 
 def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
-    said = clean.plan("--", "results/smoke/classifiers/cifar10-resnet18_at.safetensors")
+    said = clean.plan("--", "results/embedded/classifiers/cifar10-resnet18_at.safetensors")
     assert said.code != 0
-    assert "presets/smoke.yaml: stages: no 'robust'; known are classifier, pretrain" in said.text
+    assert "presets/embedded.yaml: stages: no 'robust'; known are classifier, pretrain" in said.text
 
 
 def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:

@@ -19,7 +19,7 @@ from atop.randomness import Randomness
 
 pytestmark = pytest.mark.slow
 ENDINGS = ("md", "tex", "csv", "diff.md")
-OTHERS = ("table2", "table3", "table5", "table6", "table8", "strict")
+OTHERS = ("table2", "table3", "table5", "table6", "table8", "figure4", "strict")
 ELSEWHERE = ("table4", "table9")
 """Of data that is not in the repository."""
 EXCUSES = (

@@ -8,14 +8,15 @@ localrules:
 rule plot:
     input:
         data="tables/{where}{table}.csv",
-        source="atop/figures.py",
+        source=["atop/bars.py", *sorted(Path("atop/figures").glob("*.py"))],
     output:
         png=report("tables/{where}{table}.png", category="Figures"),
         pdf="tables/{where}{table}.pdf",
+        svg="tables/{where}{table}.svg",
     log:
         "results/logs/figures/{where}{table}.log",
     conda:
         "../../envs/conda.yaml"
     shell:
         "python -m atop plot --data {input.data} --out {output.png} --out {output.pdf}"
-        " 2>&1 | tee {log}"
+        " --out {output.svg} 2>&1 | tee {log}"

@@ -15,6 +15,7 @@ rule table:
             "atop/{module}.py",
             module=[
                 "aggregate",
+                "bars",
                 "budgets",
                 "diff",
                 "findings",
@@ -23,6 +24,7 @@ rule table:
                 "paper",
                 "records",
                 "render",
+                "stand_ins",
                 "stats",
                 "tables",
                 "view",

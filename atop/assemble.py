@@ -121,9 +121,9 @@ def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
     return network
 
 
-def purifier(preset: str, name: str) -> nn.Module:
-    """A purifier with random weights, of the size that the preset gives it."""
-    options = config.purifier(name, preset)["options"]
+def purifier(preset: str, name: str, dataset: str = "") -> nn.Module:
+    """A purifier with random weights, of the size that the preset gives it, by dataset."""
+    options = config.purifier(name, preset, dataset)["options"]
     with _options_of(f"presets/{preset}"):
         return build("purifiers", name, **options)  # type: ignore[no-any-return]
 
@@ -151,7 +151,7 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
 
 def defense(preset: str, cell: Cell) -> Defense:
     """The trained defence of a cell, frozen, on the CPU."""
-    network = purifier(preset, cell.purifier)
+    network = purifier(preset, cell.purifier, cell.dataset)
     if cell.purifies:
         checkpoints.load(network, paths.purifier(preset, cell))
     f = trained_classifier(preset, cell.dataset, cell.classifier)

@@ -52,13 +52,15 @@ def read(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         with torch.serialization.safe_globals(_PLAIN):
-            return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise AtopError(f"{path}: no such checkpoint") from error
+        made = path.parts[0] == "results"
+        mend = f"; make it with 'snakemake --cores all -- {path}'" if made else ""
+        raise AtopError(f"{path}: no such checkpoint{mend}") from error
     except Exception as error:  # a broken pickle makes torch's reader raise almost anything
-        if isinstance(error, UnpicklingError) and (found := _CLASS.search(str(error))):
+        if isinstance(error, UnpicklingError) and (named := _CLASS.search(str(error))):
             raise AtopError(
-                f"{path}: refused, since it holds a {found[1]}, and unpickling that can run code; "
+                f"{path}: refused, since it holds a {named[1]}, and unpickling that can run code; "
                 "save its tensors alone"
             ) from error
         if path.is_file() and is_page(path):
@@ -71,6 +73,10 @@ def read(path: Path) -> dict[str, Any]:
         raise BrokenError(
             f"{path}: not a whole checkpoint ({reason}); delete it and run again"
         ) from error
+    if not isinstance(found, dict):
+        kind = type(found).__name__
+        raise AtopError(f"{path}: weights of another network: it holds no state dict, but a {kind}")
+    return found
 
 
 def is_page(path: Path) -> bool:
@@ -104,4 +110,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> N
         network.load_state_dict(weights)
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise AtopError(f"{source}: weights of another network: {reason}") from error
+        raise AtopError(
+            f"{source}: weights of another network: {reason}; its options in the config must be "
+            "those of the file"
+        ) from error

@@ -112,8 +112,8 @@ def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
     if key:
         row[key] = 0.0
     if row.get("noise_pixels") == "native":
-        received = sizes(preset_name, cell)["input"]
-        row["noise_pixels"] = min(dataset(cell.dataset)["pixels"], received)
+        size = sizes(preset_name, cell)
+        row["noise_pixels"] = min(dataset(cell.dataset)["pixels"], size["input"], size["purifier"])
     return row.pop("method", name), row
 
 
@@ -156,10 +156,15 @@ def public_weights(dataset_name: str, name: str) -> list[str]:
     return classifier(name).get("weights", {}).get(whole(dataset_name), [])  # type: ignore[no-any-return]
 
 
-def purifier(name: str, preset_name: str) -> Dict:
-    """What a preset says about a purifier: options, loss, checkpoints; each is empty by default."""
+def purifier(name: str, preset_name: str, dataset_name: str = "") -> Dict:
+    """What a preset says about a purifier: options, loss, checkpoints; each is empty by default.
+
+    Some options may be others for a dataset.
+    """
     rows: Dict = preset(preset_name)["purifiers"]
-    return {"options": {}, "loss": {}, "checkpoints": {}, **rows.get(name, {})}
+    row = {"options": {}, "loss": {}, "checkpoints": {}, **rows.get(name, {})}
+    others = row.pop("overrides", {}).get(dataset_name, {})
+    return {**row, "options": {**row["options"], **others}}
 
 
 def inits(name: str, preset_name: str) -> set[str]:
@@ -179,7 +184,7 @@ def sizes(preset_name: str, cell: Cell) -> Dict:
     said |= said.pop("overrides", {}).get(cell.dataset, {})
     if cell.classifier != ANY and (fixed := classifier(cell.classifier).get("pixels")):
         said |= {"input": fixed, "classifier": fixed}
-    if own := purifier(cell.purifier, preset_name)["options"].get("pixels"):
+    if own := purifier(cell.purifier, preset_name, cell.dataset)["options"].get("pixels"):
         said["purifier"] = own
     return said
 

@@ -24,7 +24,7 @@ def pretrain(preset: str, dataset: str, purifier: str) -> str:
         config.transform_of(preset, replace(cell, transform=name)) for name in budget["transforms"]
     ]
     data = [config.sizes(preset, cell), config.dataset(dataset)["shift"]]
-    parts = [chosen["seed"], data, config.purifier(purifier, preset), budget, transforms]
+    parts = [chosen["seed"], data, config.purifier(purifier, preset, dataset), budget, transforms]
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
 
@@ -35,7 +35,7 @@ def finetune(preset: str, cell: Cell) -> str:
         config.finetune_budget(preset, cell),
         config.recipe(cell.recipe, cell.transform, preset),
         config.transform_of(preset, cell),
-        config.purifier(cell.purifier, preset) if cell.purifies else None,
+        config.purifier(cell.purifier, preset, cell.dataset) if cell.purifies else None,
         config.dataset(cell.dataset)["shift"],
         _network(preset, cell),
     ]

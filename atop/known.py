@@ -3,6 +3,7 @@
 Each word of a cell is a row of the config or a member of a registry; each file is valid.
 """
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -38,6 +39,8 @@ def check_everything(words: dict[str, Any]) -> None:
         raise AtopError(f"--config files={files}: no such folder")
     said = {name: words.get(name) for name in ("init", "recipe", "seed")}
     for preset in config.presets():
+        for name in config.preset(preset).get("transforms", {}):
+            config.transform(name)
         _check_attacks(preset)
         for name in config.tables():
             check_table(tables.table(name, preset, extras=True, **said))
@@ -112,13 +115,7 @@ def check_cell(cell: Cell, preset: str) -> None:
     if cell.classifier != ANY:
         _check_classifier(cell, preset)
     require("purifiers", cell.purifier)
-    size = config.sizes(preset, cell)
-    grid = config.transform_of(preset, cell)[1].get("grid", 1)
-    if size["purifier"] % grid:
-        raise AtopError(
-            f"{config.folder()}/presets/{preset}.yaml: sizes.purifier: {size['purifier']} pixels "
-            f"do not divide into the {grid}x{grid} patches of {cell.transform}"
-        )
+    _check_grid(cell, preset)
     config.recipe(cell.recipe, cell.transform, preset)
     of_f = cell.finetune == "classifier"
     if cell.finetune != "none" and (cell.purifies == of_f or cell.transform == "none"):
@@ -128,6 +125,20 @@ def check_cell(cell: Cell, preset: str) -> None:
         )
     if cell.purifies:
         _check_init(cell, preset)
+
+
+def _check_grid(cell: Cell, preset: str) -> None:
+    """The transform's patches divide what the purifier works on: pixels, or tokens of `patch`."""
+    grid = config.transform_of(preset, cell)[1].get("grid", 1)
+    pixels = config.sizes(preset, cell)["purifier"]
+    patch = config.purifier(cell.purifier, preset, cell.dataset)["options"].get("patch", 1)
+    if (pixels // patch) % grid:
+        what = f"{pixels // patch} tokens" if patch > 1 else f"{pixels} pixels"
+        raise AtopError(
+            f"{config.folder()}/presets/{preset}.yaml: {cell.purifier} works on {what} a side, "
+            f"which do not divide into the {grid}x{grid} patches of {cell.transform}; change "
+            "sizes.purifier, or its own options, or the transform's grid under transforms"
+        )
 
 
 def _check_classifier(cell: Cell, preset: str) -> None:
@@ -165,6 +176,9 @@ def _check_init(cell: Cell, preset: str) -> None:
             f"{config.folder()}/checkpoints.yaml: no '{cell.purifier}-{cell.init}'; known as init "
             f"of {cell.purifier} are {', '.join(sorted(known))}"
         )
+    if paths.initial(preset, cell) == paths.pretrained(preset, cell):
+        for name in config.pretrain_budget(preset, cell.purifier)["transforms"]:
+            _check_grid(replace(cell, transform=name, ablation="none"), preset)
 
 
 def _check_said_init(init: str | None) -> None:

@@ -141,7 +141,7 @@ def _training(whole: Aggregate) -> str:
     cells = [cell for _, cell in _cells(whole) if not cell.undefended]
     told = {
         "recipe": {cell.recipe for cell in cells},
-        "purifier initialised from": {_start(whole, cell) for cell in cells if cell.purifies},
+        "purifier initialised from": _starts(whole, cells),
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
@@ -150,11 +150,17 @@ def _training(whole: Aggregate) -> str:
     return ", ".join(parts)
 
 
-def _start(whole: Aggregate, cell: Cell) -> str:
-    """A purifier's init, with what the preset says of its file."""
-    given = config.purifier(cell.purifier, whole.table.preset).get("checkpoints", {})
-    about = given.get(cell.init, {}).get("about")
-    return f"{cell.init} ({about})" if about else cell.init
+def _starts(whole: Aggregate, cells: list[Cell]) -> set[str]:
+    """Inits, with what the preset says of their files, and whose where purifiers differ."""
+    found: dict[str, set[str]] = {}
+    for cell in (cell for cell in cells if cell.purifies):
+        given = config.purifier(cell.purifier, whole.table.preset)["checkpoints"]
+        about = given.get(cell.init, {}).get("about")
+        start = f"{cell.init} ({about})" if about else cell.init
+        found.setdefault(start, set()).add(cell.purifier)
+    if len(found) < 2:
+        return set(found)
+    return {f"{start} for {' and '.join(sorted(whose))}" for start, whose in found.items()}
 
 
 def _sizes(records: Iterable[Dict]) -> str:

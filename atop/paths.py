@@ -75,8 +75,13 @@ def initial(preset: str, cell: Cell) -> Path:
     if given:
         return resolve(given["file"])
     if cell.init == "scratch":
-        return RESULTS / preset / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
+        return pretrained(preset, cell)
     return checkpoint(f"{cell.purifier}-{cell.init}")
+
+
+def pretrained(preset: str, cell: Cell) -> Path:
+    """The weights of a purifier that is pretrained here."""
+    return RESULTS / preset / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
 
 
 def resolve(file: str) -> Path:

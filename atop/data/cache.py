@@ -87,7 +87,8 @@ def read_about(path: Path) -> Dict:
         AtopError: there is none, or its about.json is not one.
     """
     if not path.exists():
-        raise AtopError(f"{path}: no such dataset; make it with 'python -m atop fetch'")
+        make = f"python -m atop fetch --dataset {path.parent.name}"
+        raise AtopError(f"{path}: no such dataset; make it with '{make}'")
     content: Dict = read_json(path)
     try:
         whole = {"name", "verified", "positions"} <= content.keys() and all(

@@ -35,6 +35,9 @@ class DMAE(nn.Module):
         patch: side length of a token.
         width, depth, heads: of the encoder.
         decoder_width, decoder_depth, decoder_heads: of the decoder. Widths are multiples of 4.
+
+    Raises:
+        ValueError: the numbers do not divide.
     """
 
     def __init__(
@@ -50,6 +53,10 @@ class DMAE(nn.Module):
         decoder_heads: int,
     ) -> None:
         super().__init__()
+        if pixels % patch or width % heads or decoder_width % decoder_heads:
+            raise ValueError("patch must divide pixels, and heads their width")
+        if width % 4 or decoder_width % 4:
+            raise ValueError("widths must be multiples of 4")
         self.pixels, self.patch = pixels, patch
         norm = partial(nn.LayerNorm, eps=1e-6)
 
@@ -94,7 +101,8 @@ class DMAE(nn.Module):
         has no influence.
 
         Raises:
-            AtopError: the mask cuts a token in two, or hides more of one picture than of another.
+            AtopError: pictures of another size, or a mask that cuts a token in two or hides more of
+                one picture than of another.
         """
         return self.stages(corrupted, mask)[1]
 
@@ -107,6 +115,11 @@ class DMAE(nn.Module):
 
     def _there(self, mask: Tensor) -> Tensor:
         """Which tokens are not missing, in their order: (B, as many as are there) int64."""
+        if mask.shape[2:] != (self.pixels, self.pixels):
+            raise AtopError(
+                f"DMAE: built for {self.pixels} pixels, not {mask.shape[-1]}; the option `pixels` "
+                "in the preset, under purifiers, makes the defence hand it such pictures"
+            )
         missing = F.max_pool2d(mask, self.patch).flatten(1)
         cut = not torch.equal(missing, -F.max_pool2d(-mask, self.patch).flatten(1))
         count = (missing == 0).sum(dim=1)

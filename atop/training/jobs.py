@@ -76,7 +76,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
     )
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)
-    network = assemble.purifier(preset, name).to(device)
+    network = assemble.purifier(preset, name, dataset).to(device)
     stage = _purifier_stage(
         preset,
         cell,
@@ -105,11 +105,12 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         return tune(preset, cell, device=device)
     if not cell.purifies:
         raise AtopError(f"{cell.id}: no purifier to train; name a cell that has one")
+    assemble.dataset(cell.dataset)  # missing data is the first thing to hear of
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = config.finetune_budget(preset, cell)
     start = paths.initial(preset, cell) if first else paths.purifier(preset, cell.base)
-    network = assemble.purifier(preset, cell.purifier)
+    network = assemble.purifier(preset, cell.purifier, cell.dataset)
     if first:
         assemble.initialise(network, preset, cell)
     else:

@@ -99,7 +99,7 @@ class PurifierStage:
                 one,
                 base=self.budget["lr"],
                 schedule=self.budget["schedule"],
-                warmup=self.budget.get("warmup", 0.1),
+                warmup=self.budget.get("warmup"),
                 progress=number / self.steps,
             )
         x, labels, randomness = self._batch(number)

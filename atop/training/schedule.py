@@ -12,18 +12,32 @@ from atop.randomness import Randomness
 
 
 def set_rate(
-    optimizer: Optimizer, *, base: float, schedule: str, progress: float, warmup: float = 0.1
+    optimizer: Optimizer,
+    *,
+    base: float,
+    schedule: str,
+    progress: float,
+    warmup: float | None = None,
 ) -> None:
     """Set the learning rate for a step at `progress` in [0, 1).
 
-    `constant` is `base` throughout; `cosine` falls to zero, after a linear rise over the part
-    `warmup` of all steps.
+    `constant` is `base` throughout; `cosine` rises linearly over the first tenth and falls to zero.
+    With `warmup`, a part of all steps, it falls after that rise only, as for MAE.
     """
     factor = 1.0
     if schedule == "cosine":
-        factor = min(1.0, progress * (1 / warmup) + 0.01) * 0.5 * (1 + math.cos(math.pi * progress))
+        if warmup is None:
+            factor = min(1.0, progress * 10 + 0.01) * _cosine(progress)
+        elif progress < warmup:
+            factor = progress / warmup
+        else:
+            factor = _cosine((progress - warmup) / (1 - warmup))
     for group in optimizer.param_groups:
         group["lr"] = base * factor
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def positions(number: int, *, size: int, batch: int, seed: int, stream: str) -> tuple[Tensor, int]:

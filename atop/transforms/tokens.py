@@ -11,7 +11,7 @@ from atop.transforms._base import SingleView, Views, patch_ranks
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens(SingleView):
-    """x_t = m * (x + eta), with eta drawn at the size in which the picture came, and not clipped.
+    """x_t = m * (x + eta), with eta drawn at `noise_pixels` a side and enlarged, and not clipped.
 
     DMAE (Wu et al., 2023) adds noise before it enlarges a picture; enlarging is linear, so that
     enlarged noise on the enlarged picture is the same.

@@ -247,3 +247,15 @@ def test_the_loss_has_no_networks_and_reads_no_recipe() -> None:
 
 def _never(loss: Tensor) -> None:
     raise AssertionError("it has no networks that learn")
+
+
+@pytest.mark.parametrize("wrong", [{"patch": 5}, {"heads": 3}, {"decoder_heads": 3}, {"width": 18}])
+def test_numbers_that_do_not_divide_are_refused(wrong: dict[str, int]) -> None:
+    options = {"width": 16, "heads": 2, "decoder_width": 16, "decoder_heads": 2, "patch": 4}
+    with pytest.raises(ValueError, match=r"must (divide|be multiples of 4)"):
+        dmae.build(pixels=32, depth=1, decoder_depth=1, **{**options, **wrong})
+
+
+def test_pictures_of_another_size_are_refused(purifier: DMAE) -> None:
+    with pytest.raises(AtopError, match="built for 32 pixels, not 48"):
+        purifier(torch.zeros(1, 3, 48, 48), torch.zeros(1, 1, 48, 48))

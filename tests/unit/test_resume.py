@@ -158,7 +158,7 @@ RECIPE = {
     "gan": "full", "spectral_norm": "parametrized", "mask": "per_example", "l1_target": "clean",
 }  # fmt: skip
 BUDGET = {
-    "images": 24, "batch": 4, "parts": 2, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0.05,
+    "images": 24, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0.05,
     "schedule": "cosine", "clip": 1.0,
 }  # fmt: skip
 
@@ -168,6 +168,7 @@ def of_deepfill() -> dict[str, Any]:
         "purifier": deepfill.build(width=4),
         "loss": deepfill.build_loss(recipe=RECIPE, discriminator_width=4),
         "transforms": [random_transform("rt1"), random_transform("rt2")],
+        "budget": BUDGET,
     }
 
 
@@ -178,7 +179,9 @@ def of_dmae() -> dict[str, Any]:
     )  # fmt: skip
     shown = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
     loss = dmae.build_loss(recipe=RECIPE)
-    return {"purifier": purifier, "loss": loss, "transforms": [shown, random_transform("rt1")]}
+    transforms = [shown, random_transform("rt1")]
+    budget = {**BUDGET, "parts": 2}
+    return {"purifier": purifier, "loss": loss, "transforms": transforms, "budget": budget}
 
 
 @pytest.mark.parametrize("parts", [of_deepfill, of_dmae])
@@ -193,7 +196,6 @@ def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
             input_size=32,
             resize=lambda x: x,
             recipe=RECIPE,
-            budget=BUDGET,
             seed=0,
             stream="test",
         )

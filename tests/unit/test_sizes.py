@@ -7,7 +7,7 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop import config
+from atop import assemble, config
 from atop.cells import Cell
 from atop.data.dataset import Split
 from atop.defense import Defense, Sizes
@@ -97,3 +97,10 @@ class _Maskless(nn.Module):
 
     def forward(self, corrupted: Tensor, mask: Tensor) -> Tensor:
         return self.network(corrupted).sigmoid()  # type: ignore[no-any-return]
+
+
+def test_a_purifiers_options_may_be_others_for_a_dataset() -> None:
+    cell = Cell(dataset="imagenette", classifier="resnet34", purifier="dmae", transform="tokens")
+    assert config.sizes("native", cell) == {"input": 256, "purifier": 128, "classifier": 256}
+    assert assemble.purifier("native", "dmae", "imagenette").pixels == 128
+    assert assemble.purifier("native", "dmae", "cifar10").pixels == 32

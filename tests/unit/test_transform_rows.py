@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
-from atop import config
+from atop import config, known
 from atop.cells import Cell
 from atop.errors import AtopError
 
@@ -66,11 +67,12 @@ def test_an_ablation_of_what_is_not_there_is_refused(
     [
         ("paper", "cifar10", "resnet18", 32),  # enlarged to 256 before the attacker
         ("paper", "cifar100", "wrn28_10", 32),
-        ("paper", "imagenette", "resnet34", 256),
-        ("smoke", "imagenette", "resnet_small", 64),  # made smaller before the attacker
+        ("paper", "imagenette", "resnet34", 224),  # noise of 0.25 is to stay that
+        ("native", "imagenette", "resnet34", 128),
+        ("smoke", "imagenette", "resnet_small", 32),
     ],
 )
-def test_native_is_the_datasets_size_or_the_attackers_if_that_is_smaller(
+def test_native_is_the_smallest_of_the_datasets_the_attackers_and_the_purifiers_size(
     preset: str, dataset: str, classifier: str, pixels: int
 ) -> None:
     cell = replace(TOKENS, dataset=dataset, classifier=classifier)
@@ -80,3 +82,31 @@ def test_native_is_the_datasets_size_or_the_attackers_if_that_is_smaller(
 def test_a_size_in_numbers_stays(change: Change) -> None:
     change("transforms", {"tokens": {"noise_pixels": 40}})
     assert of("paper", TOKENS, "noise_pixels") == 40
+
+
+@pytest.mark.parametrize(
+    ("preset", "purifier", "transform", "told"),
+    [
+        ("paper", "dmae", "rt2", "dmae works on 14 tokens a side, .* 8x8 patches of rt2"),
+        ("paper", "deepfill", "tokens", "deepfill works on 256 pixels a side, .* 14x14 patches"),
+    ],
+)
+def test_patches_that_cut_tokens_are_refused_before_anything_runs(
+    preset: str, purifier: str, transform: str, told: str
+) -> None:
+    cell = replace(CELL, dataset="cifar10", classifier="wrn28_10", purifier=purifier)
+    with pytest.raises(AtopError, match=told):
+        known.check_cell(replace(cell, transform=transform), preset)
+
+
+def test_patches_that_pretraining_hides_are_checked_too(change: Change) -> None:
+    overrides = {"dmae": {"transforms": ["rt3"]}}
+    change("presets/paper", {"stages": {"pretrain": {"overrides": overrides}}})
+    with pytest.raises(AtopError, match="8x8 patches of rt3"):
+        known.check_cell(replace(TOKENS, dataset="cifar10", classifier="wrn28_10"), "paper")
+
+
+def test_a_presets_word_about_no_transform_is_refused(change: Change) -> None:
+    change("presets/smoke", {"transforms": {"rt22": {"sigma": 0.1}}})
+    with pytest.raises(AtopError, match="no 'rt22'; known are"):
+        known.check_everything(yaml.safe_load((config.folder() / "config.yaml").read_text()))

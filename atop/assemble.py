@@ -56,7 +56,9 @@ def sizes(preset: str, cell: Cell) -> Sizes:
 
 def dataset(name: str) -> Dataset:
     """A fetched dataset."""
-    return load(paths.dataset(name), classes=config.dataset(name)["classes"])
+    row = config.dataset(name)
+    told = {key: row[key] for key in ("classes", "train_size", "held_out")}
+    return load(paths.dataset(name), **told)
 
 
 def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:

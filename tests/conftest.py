@@ -33,7 +33,8 @@ def cifar_slice() -> Dataset:
         images = torch.from_numpy(np.stack(list(part.images)))
         return Split(images, torch.tensor(part.labels), torch.tensor(part.index))
 
-    return Dataset(split(found.train), split(found.test))
+    whole, test = split(found.train), split(found.test)
+    return Dataset(*whole.hold_out(count=128, size=50000), test)
 
 
 @pytest.fixture

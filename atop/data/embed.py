@@ -17,6 +17,7 @@ from atop.files import sha256, write_json, writing
 MAKER = "embedded"
 COLUMNS = 50
 SIZES = {"train": 2000, "test": 512}
+HELD_OUT = 128
 
 
 def install() -> dict[Path, str]:
@@ -38,16 +39,21 @@ def install() -> dict[Path, str]:
 
 
 def cut(whole: Dataset, *, seed: int, folder: Path = FOLDER) -> None:
-    """Write the slice of a whole CIFAR-10: the start of a seeded permutation of each split."""
+    """Write the slice of a whole CIFAR-10: the start of a seeded permutation of each split.
+
+    The training split ends with some that CIFAR-10 holds out of training: the last of all.
+    """
     facts = {}
     for name, size in SIZES.items():
         split: Split = getattr(whole, name)
-        index = np.random.RandomState(seed).permutation(len(split))[:size]
+        order = np.random.RandomState(seed).permutation(len(split))
+        out = order[len(split) - HELD_OUT :] if name == "train" else order[:0]
+        index = np.concatenate((order[:size], out))
         part = split.take(torch.from_numpy(index))
         facts[name] = {"index": index.tolist(), "labels": part.labels.tolist()}
-        rows = -(-size // COLUMNS)
+        rows = -(-len(index) // COLUMNS)
         padded = np.zeros((rows * COLUMNS, SIDE, SIDE, 3), np.uint8)
-        padded[:size] = part.images.numpy()
+        padded[: len(index)] = part.images.numpy()
         mosaic = padded.reshape(rows, COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
         mosaic = mosaic.reshape(rows * SIDE, COLUMNS * SIDE, 3)
         with writing(folder / f"{NAME}-{name}.webp") as temporary:

@@ -16,6 +16,7 @@ from atop.files import sha256
 from atop.provenance import Stopwatch
 from atop.resizing import resize
 from atop.training.classifier import ClassifierStage, accuracy
+from atop.training.curves import Curve, curve_of
 from atop.training.loop import Stage, train
 from atop.training.purifier import Classification, PurifierStage
 
@@ -136,7 +137,8 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "start_sha256": sha256(start),
         "fingerprint": fingerprints.finetune(preset, cell),
     }
-    return _run(stage, network, paths.purifier(preset, cell), settings, device)
+    curve = _curve(preset, cell, network, device) if stage.classification else None
+    return _run(stage, network, paths.purifier(preset, cell), settings, device, curve=curve)
 
 
 def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
@@ -214,6 +216,23 @@ def _classification(
     )
 
 
+def _curve(preset: str, cell: Cell, network: nn.Module, device: torch.device) -> Curve | None:
+    """What is measured while a cell is fine-tuned, if the preset says so."""
+    told = config.preset(preset).get("curves")
+    if not told:
+        return None
+    bare = assemble.defense(preset, cell.bare).to(device)
+    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told["pictures"]))
+    return curve_of(
+        assemble.pipeline(preset, cell, network, bare.classifier),
+        bare,
+        pictures.to(device),
+        {name: assemble.attack(preset, name) for name in told["attacks"]},
+        batch=config.preset(preset)["evaluation"]["batch"],
+        points=told["points"],
+    )
+
+
 def _data_sha256(dataset: str) -> str:
     sha: str = read_about(paths.dataset(dataset))["train"]["sha256"]
     return sha
@@ -232,13 +251,23 @@ def _run(
     device: torch.device,
     *,
     account: Callable[[], dict[str, Any]] = dict,
+    curve: Curve | None = None,
 ) -> Path:
     """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
     state = paths.state(out)
     identity = config.digest(settings)
-    history = train(stage, state=state, identity=identity, title=f"{settings['stage']} {out.stem}")
+    history = train(
+        stage,
+        state=state,
+        identity=identity,
+        title=f"{settings['stage']} {out.stem}",
+        watch=curve,
+        points=curve.points if curve else 1,
+    )
     about = {"settings": settings, **account(), "history": history}
+    if curve:
+        about["curve"] = {"n": len(curve.labels), "indices": curve.randomness.index.tolist()}
     checkpoints.save(out, network, about | {"provenance": watch.provenance(identity=identity)})
     state.unlink(missing_ok=True)
     return out

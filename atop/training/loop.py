@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,7 +45,14 @@ class Stage(Protocol):
 
 
 def train(
-    stage: Stage, *, state: Path, identity: str, title: str, save_every_s: float = SAVE_EVERY_S
+    stage: Stage,
+    *,
+    state: Path,
+    identity: str,
+    title: str,
+    save_every_s: float = SAVE_EVERY_S,
+    watch: Callable[[], dict[str, float]] | None = None,
+    points: int = 1,
 ) -> History:
     """Run a stage to its end, resuming from `state` if a run of the same identity left one.
 
@@ -58,9 +65,12 @@ def train(
         identity: digest of everything that shapes the run; a state of another identity is ignored.
         title: what the progress bar is called.
         save_every_s: seconds between saves; the environment variable ATOP_SAVE_EVERY_S, or 60.
+        watch: measures what the stage has made so far, without changing it.
+        points: how often it does, evenly over the steps, after it did before the first.
 
     Returns:
-        About 100 rows of metrics, each the mean over the steps since the row before, with its step.
+        About 100 rows of metrics, each the mean over the steps since the row before, with its step;
+        and among them rows of what `watch` found after a step.
 
     Raises:
         AtopError: there is nothing to train, or a metric is no longer finite.
@@ -69,6 +79,9 @@ def train(
         raise AtopError(f"{title}: not one whole batch of {stage.batch}; lower it, or train longer")
     done, history, sums = _resume(stage, state, identity)
     every = max(1, stage.steps // 100)
+    watched = {stage.steps * k // points for k in range(1, points + 1)} if watch else set()
+    if watch and done == 0:
+        history.append({"step": 0, **watch()})
     saved = time.monotonic()
     with (
         _sigterm() as asked,
@@ -81,6 +94,8 @@ def train(
             if (number + 1) % every == 0 or number + 1 == stage.steps:
                 history.append(_row(number + 1, sums, bar))
                 sums = {}
+            if watch and number + 1 in watched:
+                history.append({"step": number + 1, **watch()})
             bar.update(stage.batch)
             if asked or time.monotonic() - saved > save_every_s:
                 progressed = {"done": number + 1, "history": history, "sums": sums}

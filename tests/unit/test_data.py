@@ -20,7 +20,8 @@ def test_the_slice_is_the_choice_of_lee_and_kim() -> None:
     found = embedded.read()
     chosen = np.random.RandomState(0).choice(10000, 512, replace=False)
     assert found.test.index == chosen.tolist()
-    assert found.train.index == np.random.RandomState(0).permutation(50000)[:2000].tolist()
+    order = np.random.RandomState(0).permutation(50000).tolist()
+    assert found.train.index == [*order[:2000], *order[-128:]]  # the last are held out
     for split, expected in config.dataset("cifar10_slice")["sha256"].items():
         prints, part = Fingerprints(), getattr(found, split)
         for image, label in zip(part.images, part.labels, strict=True):
@@ -32,14 +33,18 @@ def test_a_slice_that_is_cut_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar_slice: Dataset
 ) -> None:
     test = cifar_slice.test
-    whole = Dataset(test.take(slice(0, 130)), test.take(slice(130, 200)))
+    none = test.take(slice(0, 0))
+    whole = Dataset(test.take(slice(0, 130)), none, test.take(slice(130, 200)))
     monkeypatch.setattr(embed, "SIZES", {"train": 12, "test": 7})  # not whole rows of tiles
     monkeypatch.setattr(embed, "COLUMNS", 5)
+    monkeypatch.setattr(embed, "HELD_OUT", 4)
     embed.cut(whole, seed=3, folder=tmp_path)
     found = embedded.read(tmp_path)
     for split in SPLITS:
         before, after = getattr(whole, split), getattr(found, split)
-        index = np.random.RandomState(3).permutation(len(before))[: embed.SIZES[split]]
+        order = np.random.RandomState(3).permutation(len(before))
+        held_out = order[-4:] if split == "train" else []
+        index = np.array([*order[: embed.SIZES[split]], *held_out])
         assert after.index == index.tolist()
         assert np.array_equal(np.stack(list(after.images)), before.images[index].numpy())
         assert after.labels == before.labels[index].tolist()

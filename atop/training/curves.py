@@ -1,0 +1,78 @@
+"""Training curves: accuracy on pictures that no training sees, while a purifier is fine-tuned."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from atop.attacks._base import Attack
+from atop.data.dataset import Split
+from atop.defense import Defense
+from atop.randomness import Randomness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Accuracy of a defence in percent, one draw of it for each picture, whenever it is called.
+
+    Attributes:
+        defense: whose purifier is in training; it is at rest while it is measured.
+        sets: (N, 3, H, W) in [0, 1] by name: clean pictures, and adversarial ones.
+        labels: (N,) of all of them.
+        randomness: the draw that every call takes, so that calls differ by the weights alone.
+        batch: pictures at a time.
+        points: how often it is to be called, evenly over the steps.
+    """
+
+    defense: Defense
+    sets: dict[str, Tensor]
+    labels: Tensor
+    randomness: Randomness
+    batch: int
+    points: int
+
+    @torch.no_grad()
+    def __call__(self) -> dict[str, float]:
+        """Accuracy by name of the set."""
+        training = self.defense.purifier.training
+        self.defense.eval()
+        found = {name: self._accuracy(x) for name, x in self.sets.items()}
+        self.defense.purifier.train(training)
+        return found
+
+    def _accuracy(self, x: Tensor) -> float:
+        right = 0
+        for start in range(0, len(x), self.batch):
+            few = slice(start, start + self.batch)
+            logits = self.defense(x[few], self.randomness.select(few))
+            right += int((logits.argmax(1) == self.labels[few]).sum())
+        return 100 * right / len(x)
+
+
+def curve_of(
+    defense: Defense,
+    bare: Defense,
+    pictures: Split,
+    attacks: dict[str, Attack],
+    *,
+    batch: int,
+    points: int,
+) -> Curve:
+    """A curve on clean pictures and on what attacks make of them on the bare classifier.
+
+    Args:
+        defense: t, g in training and f.
+        bare: f alone, which is attacked (grey box, as in the authors' log).
+        pictures: held out of training, on the device.
+        attacks: by name.
+        batch: pictures at a time.
+        points: of the curve.
+    """
+    x, y = pictures.inputs(defense.sizes.input), pictures.labels
+    draw = Randomness(defense.seed, "curve", pictures.index)
+    made = Randomness(defense.seed, "curve_attack", pictures.index)
+    sets = {"clean": x}
+    for name, attack in attacks.items():
+        parts = [slice(start, start + batch) for start in range(0, len(x), batch)]
+        sets[name] = torch.cat([attack(bare, x[few], y[few], made.select(few)) for few in parts])
+    return Curve(defense=defense, sets=sets, labels=y, randomness=draw, batch=batch, points=points)

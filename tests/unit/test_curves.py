@@ -1,0 +1,163 @@
+"""Training curves: on pictures that no training sees, and without a trace in what is trained."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from atop import assemble, config, paths
+from atop.attacks.fgsm import FGSM
+from atop.cells import Cell
+from atop.data.dataset import Dataset, Split
+from atop.data.fetch import fetch
+from atop.files import read_json, sha256
+from atop.training import jobs
+from atop.training.curves import Curve, curve_of
+from atop.training.loop import train
+
+RT2 = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def curve(purifier: nn.Module, classifier: nn.Module, cifar_slice: Dataset) -> Curve:
+    defense = assemble.pipeline("smoke", RT2, purifier, classifier)
+    bare = assemble.pipeline("smoke", RT2.bare, assemble.purifier("smoke", "identity"), classifier)
+    fgsm = {"fgsm": FGSM(norm="Linf", eps=8 / 255, eot=1)}
+    pictures = cifar_slice.test.take(slice(0, 44))
+    return curve_of(defense, bare, pictures, fgsm, batch=20, points=2)
+
+
+def test_a_curve_is_the_accuracy_of_the_defence_as_it_is(curve: Curve) -> None:
+    found = curve()
+    defense, draw = curve.defense.eval(), curve.randomness
+    for name, x in curve.sets.items():
+        right = (defense(x, draw).argmax(1) == curve.labels).float().mean()
+        assert found[name] == pytest.approx(100 * float(right))
+    assert list(found) == ["clean", "fgsm"]
+    assert (curve.sets["fgsm"] - curve.sets["clean"]).abs().max() == pytest.approx(8 / 255)
+    assert curve() == found
+    with torch.no_grad():
+        for weight in curve.defense.purifier.parameters():
+            weight.zero_()
+    assert curve() != found
+
+
+def test_measuring_leaves_the_purifier_in_training(curve: Curve) -> None:
+    curve.defense.purifier.train()
+    curve()
+    assert curve.defense.purifier.training
+    assert not curve.defense.classifier.training
+
+
+def split(index: list[int]) -> Split:
+    images = torch.arange(len(index), dtype=torch.uint8)[:, None, None, None].expand(-1, 2, 2, 3)
+    return Split(images.contiguous(), torch.arange(len(index)), torch.tensor(index))
+
+
+def test_the_same_pictures_are_held_out_of_a_dataset_and_of_its_slices() -> None:
+    order = np.random.RandomState(0).permutation(30).tolist()
+    rest, out = split(list(range(30))).hold_out(count=6, size=30)
+    assert set(out.index.tolist()) == set(order[-6:])
+    assert rest.index.tolist() == [k for k in range(30) if k not in order[-6:]]
+    assert len(rest) == 24
+    part = [order[-1], 3, order[-4], order[0]]
+    rest, out = split(part).hold_out(count=6, size=30)
+    assert out.index.tolist() == [one for one in part if one in order[-6:]]
+    assert set(rest.index.tolist()) | set(out.index.tolist()) == set(part)
+
+
+def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
+    whole = split([4, 7, 1, 9, 2])
+    rest, out = whole.hold_out(count=4, size=10)
+    assert 0 < len(out) < 5
+    assert rest.images.data_ptr() == whole.images.data_ptr()
+    for few in (rest.take(slice(0, 2)), rest.take(torch.tensor([1, 0]))):
+        assert few.images[:, 0, 0, 0].tolist() == few.labels.tolist()  # each picture its label
+    assert (rest.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == rest.labels.tolist()
+    assert rest.to(CPU).take(slice(0, 1)).labels[0] == rest.labels[0]
+
+
+def test_the_repositorys_slice_holds_out_pictures_of_cifar10() -> None:
+    fetched = config.dataset("cifar10_slice")
+    assert (fetched["train_size"], fetched["held_out"]) == (50000, 512)
+
+
+@pytest.fixture
+def small(change: Any, workdir: Path) -> Any:
+    stages = {"l_org": {"images": 8, "batch": 4}, "atop": {"images": 24, "batch": 4}}
+    change("presets/smoke", {"stages": stages})
+    change("presets/smoke", {"curves": {"pictures": 10, "points": 3}})
+    fetch("cifar10_slice")
+    return change
+
+
+def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> None:
+    data = assemble.dataset("cifar10_slice")
+    assert (len(data.train), len(data.held_out)) == (2000, 128)
+    jobs.finetune("smoke", RT2.base, device=CPU)
+    made = jobs.finetune("smoke", RT2, device=CPU)
+    about = read_json(made.with_suffix(".json"))
+    rows = [row for row in about["history"] if "clean" in row]
+    assert [row["step"] for row in rows] == [0, 2, 4, 6]
+    assert all(set(row) == {"step", "clean", "fgsm", "pgd-20"} for row in rows)
+    assert all(row["clean"] % 10 == 0 for row in rows)
+    assert about["curve"] == {"n": 10, "indices": data.held_out.index[:10].tolist()}
+    assert not set(about["curve"]["indices"]) & set(data.train.index.tolist())
+    before = sha256(made)
+    small("presets/smoke", {"curves": ...})
+    assert sha256(jobs.finetune("smoke", RT2, device=CPU)) == before
+    assert "curve" not in read_json(made.with_suffix(".json"))
+
+
+def test_what_knows_no_classifier_has_no_curve(small: Any) -> None:
+    jobs.finetune("smoke", RT2.base, device=CPU)
+    about = read_json(paths.purifier("smoke", RT2.base).with_suffix(".json"))
+    assert "curve" not in about
+    assert not any("clean" in row for row in about["history"])
+    jobs.finetune("smoke", replace(RT2, finetune="continued"), device=CPU)
+
+
+class Counting:
+    """A stage that counts its steps."""
+
+    batch, steps = 1, 10
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def step(self, number: int) -> dict[str, torch.Tensor]:
+        self.done += 1
+        if self.done == 6 and number == 5 and getattr(self, "fragile", False):
+            raise KeyboardInterrupt
+        return {"loss": torch.tensor(float(number))}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.done = state["done"]
+
+
+def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(tmp_path: Path) -> None:
+    def run(stage: Counting, name: str) -> list[dict[str, float]]:
+        return train(
+            stage, state=tmp_path / name, identity="x", title=name, save_every_s=0.0,
+            watch=lambda: {"seen": float(stage.done)}, points=4,
+        )  # fmt: skip
+
+    whole = run(Counting(), "whole")
+    fragile = Counting()
+    fragile.fragile = True  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        run(fragile, "killed")
+    assert run(Counting(), "killed") == whole
+    seen = [(row["step"], row["seen"]) for row in whole if "seen" in row]
+    assert seen == [(0, 0), (2, 2), (5, 5), (7, 7), (10, 10)]

@@ -125,12 +125,14 @@ def _evaluation_verbs(verb: AddVerb) -> None:
         _machine(made)
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
-    table.add_argument("--preset", required=True, help="paper, native or smoke")
-    table.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
+    report = verb("report", verbs.report)
+    for made in (table, report):
+        made.add_argument("--preset", required=True, help="paper, native or smoke")
+        made.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
     draw = verb("draw", verbs.draw)
     draw.add_argument("--figure", required=True, help="such as figure5")
     draw.add_argument("--preset", required=True, help="paper, native or smoke")
-    for made in (table, draw):
+    for made in (table, report, draw):
         made.add_argument("--init", help="of the purifiers; the preset's by default")
         made.add_argument("--recipe", help="paper or official; the config's by default")
         made.add_argument("--seed", type=int, help="of the training; the config's by default")
@@ -141,7 +143,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     plot.add_argument(
         "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
     )
-    for made in (evaluate, table):
+    for made in (evaluate, table, report):
         made.add_argument(
             "--target",
             choices=VICTIMS,

@@ -166,6 +166,20 @@ def draw(options: Namespace) -> None:
         print(path)
 
 
+def report(options: Namespace) -> None:
+    """Make the one page of a preset, from the records and figures that exist."""
+    from atop import config, known, paths, tables
+    from atop.report.making import report
+
+    names = ("target", "init", "recipe", "seed", "extras")
+    words = {name: getattr(options, name) for name in names}
+    made = [tables.table(name, options.preset, **words) for name in config.tables()]
+    for one in made:
+        known.check_table(one)
+    out = options.out or paths.place(options.preset)
+    print(report(tables=made, results=options.results or paths.RESULTS, out=out))
+
+
 def embed(options: Namespace) -> None:
     """Put the slice of CIFAR-10 and the small networks into workflow/resources/."""
     from atop.data import embed

@@ -19,7 +19,8 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "pictures", "table", "draw", "plot", "embed"]
+VERBS += ["attack", "evaluate", "pictures", "table", "draw", "plot", "report"]
+VERBS += ["embed"]
 ASK = """
 import sys
 from atop.__main__ import main

@@ -1,0 +1,91 @@
+"""The page itself: parts and libraries put into its template."""
+
+import json
+import re
+from base64 import b64encode
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup, escape
+
+from atop.files import writing
+
+Dict = dict[str, Any]
+
+
+COLUMNS = (
+    "Table", "Row", "Column", "Dataset", "Measured", "95% interval", "Paper", "Difference",
+    "Verdict", "n", "Where it comes from",
+)  # fmt: skip
+FILTERED = ("Table", "Column", "Dataset", "Verdict")
+UNSORTED = ("95% interval", "Where it comes from")
+
+
+def _controls(column: str) -> list[Dict]:
+    """Buttons of a column: one that sorts, and one that lists its values, to tick what stays."""
+    if column in UNSORTED:
+        return []
+    sort = {"extend": "order", "text": f"Sort by {column}"}
+    choose = {"extend": "dropdown", "text": f"Filter by {column}", "content": ["searchList"]}
+    return [sort, choose] if column in FILTERED else [sort]
+
+
+NUMBERS = {
+    "order": [],
+    "pageLength": 25,
+    "lengthMenu": [25, 100, {"label": "all", "value": -1}],
+    "ordering": {"indicators": False, "handler": False},
+    "columns": [{"columnControl": _controls(column)} for column in COLUMNS],
+    "language": {"search": "Search all numbers", "lengthMenu": "Numbers a page _MENU_"},
+}
+COST = {"order": [], "paging": False, "searching": False, "info": False}
+
+
+def write(parts: Dict, path: Path) -> Path:
+    """Render the page with its `parts` and the libraries it needs, to `path`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["code"] = code
+    environment.globals.update(
+        libraries=_libraries(),
+        columns=COLUMNS,
+        interactive=_json({"numbers": NUMBERS, "cost": COST}),
+        script=_json,
+    )
+    text = environment.get_template("report.html.j2").render(parts)
+    with writing(path) as temporary:
+        temporary.write_text(text)
+    return path
+
+
+def code(text: object) -> Markup:
+    """Plain text as HTML: what stands between backticks becomes code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(str(text)))))
+
+
+def _libraries() -> Dict:
+    """DataTables as a module's data URI and its style; Vega with Vega-Embed as a plain script."""
+    folder = files("itables") / "html"
+    module = b64encode((folder / "dt_bundle.js").read_bytes()).decode()
+    return {
+        "datatables": f"data:text/javascript;base64,{module}",
+        "style": Markup((folder / "dt_bundle.css").read_text()),
+        "vega": Markup(
+            vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
+                "</script", "<\\/script"
+            )
+        ),
+    }
+
+
+def _json(value: object) -> Markup:
+    """A value inside a script, where nothing may end the script."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

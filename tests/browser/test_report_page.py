@@ -1,0 +1,136 @@
+"""The one page in a real browser: it sorts, filters, leads to records, and asks for nothing."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from atop import config
+from atop.files import ROOT
+from atop.report.making import report
+from atop.tables import table
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[test]' has it")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+CONTROLS = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "DisclosureTriangle"}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="apt-get install chromium brings a browser"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the released records."""
+    tables = [table(name, "smoke") for name in config.tables()]
+    return report(tables=tables, results=RUN, out=tmp_path_factory.mktemp("page")).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(
+    params=[(size, scheme) for size in SIZES for scheme in ("light", "dark")], ids="-".join
+)
+def anywhere(
+    browser: "playwright.Browser", address: str, request: pytest.FixtureRequest
+) -> Iterator["playwright.Page"]:
+    """The page on a desktop and on a phone, light and dark; whatever goes wrong fails the test."""
+    size, scheme = request.param
+    yield from opened(browser, address, size, scheme)
+
+
+@pytest.fixture
+def desktop(browser: "playwright.Browser", address: str) -> Iterator["playwright.Page"]:
+    yield from opened(browser, address, "desktop", "light")
+
+
+def opened(
+    browser: "playwright.Browser", address: str, size: str, scheme: str
+) -> Iterator["playwright.Page"]:
+    width, height = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    said: list[str] = []
+    page.on("console", lambda one: said.append(one.text))
+    page.on("pageerror", lambda one: said.append(str(one)))
+    page.on("request", lambda one: said.append(one.url) if one.url != address else None)
+    page.goto(address)
+    page.locator(".dt-container").first.wait_for()
+    page.locator(".chart svg").first.wait_for()
+    yield page
+    page.close()
+    assert said == []
+
+
+def column(page: "playwright.Page", place: int) -> list[str]:
+    """The texts of a column of all numbers, as far as they are shown."""
+    return page.locator(f"#all-numbers tbody td:nth-child({place})").all_inner_texts()  # type: ignore[no-any-return]
+
+
+def test_it_fits_wherever_it_is_read(anywhere: "playwright.Page") -> None:
+    wide, there = anywhere.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide == there
+    back, text = anywhere.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    dark = anywhere.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert (brightness(back) < 80 and brightness(text) > 200) == dark
+    label = anywhere.locator(".chart svg text").first
+    assert label.evaluate("one => getComputedStyle(one).fill") == text
+
+
+def brightness(colour: str) -> float:
+    """The mean of rgb(r, g, b)."""
+    parts = colour.partition("(")[2].rstrip(")").split(",")
+    return sum(float(part) for part in parts[:3]) / 3
+
+
+def test_it_sorts(desktop: "playwright.Page") -> None:
+    button = desktop.get_by_role("button", name="Sort by Measured", exact=True)
+    button.click()
+    button.click()
+    shown = [float(text) for text in column(desktop, 5)]
+    assert shown[0] == 82.8
+    assert shown == sorted(shown, reverse=True)
+
+
+def test_it_filters_by_verdict(desktop: "playwright.Page") -> None:
+    desktop.get_by_role("button", name="Filter by Verdict").click()
+    desktop.locator(".dtcc-dropdown").get_by_text("not comparable", exact=True).click()
+    desktop.keyboard.press("Escape")
+    assert set(column(desktop, 9)) == {"not comparable"}
+    assert "of 36 entries" in desktop.locator(".dt-info").first.inner_text()
+
+
+def test_a_number_leads_to_its_record(desktop: "playwright.Page") -> None:
+    link = desktop.locator("#all-numbers a.id").first
+    anchor = (link.get_attribute("href") or "").removeprefix("#")
+    record = desktop.locator(f"[id='{anchor}']")
+    assert not record.is_visible()
+    link.click()
+    record.wait_for(state="visible")
+    assert "checkpoints: classifier" in record.inner_text()
+
+
+def test_every_control_has_a_name(desktop: "playwright.Page") -> None:
+    desktop.get_by_role("button", name="Filter by Table").click()
+    session = desktop.context.new_cdp_session(desktop)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    found = [node for node in nodes if node.get("role", {}).get("value") in CONTROLS]
+    assert len(found) > 100
+    assert [node for node in found if not node["name"]["value"].strip()] == []
+
+
+def test_without_scripts_all_numbers_are_there(browser: "playwright.Browser", address: str) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(address)
+    assert page.locator("#all-numbers tbody tr").count() > 500
+    page.context.close()

@@ -1,0 +1,208 @@
+"""The one page: all numbers lead to their records, nothing is fetched, what is missing is said."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from atop import config
+from atop.files import ROOT, write_json
+from atop.pictures import grids
+from atop.report import charts, cost, curves, page
+from atop.report.curves import Stage
+from atop.report.making import report
+from atop.tables import Table, table
+
+RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+VOID = {"meta", "link", "br", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Reads a page: ids, links and addresses of what it embeds; open tags must be closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [found["href"] or ""] if tag == "a" else []
+        self.sources += [found["src"] or ""] if "src" in found else []
+        if tag == "th":
+            assert found["scope"] in ("row", "col", "rowgroup")
+        if tag == "img":
+            assert found["alt"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def smoke_tables() -> list[Table]:
+    return [table(name, "smoke", extras=name == "table7") for name in config.tables()]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the released records, with no figure beside it but figure 5."""
+    out = tmp_path_factory.mktemp("report")
+    Image.new("RGB", (4, 4)).save(out / "figure5.png")
+    told = {"title": "Figure 5: RT1", "caption": "Six <b>.", "alt": 'a "grid"', "missing": ["No X"]}
+    write_json(out / "figure5.json", told)
+    return report(tables=smoke_tables(), results=RUN, out=out).read_text()
+
+
+@pytest.fixture(scope="module")
+def read(text: str) -> Reader:
+    return Reader(text)
+
+
+def test_every_tag_is_closed_and_every_link_leads_somewhere(read: Reader) -> None:
+    assert read.open == []
+    assert len(read.ids) == len(set(read.ids))
+    assert len(read.links) > 200
+    assert {link.removeprefix("#") for link in read.links} <= set(read.ids)
+
+
+def test_nothing_is_fetched(read: Reader, text: str) -> None:
+    assert all(source.startswith("data:") for source in read.sources)
+    assert "default-src 'none'" in text
+    style = "".join(re.findall(r"<style>(.*?)</style>", text, flags=re.DOTALL))
+    assert not re.search(r"url\((?!['\"]?data:)|@import", style)
+
+
+def test_each_measured_number_leads_to_its_record(text: str) -> None:
+    body = text.partition('id="all-numbers"')[2].partition("</table>")[0]
+    lines = [line for line in body.split("<tr>")[2:] if 'data-order="2' in line]
+    assert lines
+    records = {f"{p.parent.name}-{p.stem}" for p in RUN.rglob("*.json")}
+    linked = set(re.findall(r'class="id" href="#([^"]+)"', body))
+    assert linked
+    assert linked <= records
+    assert body.count("<tr>") - 1 == sum(len(list(one.numbers())) for one in smoke_tables())
+    assert all('class="id"' in line for line in lines)
+
+
+def test_numbers_of_each_table_are_links_too(text: str) -> None:
+    part = text.partition('<h2 id="table7">')[2].partition("<section")[0]
+    controls = part.index("Controls, not in the paper")
+    for row, transform, atop in (("rt1-none", "rt1", "no"), ("rt3-adversarial", "rt3", "yes")):
+        (name,) = {p.parent.name for p in RUN.rglob(f"*{row}*/table7-classifier.json")}
+        told = part.index(f'<a href="#{name}-table7-classifier">')
+        line = part[part.rindex("<tr>", 0, told) : told]
+        assert told < controls
+        assert transform.upper() in line
+        assert f'<th scope="row">{atop}</th>' in line
+    assert part.index("undefended-table7-classifier") > controls
+
+
+def test_a_record_says_what_made_it(text: str) -> None:
+    path = next(RUN.rglob("*rt2-adversarial*/table7-classifier.json"))
+    content = json.loads(path.read_text())
+    about = text.partition(f'id="{path.parent.name}-{path.stem}"')[2].partition("</details>")[0]
+    made = content["provenance"]
+    for word in (*made["checkpoints"].values(), made["code_sha"], str(made["peak_memory_mb"])):
+        assert word in about
+    for one in content["evaluations"][1:]:
+        assert one["adversarial"]["sha256"] in about
+    assert content["training"]["settings"]["fingerprint"] in about
+
+
+def test_findings_and_deviations_stand_under_their_table(text: str) -> None:
+    part = text.partition('<h2 id="table7">')[2].partition("<section")[0]
+    ledger = config.read("deviations")["deviations"]
+    for row in (row for row in ledger if "table7" in row["tables"]):
+        assert f'<th scope="row">{row["id"]}</th>' in part
+    assert "different-code" in part
+    assert "compared on the same examples" in part
+
+
+def test_verdicts_are_counted(text: str) -> None:
+    assert re.search(r"<strong>0 of \d+</strong>\s+numbers that the paper prints", text)
+    line = re.search(r'<a href="#table7">Table 7</a></th>(.*?)</tr>', text)
+    assert line
+    assert ">36<" in line[1]
+
+
+def test_what_is_missing_is_said(text: str) -> None:
+    assert text.count("Not drawn yet") == len(grids.names()) - 1
+    assert text.count("Its figure is not drawn yet") == 2
+    assert "Without a log here" in text
+    assert "No training stage logged anything" in text
+
+
+def test_a_drawn_grid_stands_with_its_words(text: str) -> None:
+    assert 'alt="a &#34;grid&#34;"' in text
+    assert "Six &lt;b&gt;." in text
+    assert '<p class="missing">No X.</p>' in text
+
+
+def frame() -> pd.DataFrame:
+    keys = ("labels", "column_label", "measured", "low", "high", "paper", "verdict")
+    long = "a row whose name is much longer than what stands beside nothing on a phone"
+    lines = [
+        ("RT1", "Clean", 50.0, 40.0, 60.0, "93.36", "lower"),
+        ("RT1", "FGSM", None, None, None, "3", "not run"),
+        (long, "Clean", 20.0, 10.0, 30.0, "", "not in the paper"),
+    ]
+    return pd.DataFrame(lines, columns=keys)
+
+
+def lines_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The data of a chart."""
+    (lines,) = spec["datasets"].values()
+    return lines  # type: ignore[no-any-return]
+
+
+def test_intervals_stand_under_the_names_of_their_rows() -> None:
+    spec = charts.intervals(frame(), "Table 7")
+    assert spec
+    values = lines_of(spec)
+    assert [bool(line["head"]) for line in values] == [True, False, True, True, False]
+    assert [line.get("measured") for line in values] == [None, 50.0, None, None, 20.0]
+    assert [line.get("paper") for line in values] == [None, 93.36, None, None, None]
+    for layer in spec["layer"]:
+        assert layer["encoding"]["y"]["scale"]["domain"] == [line["key"] for line in values]
+    assert charts.intervals(frame().iloc[1:2], "Table 7") is None
+
+
+def test_curves_are_thinned_and_accuracies_stand_apart() -> None:
+    history: list[dict[str, Any]] = [{"step": i, "l1": float(i % 2)} for i in range(1, 601)]
+    history.insert(0, {"step": 0, "clean": 40.0, "fgsm": 30.0})
+    stage = Stage(cell="a", history=history, provenance={})
+    accuracy, loss = map(lines_of, curves.charts([stage]))
+    assert [(one["name"], one["value"]) for one in accuracy] == [("clean", 40.0), ("fgsm", 30.0)]
+    assert [one["value"] for one in loss] == [0.5] * curves.POINTS
+    assert curves.charts([Stage(cell="a", history=[], provenance={})]) == []
+
+
+def test_each_step_is_paid_once() -> None:
+    def step(seconds: float, memory: float) -> dict[str, Any]:
+        return {"wall_s": seconds, "peak_memory_mb": memory, "device": "cpu"}
+
+    made = {"sha256": "0", "victim": {"id": "bare"}, "provenance": step(100, 50)}
+    one = {"provenance": step(7, 900), "evaluations": [{"adversarial": made}]}
+    records = {
+        Path(name): {**one, "cell": {"id": name}, "evaluations": [*one["evaluations"], clean]}
+        for name, clean in (("a", {"adversarial": None}), ("b", {"adversarial": None}))
+    }
+    stages = [Stage(cell="a", history=[], provenance=step(1000, 20))]
+    lines = {line["cell"]: line for line in cost.lines(records, stages)}
+    assert [lines[cell]["all"] for cell in ("a", "b", "bare")] == [1007, 7, 100]
+    assert lines["a"]["training"] == 1000
+    assert lines["a"]["memory"] == 900
+
+
+def test_text_is_no_markup() -> None:
+    assert page.code("`rm <x>` & go") == "<code>rm &lt;x&gt;</code> &amp; go"

@@ -183,9 +183,11 @@ def _check_init(cell: Cell, preset: str) -> None:
 
 def _check_said_init(init: str | None) -> None:
     """Some purifier can start from there under some preset; the others then do as usual."""
+    if not init:
+        return
     pairs = product(members("purifiers"), config.presets())
     known = set[str]().union(*(config.inits(*pair) for pair in pairs))
-    if init and init not in known:
+    if init not in known:
         raise AtopError(f"init={init}: no such init; known are {', '.join(sorted(known))}")
 
 

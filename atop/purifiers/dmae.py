@@ -174,10 +174,14 @@ class MaeLoss(Loss):
     The published loss with `norm_pix_loss` off; see ledger O15.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.std: Tensor
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+
     def forward(self, target: Tensor, pictures: Pictures, missing: Tensor, learn: Learn) -> Terms:
         """Target (B,3,H,W) in [0,1] against what the decoder drew."""
-        std = torch.tensor(STD, dtype=target.dtype, device=target.device).view(3, 1, 1)
-        mae = F.mse_loss(pictures[0] / std, target / std)
+        mae = F.mse_loss(pictures[0] / self.std, target / self.std)
         return mae, {"mae": mae}
 
 

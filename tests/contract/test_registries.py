@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from parts import TINY_DMAE
 from torch import Tensor, nn
 
 from atop import config
@@ -20,16 +21,7 @@ from atop.transforms._base import Transform, patch_ranks
 
 PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {
     "deepfill": {"width": 4},
-    "dmae": {
-        "pixels": 32,
-        "patch": 4,
-        "width": 16,
-        "depth": 1,
-        "heads": 2,
-        "decoder_width": 16,
-        "decoder_depth": 1,
-        "decoder_heads": 2,
-    },
+    "dmae": TINY_DMAE,
 }
 BLIND = {"deepfill", "dmae"}  # to what is missing
 NOT_CLIPPED = {"tokens", "tokens75"}

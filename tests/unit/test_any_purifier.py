@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parts import random_transform
+from parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
 from atop import config
-from atop.attacks.fgsm import FGSM
 from atop.data.dataset import Dataset
 from atop.errors import AtopError
 from atop.purifiers import deepfill, dmae
@@ -39,27 +38,15 @@ class Plain(nn.Module):
         return self.network(torch.cat((corrupted, mask), dim=1)).sigmoid()  # type: ignore[no-any-return]
 
 
-def tiny_dmae() -> dmae.DMAE:
-    return dmae.build(
-        pixels=32, patch=4, width=16, depth=1, heads=2,
-        decoder_width=16, decoder_depth=1, decoder_heads=2,
-    )  # fmt: skip
-
-
 KINDS: dict[str, tuple[Callable[[], nn.Module], Loss]] = {
     "plain": (Plain, PixelLoss()),
-    "dmae": (tiny_dmae, dmae.MaeLoss()),
+    "dmae": (lambda: dmae.build(**TINY_DMAE), dmae.MaeLoss()),
 }
 
 
 @pytest.fixture
 def atop(classifier: nn.Module) -> Classification:
-    """The AToP term: FGSM on the bare classifier."""
-    fgsm = FGSM(norm="Linf", eps=8 / 255, eot=1)
-    return Classification(
-        classify=classifier,
-        attack=lambda x, y, draw: fgsm(lambda x, _: classifier(x), x, y, draw),
-    )
+    return atop_term(classifier)
 
 
 @pytest.fixture
@@ -86,12 +73,6 @@ def make(cifar_slice: Dataset) -> Make:
         )
 
     return stage
-
-
-def gradient(stage: PurifierStage) -> Tensor:
-    """What the last step descended."""
-    parts = [p.grad.flatten() for p in stage.purifier.parameters() if p.grad is not None]
-    return torch.cat(parts)
 
 
 def expected(start: nn.Module, loss: Tensor) -> Tensor:

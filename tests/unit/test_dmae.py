@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from parts import TINY_DMAE
 from torch import Tensor, nn
 
 from atop import checkpoints
@@ -16,16 +17,6 @@ from atop.purifiers.dmae import DMAE, MaeLoss
 from atop.randomness import Randomness
 from atop.transforms._base import patch_ranks
 
-TINY: dict[str, int] = {
-    "pixels": 32,
-    "patch": 4,
-    "width": 16,
-    "depth": 1,
-    "heads": 2,
-    "decoder_width": 16,
-    "decoder_depth": 1,
-    "decoder_heads": 2,
-}
 GREY = torch.full((2, 3, 4, 4), 0.5)
 
 
@@ -44,7 +35,7 @@ def images(count: int = 3) -> Tensor:
 def purifier() -> DMAE:
     """A tiny one in float64."""
     torch.manual_seed(0)
-    return dmae.build(**TINY).double()
+    return dmae.build(**TINY_DMAE).double()
 
 
 @pytest.mark.parametrize("missing", [0, 1, 48, 63])
@@ -155,7 +146,7 @@ def test_masks_that_are_not_whole_tokens_as_many_in_each_picture_are_refused(
 
 def test_weights_start_as_published() -> None:
     torch.manual_seed(0)
-    network = dmae.build(**{**TINY, "width": 64, "decoder_width": 48, "depth": 2})
+    network = dmae.build(**{**TINY_DMAE, "width": 64, "decoder_width": 48, "depth": 2})
     for name, value in network.named_parameters():
         parameter = value.detach()
         if name.endswith("token"):
@@ -172,7 +163,7 @@ def test_weights_start_as_published() -> None:
     norms = [one for one in network.modules() if isinstance(one, nn.LayerNorm)]
     assert {one.eps for one in norms} == {1e-6}
     wide = dmae.build(
-        **{**TINY, "width": 2048, "depth": 0, "decoder_width": 2048, "decoder_depth": 0}
+        **{**TINY_DMAE, "width": 2048, "depth": 0, "decoder_width": 2048, "decoder_depth": 0}
     )
     for token in (wide.cls_token.detach(), wide.mask_token.detach()):
         assert abs(float(token.mean())) < 0.002  # standard error 0.0004
@@ -194,7 +185,7 @@ def test_training_and_evaluation_mode_draw_alike(purifier: DMAE) -> None:
 
 def test_a_file_as_published_is_read_and_loaded(tmp_path: Path) -> None:
     """Weights lie beside the moments of the optimizer and the options of the training loop."""
-    theirs = dmae.build(**TINY)
+    theirs = dmae.build(**TINY_DMAE)
     path = tmp_path / "dmae-base.pth"
     content = {
         "model": theirs.state_dict(),
@@ -204,7 +195,7 @@ def test_a_file_as_published_is_read_and_loaded(tmp_path: Path) -> None:
         "args": Namespace(model="dmae_vit_base_patch16", sigma=0.25, norm_pix_loss=True, lr=None),
     }
     torch.save(content, path)
-    network = dmae.build(**TINY)
+    network = dmae.build(**TINY_DMAE)
     dmae.load_public(network, checkpoints.read(path), source=str(path))
     for name, value in network.state_dict().items():
         assert torch.equal(value, theirs.state_dict()[name]), name

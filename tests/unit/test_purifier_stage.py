@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parts import random_transform
+from parts import atop_term, gradient, random_transform
 from torch import Tensor, nn
 
 from atop import config
-from atop.attacks.fgsm import FGSM
 from atop.data.dataset import Dataset
 from atop.purifiers import deepfill
 from atop.randomness import Randomness
@@ -43,12 +42,7 @@ class Recorder(SingleView):
 
 @pytest.fixture
 def atop(classifier: nn.Module) -> Classification:
-    """The AToP term: FGSM on the bare classifier."""
-    fgsm = FGSM(norm="Linf", eps=8 / 255, eot=1)
-    return Classification(
-        classify=classifier,
-        attack=lambda x, y, draw: fgsm(lambda x, _: classifier(x), x, y, draw),
-    )
+    return atop_term(classifier)
 
 
 @pytest.fixture
@@ -79,12 +73,6 @@ def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
         )
 
     return stage
-
-
-def gradient(stage: PurifierStage) -> Tensor:
-    """What the last step descended."""
-    parts = [p.grad.flatten() for p in stage.purifier.parameters() if p.grad is not None]
-    return torch.cat(parts)
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import random_transform
+from parts import TINY_DMAE, random_transform
 from torch import Tensor
 
 from atop import assemble, paths
@@ -173,10 +173,7 @@ def of_deepfill() -> dict[str, Any]:
 
 
 def of_dmae() -> dict[str, Any]:
-    purifier = dmae.build(
-        pixels=32, patch=4, width=16, depth=1, heads=2,
-        decoder_width=16, decoder_depth=1, decoder_heads=2,
-    )  # fmt: skip
+    purifier = dmae.build(**TINY_DMAE)
     shown = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
     loss = dmae.build_loss(recipe=RECIPE)
     transforms = [shown, random_transform("rt1")]

@@ -4,6 +4,7 @@
 #   snakemake --cores all --resources gpu=1 -- tables/table7.tex    the paper's Table 7, one GPU
 #   snakemake --cores all -- tables/smoke/table7.md                 the same in small, minutes on a CPU
 #   snakemake --cores all -- smoke                                  its other tables too
+#   snakemake --cores all -- tables/smoke/report.html               ... and one page that holds everything
 #   snakemake -n -- tables/table7.tex                               the plan
 
 from snakemake.utils import min_version
@@ -12,6 +13,9 @@ min_version("9.12")
 
 
 configfile: "workflow/config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -34,6 +38,7 @@ rule all:
         expand("tables/{table}.{ending}", table=settings.tables(), ending=["tex", "md"]),
         expand("tables/{table}.png", table=["convergence", "figure4"]),
         expand("tables/{figure}.pdf", figure=grids.names()),
+        "tables/report.html",
 
 
 rule smoke:
@@ -41,4 +46,4 @@ rule smoke:
         expand(
             "tables/smoke/{table}.md", table=set(settings.tables()) - {"convergence"}
         ),
-        expand("tables/smoke/{figure}.png", figure=["figure4", *grids.names()]),
+        "tables/smoke/report.html",

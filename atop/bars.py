@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop.budgets import ball
-from atop.config import attack
+from atop import budgets, config
 from atop.tables import Column, Row, Table
 
 Place = tuple[float, str]
@@ -89,8 +88,8 @@ def bars(table: Table, frame: pd.DataFrame) -> Bars:
         (line["row"], line["column"]): line for line in frame.to_dict("records")
     }
     shown = [row for row in table.rows if not _undefended(table, row)]
-    missing = [line["reason"] for line in _of(lines, shown, table) if pd.isna(line["measured"])]
-    numbers = {reason: number for number, reason in enumerate(dict.fromkeys(missing), 1)}
+    missing = frame["row"].isin([row.key for row in shown]) & frame["measured"].isna()
+    numbers = {reason: number for number, reason in enumerate(frame["reason"][missing].unique(), 1)}
     series = list(dict.fromkeys(_series(table, row) for row in shown))
     return Bars(
         panels=[
@@ -102,10 +101,6 @@ def bars(table: Table, frame: pd.DataFrame) -> Bars:
         legend=_legend(table, frame),
         notes={number: reason for reason, number in numbers.items()},
     )
-
-
-def _of(lines: dict[tuple[str, str], Any], rows: list[Row], table: Table) -> list[Any]:
-    return [lines[row.key, column.key] for row in rows for column in table.columns]
 
 
 def _series(table: Table, row: Row) -> str:
@@ -181,5 +176,6 @@ def _legend(table: Table, frame: pd.DataFrame) -> str:
 
 
 def _ball(table: Table, column: Column) -> str:
-    found = {ball(attack(entry.partition("@")[0], table.preset)) for entry in column.listed}
+    names = {config.entry(entry, "")[0] for entry in column.listed}
+    found = {budgets.ball(config.attack(name, table.preset)) for name in names}
     return ", ".join(sorted(found - {""}))

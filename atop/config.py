@@ -189,36 +189,6 @@ def sizes(preset_name: str, cell: Cell) -> Dict:
     return said
 
 
-def stage_budget(preset_name: str, stage: str, *of: str) -> Dict:
-    """The budget of a training stage, with what it says about some names filled in, in order."""
-    stages = preset(preset_name)["stages"]
-    if stage not in stages:
-        path = f"{folder()}/presets/{preset_name}.yaml"
-        raise AtopError(f"{path}: stages: no '{stage}'; known are {', '.join(stages)}")
-    row = dict(stages[stage])
-    overrides = row.pop("overrides", {})
-    for name in of:
-        row |= overrides.get(name, {})
-    return row
-
-
-def classifier_budget(preset_name: str, dataset_name: str, name: str) -> Dict:
-    """The budget that trains a classifier; an adversarially trained one has a stage of its own."""
-    robust = classifier(name).get("training") == "adversarial"
-    return stage_budget(preset_name, "robust" if robust else "classifier", dataset_name, name)
-
-
-def finetune_budget(preset_name: str, cell: Cell) -> Dict:
-    """The budget that makes a cell's weights: of L_org, of AToP and controls, or of f on t(x)."""
-    stage = {"none": "l_org", "classifier": "tune"}.get(cell.finetune, "atop")
-    return stage_budget(preset_name, stage, cell.dataset, cell.transform, cell.purifier)
-
-
-def pretrain_budget(preset_name: str, name: str) -> Dict:
-    """The budget that a purifier is pretrained with."""
-    return stage_budget(preset_name, "pretrain", name)
-
-
 HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")
 """Keys of an attack's row that say how it is run; all others are options of its method."""
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from atop import config
+from atop import config, stages
 from atop.cells import ANY, Cell
 
 
 def classifier(preset: str, dataset: str, name: str) -> str:
     """Of a classifier that is trained here."""
-    budget = config.classifier_budget(preset, dataset, name)
+    budget = stages.classifier(preset, dataset, name)
     against = config.attack(budget["attack"], preset) if "attack" in budget else None
     cell = Cell(dataset=dataset, classifier=name)
     parts = [config.preset(preset)["seed"], config.sizes(preset, cell), _network(preset, cell)]
@@ -18,7 +18,7 @@ def classifier(preset: str, dataset: str, name: str) -> str:
 def pretrain(preset: str, dataset: str, purifier: str) -> str:
     """Of a purifier that is pretrained here."""
     chosen = config.preset(preset)
-    budget = config.pretrain_budget(preset, purifier)
+    budget = stages.pretrain(preset, purifier)
     cell = Cell(dataset=dataset, classifier=ANY, purifier=purifier)
     transforms = [
         config.transform_of(preset, replace(cell, transform=name)) for name in budget["transforms"]
@@ -32,7 +32,7 @@ def finetune(preset: str, cell: Cell) -> str:
     """Of a cell's own weights. A cell has its own seed; the preset's is of what is made once."""
     parts = [
         config.sizes(preset, cell),
-        config.finetune_budget(preset, cell),
+        stages.finetune(preset, cell),
         config.recipe(cell.recipe, cell.transform, preset),
         config.transform_of(preset, cell),
         config.purifier(cell.purifier, preset, cell.dataset) if cell.purifies else None,

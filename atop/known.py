@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from atop import config, paths, tables
+from atop import config, paths, stages, tables
 from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.paper import quote
@@ -177,7 +177,7 @@ def _check_init(cell: Cell, preset: str) -> None:
             f"of {cell.purifier} are {', '.join(sorted(known))}"
         )
     if paths.initial(preset, cell) == paths.pretrained(preset, cell):
-        for name in config.pretrain_budget(preset, cell.purifier)["transforms"]:
+        for name in stages.pretrain(preset, cell.purifier)["transforms"]:
             _check_grid(replace(cell, transform=name, ablation="none"), preset)
 
 

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from atop import config, paths
+from atop import config, paper, paths
 from atop.cells import Cell
+from atop.tables import Table
 
 
 def networks(preset: str, cell: Cell) -> list[Path]:
@@ -57,12 +58,15 @@ def _stored(preset: str, victim: Cell, attack: str) -> list[Path]:
     return [paths.adversarial(preset, victim, attack)]
 
 
-def table_settings(preset: str, table: str) -> list[str]:
-    """The files of the config that say what is printed in a table."""
-    return _settings(f"tables/{table}", f"presets/{preset}", "attacks", "deviations")
+def table(shown: Table) -> list[str]:
+    """What a table says beside its records: the files of its settings, and the paper's numbers."""
+    names = [shown.name, *shown.quoted()]
+    told = [f"tables/{name}" for name in names if name in config.tables()]
+    printed = (os.path.relpath(paper.file(name)) for name in names if paper.file(name).exists())
+    return [*_settings(*told, f"presets/{shown.preset}", "attacks", "deviations"), *printed]
 
 
-def grid_settings(preset: str) -> list[str]:
+def grid(preset: str) -> list[str]:
     """The files of the config that say what a picture grid shows."""
     return _settings("pictures", f"presets/{preset}", "attacks")
 

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,19 +17,24 @@ from atop.files import ROOT, digest_of
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
 
 
-# What only presents numbers: editing it makes no record older.
+# Files and folders of atop/ that only present numbers: editing them makes no record older.
 PRESENTATION = {
-    "aggregate", "budgets", "diff", "figures", "findings", "floats", "notes", "paper", "progress",
-    "records", "render", "tables", "verbs", "view", "__main__",
-    "drawing", "grids", "layout", "stand_ins", "telling",
+    "__main__", "aggregate", "bars", "budgets", "diff", "figures", "findings", "floats", "notes",
+    "paper", "pictures", "progress", "records", "render", "report", "stand_ins", "tables", "verbs",
+    "view",
 }  # fmt: skip
 
 
 @cache
 def code_sha() -> str:
     """SHA-256 of the Python source that can change a number: names and contents, in order."""
-    source = sorted((ROOT / "atop").rglob("*.py"))
-    return digest_of((p for p in source if p.stem not in PRESENTATION), relative_to=ROOT)[:16]
+    folder = ROOT / "atop"
+    source = (p for p in sorted(folder.rglob("*.py")) if _first(p, folder) not in PRESENTATION)
+    return digest_of(source, relative_to=ROOT)[:16]
+
+
+def _first(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").parts[0]
 
 
 @cache

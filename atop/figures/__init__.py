@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 
 from atop import config, tables
@@ -10,8 +9,6 @@ from atop.errors import AtopError
 from atop.figures.bars import figure as of_bars
 from atop.figures.curves import figure as of_curves
 from atop.files import writing
-
-mpl.use("Agg")
 
 
 def plot(data: Path, out: list[Path]) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib as mpl
-
 from atop import paths
 from atop.errors import AtopError
 from atop.files import write_json, writing
@@ -12,8 +10,6 @@ from atop.pictures import stored, telling
 from atop.pictures.grids import Grid
 from atop.pictures.layout import lay_out
 from atop.pictures.stored import Pictures
-
-mpl.use("Agg")
 
 ENDINGS = ("png", "pdf", "svg")
 

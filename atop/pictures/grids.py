@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from atop import at_hand, config, paths
+from atop import at_hand, config, paper, paths
 from atop.cells import Cell
 from atop.errors import AtopError
 from atop.known import check_cell
@@ -85,7 +85,7 @@ class Grid:
     @property
     def title(self) -> str:
         """Figure 5: what it shows."""
-        return f"{self.name.replace('figure', 'Figure ')}: {self.spec['title']}"
+        return f"{paper.title(self.name)}: {self.spec['title']}"
 
     def file(self, cell: Cell) -> Path:
         """Where the pictures of a cell lie."""

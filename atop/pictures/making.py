@@ -21,8 +21,6 @@ from atop.provenance import Stopwatch
 from atop.randomness import Randomness
 from atop.resizing import resize
 
-Steps = dict[str, Tensor]
-
 
 def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     """Store what a cell's defence makes of the first test pictures, clean and under an attack.
@@ -43,7 +41,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     defense = assemble.defense(preset, cell).to(device)
     bare = assemble.defense(preset, cell.bare).to(device)
     randomness = Randomness(chosen["seed"], "evaluate", split.index)
-    found = [steps(defense, x, randomness) for x in handed]
+    found = [_steps(defense, x, randomness) for x in handed]
     with torch.no_grad():
         told = [_classes(defense.classify(one["purified"])) for one in found]
         bare_told = [_classes(bare(x, randomness)) for x in handed]
@@ -74,7 +72,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
 
 
 @torch.no_grad()
-def steps(defense: Defense, x: Tensor, randomness: Randomness) -> Steps:
+def _steps(defense: Defense, x: Tensor, randomness: Randomness) -> dict[str, Tensor]:
     """All pictures between x (N, 3, S, S) and the one that is classified; shapes as in STAGES."""
     with _watched(defense.purifier) as seen:
         purified = defense.purify(x, randomness)

@@ -1,5 +1,6 @@
 """Charts as Vega-Lite, as wide as the page and in its colour of text."""
 
+import json
 import textwrap
 from typing import Any
 
@@ -9,6 +10,8 @@ import pandas as pd
 Dict = dict[str, Any]
 
 MEASURED, PAPER = "#3d85c6", "#d9822b"  # both stand out on white and on black
+LINES = ["#3d85c6", "#d9822b", "#3f9d5a", "#a66fd0", "#c0a020", "#8c8c8c"]
+HERE, LOG = "measured here", "authors' log"
 AXIS = {f"{part}Color": "currentColor" for part in ("label", "title", "tick", "domain")} | {
     "gridColor": "#80808040"
 }
@@ -85,13 +88,48 @@ def _lines(frame: pd.DataFrame) -> list[Dict]:
     return lines
 
 
-def training(lines: list[Dict], *, key: str, axis: str) -> Dict | None:
-    """Values along the steps of one training stage, which the reader picks; None without lines.
+def outcomes(counts: list[Dict], colours: dict[str, str]) -> Dict | None:
+    """How many of each table's printed numbers came out how, as stacked bars; None without any.
 
     Args:
-        lines: `cell`, `step`, `name` and `value`.
+        counts: `table`, `outcome` and `count`, the tables from the top down.
+        colours: of the outcomes, from left to right; the page explains them.
+    """
+    lines = [
+        {**line, "order": list(colours).index(line["outcome"])} for line in counts if line["count"]
+    ]
+    if not lines:
+        return None
+    tables = list(dict.fromkeys(line["table"] for line in lines))
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    bars = (
+        alt.Chart(alt.InlineData(values=lines))
+        .mark_bar(stroke="currentColor", strokeWidth=0.5)
+        .encode(
+            y=alt.Y("table:N", title=None, sort=tables).axis(
+                ticks=False, domain=False, labelPadding=6
+            ),
+            x=alt.X("count:Q", title="numbers that the paper prints").axis(
+                tickMinStep=1, tickCount=8
+            ),
+            color=alt.Color("outcome:N", scale=scale, legend=None),
+            order=alt.Order("order:Q"),
+            tooltip=["table:N", "outcome:N", "count:Q"],
+        )
+    )
+    described = "Outcomes of the paper's numbers by table; the table below says the same"
+    return _spec(bars, described, height=18 * len(tables))
+
+
+def training(lines: list[Dict], *, key: str, axis: str, points: bool) -> Dict | None:
+    """Values along the training of one stage, which the reader picks; None without lines.
+
+    Args:
+        lines: `cell`, `pictures` (seen until then), `name`, `value`, `told` (the name in full) and
+            `source`: HERE, or LOG, which is drawn thinner and without points.
         key: names the chart's own choice of a stage.
         axis: what the values are.
+        points: whether each value is marked; otherwise dashes tell the names apart.
     """
     if not lines:
         return None
@@ -100,20 +138,36 @@ def training(lines: list[Dict], *, key: str, axis: str) -> Dict | None:
     pick = alt.param(
         name=picked, value=cells[0], bind=alt.binding_select(options=cells, name=f"{key} of ")
     )
-    chart = (
-        alt.Chart(alt.InlineData(values=lines))
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=axis).scale(zero=False),
-            color=alt.Color("name:N", title=None).scale(scheme="category10"),
-            strokeDash=alt.StrokeDash("name:N", title=None),
-            tooltip=["step:Q", "name:N", "value:Q"],
-        )
-        .transform_filter(f"datum.cell === {picked}")
-        .add_params(pick)
+    tip = [alt.Tooltip("told:N"), alt.Tooltip("pictures:Q", format=",d"), alt.Tooltip("value:Q")]
+    whole = alt.Chart(alt.InlineData(values=lines)).encode(
+        x=alt.X("pictures:Q", title="pictures seen").axis(
+            format=",d", tickCount=5, labelSeparation=8
+        ),
+        y=alt.Y("value:Q", title=axis).scale(zero=False),
+        tooltip=tip,
     )
-    return _spec(chart, f"Training: {key} along the steps of a stage", height=260)
+    colour = alt.Color("name:N", title=None).scale(range=LINES)
+    if points:
+        # Layers of the log alone would be empty for most stages, of which Vega warns.
+        thin = f"datum.source === {json.dumps(LOG)}"
+        line = whole.mark_line().encode(
+            detail="source:N",
+            color=colour.legend(None),  # that of the points shows their shapes too
+            strokeWidth=alt.condition(thin, alt.value(1), alt.value(2)),
+            strokeDash=alt.condition(thin, alt.value([4, 3]), alt.value([1, 0])),
+            opacity=alt.condition(thin, alt.value(0.8), alt.value(1)),
+        )
+        marks = whole.mark_point(filled=True, opacity=1).encode(
+            color=colour,
+            shape=alt.Shape("name:N", title=None),
+            size=alt.condition(thin, alt.value(8), alt.value(50)),
+        )
+        chart = (line + marks).resolve_scale(color="independent", shape="independent")
+    else:
+        dashes = alt.StrokeDash("name:N", title=None)
+        chart = whole.mark_line(strokeWidth=2).encode(color=colour, strokeDash=dashes)
+    chart = chart.transform_filter(f"datum.cell === {picked}").add_params(pick)
+    return _spec(chart, f"Training: {key} along the pictures seen by a stage", height=260)
 
 
 def _spec(chart: Any, described: str, height: int) -> Dict:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from atop.report.curves import Stage
+from atop.report.trained import Stage
 
 Dict = dict[str, Any]
 Steps = dict[tuple[str, str], Dict]

@@ -1,16 +1,14 @@
-"""Training stages behind the tables, and their curves."""
+"""Curves of training stages: accuracies and losses along the pictures seen."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from atop import paths
-from atop.aggregate import Aggregate
-from atop.files import read_json
-from atop.report.charts import training
+from atop.report import authors_log
+from atop.report.charts import HERE, LOG, training
+from atop.report.trained import Stage
 
 Dict = dict[str, Any]
 
@@ -18,75 +16,56 @@ POINTS = 60
 """So many points draw a loss, each the mean of a stretch of steps."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Training of a purifier: lines of `step` and values by name, and the provenance, if known."""
+def curves(stages: list[Stage]) -> Dict:
+    """Charts of accuracy and of losses, as far as anything was logged, and what to say of them.
 
-    cell: str
-    history: list[Dict]
-    provenance: Dict
-
-
-def stages(wholes: list[Aggregate], results: Path) -> list[Stage]:
-    """Stages that trained what the records measured, each after the one it started from."""
-    found: dict[Path, str] = {}
-    for whole in wholes:
-        for row, column in whole.table.numbers():
-            cell = whole.table.cell(row, column)
-            if (
-                not cell
-                or not cell.purifies
-                or whole.table.record(row, column) not in whole.records
-            ):
-                continue
-            for one in (cell.base, cell.weights):
-                found[paths.purifier(whole.table.preset, one)] = one.id
-    return [_stage(results / path.relative_to(paths.RESULTS), id) for path, id in found.items()]
-
-
-def _stage(weights: Path, cell: str) -> Stage:
-    file = weights.with_suffix(".json")
-    about = read_json(file) if file.exists() else {}
-    return Stage(
-        cell=cell, history=about.get("history", []), provenance=about.get("provenance", {})
-    )
-
-
-def charts(stages: list[Stage]) -> list[Dict]:
-    """Charts of accuracy and of losses along the steps, as far as anything was logged."""
-    accuracies = list(chain.from_iterable(map(_accuracies, stages)))
-    losses = list(chain.from_iterable(map(_losses, stages)))
+    Returns:
+        `charts`; `held_out`, the numbers of held-out pictures; `log`, what differs in the authors'
+        log, empty where no stage matches it; `untold`, stages without a log.
+    """
+    shown = sorted(stages, key=lambda stage: (not stage.logged, not stage.held_out))
+    accuracies = list(chain.from_iterable(map(_accuracies, shown)))
+    losses = list(chain.from_iterable(map(_losses, shown)))
     made = (
-        training(accuracies, key="accuracy", axis="accuracy in %, on held-out pictures"),
-        training(losses, key="loss", axis="loss"),
+        training(accuracies, key="accuracy", axis="accuracy in %", points=True),
+        training(losses, key="loss", axis="loss", points=False),
     )
-    return [chart for chart in made if chart]
+    return {
+        "charts": [chart for chart in made if chart],
+        "held_out": sorted({stage.held_out for stage in stages if stage.held_out}),
+        "log": authors_log.ABOUT if any(line["source"] == LOG for line in accuracies) else "",
+        "untold": [stage.cell for stage in stages if not stage.history],
+    }
 
 
-def _accuracies(stage: Stage) -> list[Dict]:
-    """Accuracies on pictures held out of training: the lines that know clean ones."""
-    return [
-        {"cell": stage.cell, "step": line["step"], "name": name, "value": round(value, 2)}
-        for line in stage.history
-        if "clean" in line
-        for name, value in line.items()
-        if name != "step"
-    ]
+def _accuracies(stage: Stage) -> Iterator[Dict]:
+    """In percent: on held-out pictures, on the batches of a classifier, and the authors'."""
+    for line in stage.points:
+        for name, value in line.items():
+            if name != "step":
+                yield _line(stage, line["step"], name, value)
+    for step, value in _thinned(stage.history, "accuracy"):
+        yield _line(stage, step, "in training", 100 * value)
+    for line in authors_log.accuracies() if stage.logged and stage.points else ():
+        for name in line.keys() & stage.points[0].keys():
+            about = {"cell": stage.cell, "pictures": line["pictures"], "name": name}
+            yield about | {"value": line[name], "told": f"{LOG}: {name}", "source": LOG}
 
 
-def _losses(stage: Stage) -> list[Dict]:
-    lines = [line for line in stage.history if "clean" not in line]
-    found = []
-    for name in dict.fromkeys(name for line in lines for name in line if name != "step"):
-        points = np.array([(line["step"], line[name]) for line in lines if name in line])
-        for part in np.array_split(points, min(POINTS, len(points))):
-            step, value = part.mean(axis=0)
-            found.append(
-                {
-                    "cell": stage.cell,
-                    "step": round(step),
-                    "name": name,
-                    "value": float(f"{value:.4g}"),
-                }
-            )
-    return found
+def _losses(stage: Stage) -> Iterator[Dict]:
+    for name in dict.fromkeys(chain.from_iterable(stage.history)):
+        if name not in ("step", "accuracy"):
+            for step, value in _thinned(stage.history, name):
+                yield _line(stage, step, name, value)
+
+
+def _thinned(lines: list[Dict], name: str) -> list[tuple[float, float]]:
+    """Steps and values of a name, at most POINTS of them, each the mean of a stretch."""
+    points = np.array([(line["step"], line[name]) for line in lines if name in line])
+    parts = np.array_split(points, min(POINTS, len(points))) if len(points) else []
+    return [tuple(part.mean(axis=0).tolist()) for part in parts]
+
+
+def _line(stage: Stage, step: float, name: str, value: float) -> Dict:
+    about = {"cell": stage.cell, "pictures": round(step * stage.batch), "name": name, "told": name}
+    return about | {"value": float(f"{value:.4g}"), "source": HERE}

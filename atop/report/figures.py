@@ -5,26 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from atop import config, paths
-from atop.files import read_json
+from atop.files import ROOT, read_json
 from atop.paper import title
 from atop.pictures import grids as picture_grids
+from atop.report import authors_log
 from atop.tables import Table, table
 
 Dict = dict[str, Any]
 
 LEFT_OUT = {"smoke": {"convergence"}}
-"""What the page of a preset says is missing and does not ask for, because it takes too long."""
+"""What the page of a preset shows if it lies there and does not ask for, as it takes minutes."""
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def parts(preset: str) -> list[Path]:
-    """Rendered tables and figures that the page of a preset shows."""
+    """What the page of a preset is made of: rendered tables and figures, and the authors' log."""
     names = sorted(set(config.tables()) - LEFT_OUT.get(preset, set()))
     drawn = [name for name in names if kind(table(name, preset))]
     files = [f"{name}.csv" for name in names] + [f"{name}.svg" for name in drawn]
     files += [f"{name}.{ending}" for name in picture_grids.names() for ending in ("png", "json")]
-    return [paths.place(preset) / file for file in files]
+    logs = [authors_log.FILE.relative_to(ROOT)] if config.preset(preset)["comparable"] else []
+    return [paths.place(preset) / file for file in files] + logs
 
 
 def kind(of: Table) -> str | None:
@@ -34,12 +36,13 @@ def kind(of: Table) -> str | None:
 
 
 def of_table(shown: Table, folder: Path) -> Dict | None:
-    """The figure of a table that has one: `src`, empty if it was not drawn, and `alt`."""
+    """The figure of a table that has one: `src`, empty if it was not drawn, and its words."""
     if not (what := kind(shown)):
         return None
     alt = f"{shown.spec['title']}: the numbers of {title(shown.name)} as {what}"
     path = folder / f"{shown.name}.svg"
-    return {"src": _uri(path), "alt": alt, "path": str(path)}
+    slow = shown.name in LEFT_OUT.get(shown.preset, set())
+    return {"src": _uri(path), "alt": alt, "path": str(path), "slow": slow}
 
 
 def grids(folder: Path) -> list[Dict]:

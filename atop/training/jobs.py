@@ -1,24 +1,22 @@
 """The training jobs of a run, assembled from the config: classifier, pretrain, finetune, tune."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from atop import assemble, checkpoints, config, fingerprints, known, paths
+from atop import assemble, checkpoints, config, fingerprints, known, paths, stages
 from atop.cells import ANY, Cell
 from atop.data.cache import read_about
 from atop.errors import AtopError
 from atop.files import sha256
 from atop.provenance import Stopwatch
-from atop.resizing import resize
+from atop.training import parts
 from atop.training.classifier import ClassifierStage, accuracy
-from atop.training.curves import Curve, curve_of
+from atop.training.curves import Curve
 from atop.training.loop import Stage, train
-from atop.training.purifier import Classification, PurifierStage
 
 
 def classifier(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
@@ -38,7 +36,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     torch.manual_seed(seed)
     network = assemble.classifier(dataset, name).to(device)
     data = assemble.dataset(dataset)
-    budget = config.classifier_budget(preset, dataset, name)
+    budget = stages.classifier(preset, dataset, name)
     size = config.sizes(preset, Cell(dataset=dataset, classifier=name))["classifier"]
     stage = ClassifierStage(
         network,
@@ -67,7 +65,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
 def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> Path:
     """Pretrain a purifier from scratch with L_org (`init: scratch`)."""
     chosen = config.preset(preset)
-    budget = config.pretrain_budget(preset, name)
+    budget = stages.pretrain(preset, name)
     cell = Cell(
         dataset=dataset,
         classifier=ANY,
@@ -78,7 +76,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)
     network = assemble.purifier(preset, name, dataset).to(device)
-    stage = _purifier_stage(
+    stage = parts.purifier_stage(
         preset,
         cell,
         network,
@@ -109,14 +107,14 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     assemble.dataset(cell.dataset)  # missing data is the first thing to hear of
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
-    budget = config.finetune_budget(preset, cell)
+    budget = stages.finetune(preset, cell)
     start = paths.initial(preset, cell) if first else paths.purifier(preset, cell.base)
     network = assemble.purifier(preset, cell.purifier, cell.dataset)
     if first:
         assemble.initialise(network, preset, cell)
     else:
         checkpoints.load(network, start)
-    stage = _purifier_stage(
+    stage = parts.purifier_stage(
         preset,
         cell,
         network.to(device),
@@ -124,7 +122,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         transforms=[cell.transform],
         recipe=recipe,
         budget=budget,
-        classification=_classification(preset, cell, recipe, network, device),
+        classification=parts.classification(preset, cell, recipe, network, device),
         device=device,
     )
     settings = {
@@ -137,7 +135,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "start_sha256": sha256(start),
         "fingerprint": fingerprints.finetune(preset, cell),
     }
-    curve = _curve(preset, cell, network, device) if stage.classification else None
+    curve = parts.curve(preset, cell, network, device) if stage.classification else None
     return _run(stage, network, paths.purifier(preset, cell), settings, device, curve=curve)
 
 
@@ -145,7 +143,7 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     """Fine-tune f on t(x) without any purifier: the control that asks what g is for."""
     network = assemble.trained_classifier(preset, cell.dataset, cell.classifier).to(device)
     whole = assemble.pipeline(preset, cell, assemble.purifier(preset, cell.purifier), network)
-    budget = config.finetune_budget(preset, cell)
+    budget = stages.finetune(preset, cell)
     stage = ClassifierStage(
         network,
         assemble.dataset(cell.dataset).train.to(device),
@@ -163,74 +161,6 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "fingerprint": fingerprints.finetune(preset, cell),
     }
     return _run(stage, network, paths.tuned(preset, cell), settings, device)
-
-
-def _purifier_stage(
-    preset: str,
-    cell: Cell,
-    network: nn.Module,
-    *,
-    transforms: list[str],
-    device: torch.device,
-    recipe: dict[str, Any],
-    **options: Any,
-) -> PurifierStage:
-    torch.manual_seed(cell.seed)  # initial weights of a loss that has networks
-    loss = assemble.loss(preset, cell.purifier, recipe)
-    sizes = assemble.sizes(preset, cell)
-    return PurifierStage(
-        purifier=network,
-        loss=loss.to(device),
-        transforms=[assemble.transform(preset, replace(cell, transform=t)) for t in transforms],
-        data=assemble.dataset(cell.dataset).train.to(device),
-        input_size=sizes.input,
-        resize=lambda x: resize(x, sizes.purifier),
-        recipe=recipe,
-        seed=cell.seed,
-        shift=config.dataset(cell.dataset)["shift"],
-        **options,
-    )
-
-
-def _classification(
-    preset: str, cell: Cell, recipe: dict[str, Any], network: nn.Module, device: torch.device
-) -> Classification | None:
-    """The AToP term of a cell: none for L_org, clean examples or FGSM examples otherwise."""
-    if cell.finetune in ("none", "continued"):
-        return None
-    images = config.finetune_budget(preset, cell)["images"]
-    if recipe["ce_after_images"] >= images:
-        raise AtopError(
-            f"presets/{preset}.yaml: stages.atop: {images} images end before recipe {cell.recipe} "
-            f"adds the classification loss (ce_after_images {recipe['ce_after_images']}); "
-            "raise images, or set recipe.ce_after_images there"
-        )
-    bare = assemble.defense(preset, cell.bare).to(device)
-    pipeline = assemble.pipeline(preset, cell, network, bare.classifier)
-    if cell.finetune == "clean":
-        return Classification(classify=pipeline.classify, attack=None)
-    target = bare if recipe["attack_target"] == "classifier" else pipeline
-    fgsm = assemble.attack(preset, "fgsm")
-    return Classification(
-        classify=pipeline.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
-    )
-
-
-def _curve(preset: str, cell: Cell, network: nn.Module, device: torch.device) -> Curve | None:
-    """What is measured while a cell is fine-tuned, if the preset says so."""
-    told = config.preset(preset).get("curves")
-    if not told:
-        return None
-    bare = assemble.defense(preset, cell.bare).to(device)
-    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told["pictures"]))
-    return curve_of(
-        assemble.pipeline(preset, cell, network, bare.classifier),
-        bare,
-        pictures.to(device),
-        {name: assemble.attack(preset, name) for name in told["attacks"]},
-        batch=config.preset(preset)["evaluation"]["batch"],
-        points=told["points"],
-    )
 
 
 def _data_sha256(dataset: str) -> str:
@@ -257,7 +187,7 @@ def _run(
     watch = Stopwatch(device)
     state = paths.state(out)
     identity = config.digest(settings)
-    history = train(
+    rows = train(
         stage,
         state=state,
         identity=identity,
@@ -265,9 +195,12 @@ def _run(
         watch=curve,
         points=curve.points if curve else 1,
     )
+    history = [row for row in rows if "seen" not in row]
     about = {"settings": settings, **account(), "history": history}
     if curve:
-        about["curve"] = {"n": len(curve.labels), "indices": curve.randomness.index.tolist()}
+        points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
+        index = curve.randomness.index.tolist()
+        about["curve"] = {"n": len(index), "indices": index, "points": points}
     checkpoints.save(out, network, about | {"provenance": watch.provenance(identity=identity)})
     state.unlink(missing_ok=True)
     return out

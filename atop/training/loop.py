@@ -24,7 +24,7 @@ from atop.progress import progress
 
 SAVE_EVERY_S = float(os.environ.get("ATOP_SAVE_EVERY_S", "60"))
 Metrics = dict[str, torch.Tensor]
-History = list[dict[str, float]]
+History = list[dict[str, Any]]
 Sums = dict[str, tuple[torch.Tensor | float, int]]  # since the last row: totals and counts
 
 
@@ -70,7 +70,7 @@ def train(
 
     Returns:
         About 100 rows of metrics, each the mean over the steps since the row before, with its step;
-        and among them rows of what `watch` found after a step.
+        and among them rows of what was `seen` by `watch` after a step.
 
     Raises:
         AtopError: there is nothing to train, or a metric is no longer finite.
@@ -81,7 +81,7 @@ def train(
     every = max(1, stage.steps // 100)
     watched = {stage.steps * k // points for k in range(1, points + 1)} if watch else set()
     if watch and done == 0:
-        history.append({"step": 0, **watch()})
+        history.append({"step": 0, "seen": watch()})
     saved = time.monotonic()
     with (
         _sigterm() as asked,
@@ -95,7 +95,7 @@ def train(
                 history.append(_row(number + 1, sums, bar))
                 sums = {}
             if watch and number + 1 in watched:
-                history.append({"step": number + 1, **watch()})
+                history.append({"step": number + 1, "seen": watch()})
             bar.update(stage.batch)
             if asked or time.monotonic() - saved > save_every_s:
                 progressed = {"done": number + 1, "history": history, "sums": sums}

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from atop import config
-from atop.files import ROOT
+from atop import config, paths
+from atop.files import ROOT, write_json
+from atop.report import authors_log
 from atop.report.making import report
 from atop.tables import table
 
@@ -24,9 +25,26 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the released records."""
-    tables = [table(name, "smoke") for name in config.tables()]
-    return report(tables=tables, results=RUN, out=tmp_path_factory.mktemp("page")).as_uri()
+    """The page of the released records, as if two stages had logged and one had a reference."""
+    out = tmp_path_factory.mktemp("page")
+    results = shutil.copytree(RUN, out / "results")
+    made = [table(name, "smoke") for name in config.tables()]
+    (one,) = (one for one in made if one.name == "table7")
+    tuned, before = (one.cell(one.row(f"rt2-{which}")) for which in ("atop", "none"))
+    assert tuned
+    assert before
+    other, losses = (
+        [{"step": step, name: 0.1 * step} for step in range(1, 60)] for name in ("mae", "l1")
+    )
+    points = [{"step": step, "clean": 50.0, "fgsm": 9.0, "pgd-20": 8.0} for step in (0, 30, 60)]
+    curve = {"n": 64, "points": points}
+    for cell, more in ((before, {"history": other}), (tuned, {"history": losses, "curve": curve})):
+        file = results / paths.purifier("smoke", cell).relative_to(paths.RESULTS)
+        about = {"settings": {"budget": {"batch": 16}}} | more
+        write_json(file.with_suffix(".json"), about)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authors_log, "matches", lambda cell, _: cell == tuned)
+        return report(tables=made, results=results, out=out).as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +136,36 @@ def test_a_number_leads_to_its_record(desktop: "playwright.Page") -> None:
     link.click()
     record.wait_for(state="visible")
     assert "checkpoints: classifier" in record.inner_text()
+
+
+def test_each_stage_shows_its_curves_and_only_those(desktop: "playwright.Page") -> None:
+    accuracy, loss = (desktop.locator(f"#chart-curve-{number}") for number in (1, 2))
+    assert names_in(accuracy) == ["clean", "fgsm", "pgd-20"]
+    looks = accuracy.locator(".role-legend-symbol path").evaluate_all(
+        "all => all.map(one => [one.getAttribute('fill'), one.getAttribute('d')])"
+    )
+    assert [len(set(each)) for each in zip(*looks, strict=True)] == [3, 3]  # colours and shapes
+    dashes = accuracy.locator(".mark-line path").evaluate_all(
+        "all => all.map(one => one.getAttribute('stroke-dasharray'))"
+    )
+    assert sorted(dashes) == ["1,0"] * 3 + ["4,3"] * 3  # measured here, and the authors' log
+    assert accuracy.locator("option").count() == 1
+    assert names_in(loss) == ["l1"]
+    loss.locator("select").select_option(index=1)
+    loss.get_by_text("mae").wait_for()
+    assert names_in(loss) == ["mae"]
+
+
+def names_in(chart: "playwright.Locator") -> list[str]:
+    """The names of a chart's legend."""
+    return chart.locator(".role-legend-label text").all_text_contents()  # type: ignore[no-any-return]
+
+
+def test_outcomes_are_seen_without_scrolling(desktop: "playwright.Page") -> None:
+    bottom = desktop.locator("#chart-outcomes svg").evaluate(
+        "one => one.getBoundingClientRect().bottom"
+    )
+    assert bottom < SIZES["desktop"][1]
 
 
 def test_every_control_has_a_name(desktop: "playwright.Page") -> None:

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from synthetic_records import (
-    RIGHT,
-    N,
-    cell_of,
-    record,
-    use_config,
-    where,
-    write_records,
-    write_strict,
-)
+from synthetic_config import use_config
+from synthetic_records import RIGHT, N, cell_of, record, where, write_records, write_strict
 
 from atop import config
 from atop.aggregate import COLUMNS, Aggregate, _position, aggregate

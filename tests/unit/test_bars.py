@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from synthetic_records import use_config, write_figure
+from synthetic_config import use_config
+from synthetic_records import write_figure
 
 from atop import bars, config, figures
 from atop.files import ROOT
@@ -96,21 +97,9 @@ def test_the_latex_figure_says_the_same(made: Table, tmp_path: Path) -> None:
     assert "FGSM: Linf 8/255, n = 200" in text
 
 
-def drawn(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """The figure that is saved."""
-    kept: list[Figure] = []
-    save = Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda self, *a, **k: (kept.append(self), save(self, *a, **k))
-    )
-    figures.plot(data, [out])
-    return kept[0]
-
-
-def test_the_drawing_says_the_same(
-    whole: bars.Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = drawn(tmp_path / "figure4.csv", tmp_path / "a.svg", monkeypatch)
+def test_the_drawing_says_the_same(whole: bars.Bars, tmp_path: Path, saved: list[Figure]) -> None:
+    figures.plot(tmp_path / "figure4.csv", [tmp_path / "a.svg"])
+    (found,) = saved
     first, second = found.axes
     assert [patch.get_height() for patch in first.patches] == [75, 20, 60, 45, 70, 40]
     assert [text.get_text() for text in first.texts] == ["not run$^1$"] * 2 + ["RT1", "RT2"]
@@ -132,10 +121,11 @@ def test_the_drawing_says_the_same(
 
 
 def test_a_figure_without_any_record_is_drawn_empty(
-    made: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Table, tmp_path: Path, saved: list[Figure]
 ) -> None:
     render(table=made, results=tmp_path / "none", out=tmp_path / "none")
-    found = drawn(tmp_path / "none" / "figure4.csv", tmp_path / "a.png", monkeypatch)
+    figures.plot(tmp_path / "none" / "figure4.csv", [tmp_path / "a.png"])
+    (found,) = saved
     assert not [patch for axis in found.axes for patch in axis.patches]
 
 

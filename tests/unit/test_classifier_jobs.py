@@ -11,7 +11,7 @@ import yaml
 from synthetic_data import cut
 from torch import Tensor
 
-from atop import assemble, config, known, paths
+from atop import assemble, config, known, paths, stages
 from atop.__main__ import main
 from atop.cells import Cell
 from atop.data.fetch import fetch
@@ -31,8 +31,7 @@ def small(change: Change, workdir: Path) -> Change:
     """The smoke preset with four steps for a classifier, and networks that it has to train."""
     rates = {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.0, "label_smoothing": 0.0}
     robust = {"images": 64, "batch": 16, **rates, "attack": "fgsm"}
-    stages = {"classifier": SMALL, "robust": robust}
-    change("presets/smoke", {"stages": stages})
+    change("presets/smoke", {"stages": {"classifier": SMALL, "robust": robust}})
     row = {"about": "a test", "family": "resnet_small"}
     change("classifiers", {"mine": row, "hard": {**row, "training": "adversarial", "pixels": 40}})
     cut(fetch("cifar10_slice"), 64)
@@ -86,10 +85,10 @@ def test_an_adversarial_one_learns_from_its_own_examples_at_its_own_size(
 def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None:
     overrides = {"cifar10_slice": {"lr": 0.5, "epochs": 7}, "mine": {"epochs": 9}}
     small("presets/smoke", {"stages": {"classifier": {"overrides": overrides}}})
-    found = config.classifier_budget("smoke", "cifar10_slice", "mine")
+    found = stages.classifier("smoke", "cifar10_slice", "mine")
     assert (found["lr"], found["epochs"], found["batch"]) == (0.5, 9, 16)
-    assert config.classifier_budget("smoke", "cifar10", "mine")["epochs"] == 9
-    assert config.classifier_budget("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
+    assert stages.classifier("smoke", "cifar10", "mine")["epochs"] == 9
+    assert stages.classifier("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
 
 
 @pytest.mark.parametrize("preset", ["paper", "native"])
@@ -102,7 +101,7 @@ def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
     )
     for dataset in ("cifar10", "cifar100", "imagenette"):
         for name in trained:
-            budget = config.classifier_budget(preset, dataset, name)
+            budget = stages.classifier(preset, dataset, name)
             assert budget["epochs"] >= 30
             assert budget["amp"]
             assert ("attack" in budget) == name.endswith("_at")

@@ -86,7 +86,6 @@ UNKNOWN: list[tuple[Callable[[], Any], str]] = [
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
     (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
     (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
-    (lambda: config.stage_budget("embedded", "robust", "rt1"), "stages: no 'robust'; known are"),
 ]
 
 
@@ -114,37 +113,13 @@ def test_numbers_stay_exact() -> None:
     assert config.number(2) == 2.0
 
 
-def test_overrides_fill_in(change: Change) -> None:
+def test_a_recipe_has_overrides_by_transform_and_by_preset(change: Change) -> None:
     assert config.recipe("official", "rt2", "paper")["ce_after_images"] == 10000
     assert config.recipe("official", "rt1", "paper")["ce_after_images"] == 0
     assert "transforms" not in config.recipe("official", "rt1", "paper")
     change("presets/smoke", {"recipe": {"ce_weight": 0.7}})
     assert config.recipe("official", "rt1", "smoke")["ce_weight"] == 0.7
     assert config.recipe("official", "rt1", "paper")["ce_weight"] == 0.05
-    change("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"batch": 2}}}}})
-    assert config.stage_budget("smoke", "atop", "rt3")["batch"] == 2
-    other = config.stage_budget("smoke", "atop", "rt1")
-    assert other["batch"] != 2
-    assert "overrides" not in other
-
-
-def test_a_stage_has_overrides_by_dataset_transform_and_purifier_the_last_of_which_win(
-    change: Change,
-) -> None:
-    overrides = {"cifar10_slice": {"batch": 2, "lr": 0.1, "clip": 9.0}}
-    overrides |= {"rt2": {"batch": 3, "lr": 0.2}, "deepfill": {"batch": 4}}
-    stage = {"overrides": overrides}
-    change("presets/smoke", {"stages": {"l_org": stage, "atop": stage}})
-    for cell in (CELL, CELL.base):
-        found = config.finetune_budget("smoke", cell)
-        assert [found[key] for key in ("batch", "lr", "clip")] == [4, 0.2, 9.0]
-    other = config.finetune_budget("smoke", replace(DMAE, dataset="cifar10"))
-    assert [other[key] for key in ("batch", "lr", "clip")] == [16, 3e-4, 1.0]
-    assert (other["betas"], other["weight_decay"]) == ([0.9, 0.95], 0.05)
-    usual, own = (config.pretrain_budget("paper", name) for name in ("deepfill", "dmae"))
-    assert (usual["transforms"], usual["betas"]) == (["rt1"], [0.5, 0.999])
-    assert (own["transforms"], own["betas"], own["parts"]) == (["tokens75"], [0.9, 0.95], 8)
-    assert "overrides" not in own
 
 
 def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:

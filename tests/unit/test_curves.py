@@ -105,12 +105,14 @@ def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> 
     jobs.finetune("smoke", RT2.base, device=CPU)
     made = jobs.finetune("smoke", RT2, device=CPU)
     about = read_json(made.with_suffix(".json"))
-    rows = [row for row in about["history"] if "clean" in row]
+    curve = about["curve"]
+    rows = curve["points"]
     assert [row["step"] for row in rows] == [0, 2, 4, 6]
     assert all(set(row) == {"step", "clean", "fgsm", "pgd-20"} for row in rows)
     assert all(row["clean"] % 10 == 0 for row in rows)
-    assert about["curve"] == {"n": 10, "indices": data.held_out.index[:10].tolist()}
-    assert not set(about["curve"]["indices"]) & set(data.train.index.tolist())
+    assert [set(row) for row in about["history"]] == [{"step", "l1", "ce"}] * 6
+    assert (curve["n"], curve["indices"]) == (10, data.held_out.index[:10].tolist())
+    assert not set(curve["indices"]) & set(data.train.index.tolist())
     before = sha256(made)
     small("presets/smoke", {"curves": ...})
     assert sha256(jobs.finetune("smoke", RT2, device=CPU)) == before
@@ -121,7 +123,6 @@ def test_what_knows_no_classifier_has_no_curve(small: Any) -> None:
     jobs.finetune("smoke", RT2.base, device=CPU)
     about = read_json(paths.purifier("smoke", RT2.base).with_suffix(".json"))
     assert "curve" not in about
-    assert not any("clean" in row for row in about["history"])
     jobs.finetune("smoke", replace(RT2, finetune="continued"), device=CPU)
 
 
@@ -150,7 +151,7 @@ def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(tmp_path: Path) 
     def run(stage: Counting, name: str) -> list[dict[str, float]]:
         return train(
             stage, state=tmp_path / name, identity="x", title=name, save_every_s=0.0,
-            watch=lambda: {"seen": float(stage.done)}, points=4,
+            watch=lambda: {"done": float(stage.done)}, points=4,
         )  # fmt: skip
 
     whole = run(Counting(), "whole")
@@ -159,5 +160,5 @@ def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(tmp_path: Path) 
     with pytest.raises(KeyboardInterrupt):
         run(fragile, "killed")
     assert run(Counting(), "killed") == whole
-    seen = [(row["step"], row["seen"]) for row in whole if "seen" in row]
+    seen = [(row["step"], row["seen"]["done"]) for row in whole if "seen" in row]
     assert seen == [(0, 0), (2, 2), (5, 5), (7, 7), (10, 10)]

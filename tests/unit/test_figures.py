@@ -31,15 +31,10 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def drawn(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Figure:
+def drawn(data: Path, tmp_path: Path, saved: list[Figure]) -> Figure:
     """The figure that is saved."""
-    kept: list[Figure] = []
-    save = Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda self, *a, **k: (kept.append(self), save(self, *a, **k))
-    )
     figures.plot(data, [tmp_path / "a.png", tmp_path / "a.pdf", tmp_path / "a.svg"])
-    return kept[0]
+    return saved[0]
 
 
 def test_every_format_is_written_by_its_suffix(drawn: Figure, tmp_path: Path) -> None:

@@ -13,19 +13,13 @@ from torch import Tensor, nn
 from atop import assemble, checkpoints, config, paths
 from atop.cells import Cell
 from atop.data import embedded
-from atop.data.dataset import Split
 from atop.data.fetch import fetch
 from atop.errors import AtopError
 from atop.files import read_json, sha256
 from atop.randomness import Randomness
 from atop.training import jobs
-from atop.training.purifier import Classification
 
 CPU = torch.device("cpu")
-BUDGET = {
-    "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
-    "schedule": "constant", "clip": None,
-}  # fmt: skip
 RT2 = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
     transform="rt2", finetune="adversarial",
@@ -84,71 +78,6 @@ def test_a_job_starts_where_the_one_before_it_ended(small: Any) -> None:
         cell = replace(RT2, finetune=finetune)
         after = weights(jobs.finetune("smoke", cell, device=CPU))
         torch.testing.assert_close(after, base, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("target", ["classifier", "defense"])
-def test_what_the_training_attack_differentiates(
-    small: Any, pictures: Split, randomness: Randomness, purifier: nn.Module, target: str
-) -> None:
-    recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
-    x, y = pictures.inputs(32), pictures.labels
-
-    def made(finetune: str) -> Classification | None:
-        cell = replace(RT2, finetune=finetune)
-        return jobs._classification("smoke", cell, recipe, purifier, CPU)
-
-    assert made("none") is None
-    assert made("continued") is None
-    clean, adversarial = made("clean"), made("adversarial")
-    assert clean is not None
-    assert clean.attack is None
-    bare = assemble.defense("smoke", RT2.bare)
-    torch.testing.assert_close(clean.classify(x), bare.classifier(x))
-    assert adversarial is not None
-    assert adversarial.attack is not None
-    found = adversarial.attack(x, y, randomness)
-    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
-    victims = {"classifier": bare, "defense": pipeline}
-    fgsm = assemble.attack("smoke", "fgsm")
-    same = {
-        name: (fgsm(one, x, y, randomness) == found).float().mean() for name, one in victims.items()
-    }
-    assert same.pop(target) > 0.99
-    assert max(same.values()) < 0.95
-
-
-def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> None:
-    stage = jobs._purifier_stage(
-        "smoke",
-        RT2,
-        purifier.requires_grad_(True),
-        transforms=["rt2"],
-        device=CPU,
-        recipe=config.recipe("paper", "rt2", "smoke"),
-        stream="test",
-        budget=BUDGET,
-    )
-    x, _, _ = stage._batch(0)
-    sizes = config.preset("smoke")["sizes"]
-    assert sizes["input"] != sizes["purifier"]
-    assert x.shape == (4, 3, sizes["input"], sizes["input"])
-    assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
-
-
-def test_a_dataset_says_how_far_its_pictures_are_shifted(small: Any, purifier: nn.Module) -> None:
-    small("datasets", {"cifar10_slice": {"shift": 3}})
-    stage = jobs._purifier_stage(
-        "smoke",
-        RT2,
-        purifier,
-        transforms=["rt2"],
-        device=CPU,
-        recipe=config.recipe("paper", "rt2", "smoke"),
-        stream="test",
-        budget=BUDGET,
-    )
-    assert stage.shift == 3
-    assert config.dataset("imagenette")["shift"] == 32
 
 
 def test_recipes_reach_the_training(small: Any) -> None:

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from synthetic_records import use_config, write_figure, write_records, write_strict
+from synthetic_config import use_config
+from synthetic_records import write_figure, write_records, write_strict
 
 from atop import config
 from atop.files import ROOT

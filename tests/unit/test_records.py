@@ -5,17 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_records import (
-    CANDIDATES,
-    LABELS,
-    N,
-    answers,
-    cell_of,
-    strict_record,
-    use_config,
-    where,
-    write_strict,
-)
+from synthetic_config import CANDIDATES, use_config
+from synthetic_records import LABELS, N, answers, cell_of, strict_record, where, write_strict
 
 from atop import config
 from atop.errors import AtopError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import use_config, write_records, write_strict
+from synthetic_config import use_config
+from synthetic_records import write_records, write_strict
 
 from atop import config
 from atop.errors import AtopError

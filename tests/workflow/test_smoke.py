@@ -30,12 +30,11 @@ EXCUSES = (
 )
 
 
-def snakemake(*targets: str) -> None:
+def snakemake(*targets: str, options: tuple[str, ...] = ()) -> None:
     environment = {name: value for name, value in os.environ.items() if "ATOP" not in name}
     command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--quiet", "all"]
-    subprocess.run(
-        [*command, "--rerun-incomplete", "--", *targets], cwd=ROOT, check=True, env=environment
-    )
+    command += [*options, "--rerun-incomplete", "--", *targets]
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
 
 
 def collected(name: str) -> Aggregate:
@@ -168,3 +167,21 @@ def test_the_strict_attacks_defeat_the_undefended_classifier(others: dict[str, A
     assert bare["clean"] > 70
     assert bare["worst"] <= bare["pgd"] <= 10
     assert bare["noise"] > 50
+
+
+def test_snakemakes_own_report_shows_everything_with_captions(
+    others: dict[str, Aggregate], tmp_path: Path
+) -> None:
+    page = tmp_path / "snakemake.html"
+    snakemake("smoke", options=("--report", str(page)))
+    text = page.read_text()
+    for category in ("Page", "Tables", "Differences", "Figures"):
+        assert f'"{category}"' in text
+    for caption in (
+        "in one page without any request",
+        "Measured minus paper, number by number",
+        "Error bars are 95% intervals",
+        "on their way through the defence",
+    ):
+        assert caption in text
+    assert "measured again" in text

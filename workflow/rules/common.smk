@@ -11,7 +11,7 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
-from atop import cells, fingerprints, known, lookup, paths, plan, tables
+from atop import cells, fingerprints, known, lookup, paper, paths, plan, tables
 from atop.errors import AtopError
 
 try:
@@ -75,25 +75,25 @@ def evaluate_inputs(wildcards):
     return plan.evaluate(wildcards.preset, cell, wildcards.suite, wildcards.target)
 
 
+def preset_in(wildcards):
+    """The preset of whatever lies under tables/."""
+    return paths.preset_of(wildcards.where)
+
+
 def table_of(wildcards):
     names = ("target", "init", "recipe", "seed", "extras", "files")
     chosen = {name: config[name] for name in names}
-    return tables.table(wildcards.table, paths.preset_of(wildcards.where), **chosen)
+    return tables.table(wildcards.table, preset_in(wildcards), **chosen)
 
 
-def table_paper(wildcards):
-    """The paper's numbers that a table shows: its own, if the paper has it, and quoted ones."""
-    names = [wildcards.table, *table_of(wildcards).quoted()]
-    found = [Path("tables/paper") / f"{name}.csv" for name in names]
-    return [path for path in found if path.exists()]
-
-
-def table_settings(wildcards):
-    preset, quoted = paths.preset_of(wildcards.where), table_of(wildcards).quoted()
-    names = [wildcards.table, *(name for name in quoted if name in settings.tables())]
-    return sorted(
-        {file for name in names for file in plan.table_settings(preset, name)}
-    )
+def labels(wildcards):
+    """What Snakemake's report calls a table or figure."""
+    name = wildcards.get("table") or wildcards.figure
+    if name in settings.tables():
+        about = settings.read(f"tables/{name}", "table")
+    else:
+        about = settings.read("pictures")["figures"][name]
+    return {"Name": paper.title(name), "Title": about["title"]}
 
 
 def flags(**values):

@@ -10,7 +10,13 @@ rule plot:
         data="tables/{where}{table}.csv",
         source=["atop/bars.py", *sorted(Path("atop/figures").glob("*.py"))],
     output:
-        png=report("tables/{where}{table}.png", category="Figures"),
+        png=report(
+            "tables/{where}{table}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory=preset_in,
+            labels=labels,
+        ),
         pdf="tables/{where}{table}.pdf",
         svg="tables/{where}{table}.svg",
     log:

@@ -45,19 +45,25 @@ rule draw:
     input:
         pictures=lambda w: grids.grid(
             w.figure,
-            paths.preset_of(w.where),
+            preset_in(w),
             init=config["init"],
             recipe=config["recipe"],
             seed=config["seed"],
             files=config["files"],
         ).files(),
-        settings=lambda w: plan.grid_settings(paths.preset_of(w.where)),
+        settings=lambda w: plan.grid(preset_in(w)),
         source=expand(
             "atop/pictures/{module}.py",
             module=["drawing", "grids", "layout", "stored", "telling"],
         ),
     output:
-        report("tables/{where}{figure}.png", category="Figures"),
+        report(
+            "tables/{where}{figure}.png",
+            caption="../report/pictures.rst",
+            category="Figures",
+            subcategory=preset_in,
+            labels=labels,
+        ),
         "tables/{where}{figure}.pdf",
         "tables/{where}{figure}.svg",
         "tables/{where}{figure}.json",
@@ -66,7 +72,7 @@ rule draw:
     conda:
         "../../envs/conda.yaml"
     params:
-        preset=lambda w: paths.preset_of(w.where),
+        preset=preset_in,
         flags=lambda w: flags(
             init=config["init"], recipe=config["recipe"], seed=config["seed"]
         ),

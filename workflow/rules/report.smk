@@ -9,18 +9,23 @@ localrules:
 
 rule page:
     input:
-        parts=lambda w: figures.parts(paths.preset_of(w.where)),
+        parts=lambda w: figures.parts(preset_in(w)),
         source=sorted(
             path for path in Path("atop/report").rglob("*.*") if path.suffix != ".pyc"
         ),
     output:
-        "tables/{where}report.html",
+        report(
+            "tables/{where}report.html",
+            caption="../report/page.rst",
+            category="Page",
+            subcategory=preset_in,
+        ),
     log:
         "results/logs/report/{where}report.log",
     conda:
         "../../envs/conda.yaml"
     params:
-        preset=lambda w: paths.preset_of(w.where),
+        preset=preset_in,
         flags=lambda w: flags(
             target=config["target"],
             init=config["init"],

@@ -9,8 +9,7 @@ localrules:
 rule table:
     input:
         records=lambda w: table_of(w).records(),
-        paper=table_paper,
-        settings=table_settings,
+        told=lambda w: plan.table(table_of(w)),
         source=expand(
             "atop/{module}.py",
             module=[
@@ -32,8 +31,20 @@ rule table:
         ),
         templates=sorted(Path("atop/templates").glob("*.j2")),
     output:
-        report("tables/{where}{table}.md", category="Tables"),
-        report("tables/{where}{table}.diff.md", category="Differences"),
+        report(
+            "tables/{where}{table}.md",
+            caption="../report/table.rst",
+            category="Tables",
+            subcategory=preset_in,
+            labels=labels,
+        ),
+        report(
+            "tables/{where}{table}.diff.md",
+            caption="../report/differences.rst",
+            category="Differences",
+            subcategory=preset_in,
+            labels=labels,
+        ),
         "tables/{where}{table}.tex",
         "tables/{where}{table}.csv",
     log:
@@ -41,7 +52,7 @@ rule table:
     conda:
         "../../envs/conda.yaml"
     params:
-        preset=lambda w: paths.preset_of(w.where),
+        preset=preset_in,
         flags=lambda w: flags(
             target=config["target"],
             init=config["init"],

@@ -1,0 +1,87 @@
+"""Training stages behind the records: what was trained here, and what it logged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atop import paths
+from atop.aggregate import Aggregate
+from atop.cells import Cell
+from atop.files import read_json
+from atop.report import authors_log
+
+Dict = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Training of a network.
+
+    Attributes:
+        cell: the cell that it was made for; of a pretrained purifier, its dataset and its name.
+        history: lines of `step` and losses by name, means over the batches since the line before.
+        batch: pictures a step.
+        points: lines of `step` and accuracies in percent by name, on pictures held out of training.
+        held_out: how many those are; 0 without any.
+        provenance: of the run, if known.
+        logged: whether the authors' log is of this recipe.
+    """
+
+    cell: str
+    history: list[Dict]
+    batch: int
+    points: list[Dict]
+    held_out: int
+    provenance: Dict
+    logged: bool
+
+
+def stages(wholes: list[Aggregate], results: Path) -> list[Stage]:
+    """Stages that trained what the records measured, each after the one it started from."""
+    found: dict[Path, tuple[str, bool]] = {}
+    for whole in wholes:
+        preset = whole.table.preset
+        for cell in _measured(whole):
+            for name, path in _trained(preset, cell):
+                logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
+                found.setdefault(results / path.relative_to(paths.RESULTS), (name, logged))
+    return [_stage(path, *about) for path, about in found.items()]
+
+
+def _measured(whole: Aggregate) -> Iterator[Cell]:
+    """Cells of a table's records."""
+    for row, column in whole.table.numbers():
+        cell = whole.table.cell(row, column)
+        if cell and whole.table.record(row, column) in whole.records:
+            yield cell
+
+
+def _trained(preset: str, cell: Cell) -> Iterator[tuple[str, Path]]:
+    """Weights of a cell that are trained here and not given, by what each was made for."""
+    classifier = paths.trained(preset, cell.dataset, cell.classifier)
+    if paths.classifier(preset, cell.dataset, cell.classifier) == [classifier]:
+        yield cell.bare.id, classifier
+    if cell.finetune == "classifier":
+        yield cell.weights.id, paths.tuned(preset, cell)
+    if cell.purifies:
+        first = paths.pretrained(preset, cell)
+        if paths.initial(preset, cell) == first:
+            yield f"{first.stem}-pretrained", first
+        for one in (cell.base, cell.weights):
+            yield one.id, paths.purifier(preset, one)
+
+
+def _stage(weights: Path, cell: str, logged: bool) -> Stage:
+    file = weights.with_suffix(".json")
+    about = read_json(file) if file.exists() else {}
+    curve = about.get("curve", {})
+    return Stage(
+        cell=cell,
+        history=about.get("history", []),
+        batch=about["settings"]["budget"]["batch"] if about else 0,
+        points=curve.get("points", []),
+        held_out=curve.get("n", 0),
+        provenance=about.get("provenance", {}),
+        logged=logged,
+    )

@@ -1,0 +1,33 @@
+"""Made-up records of whole suites under the config as it is, for tests of what becomes of them."""
+
+from pathlib import Path
+
+import numpy as np
+from synthetic_records import N, answers, cell_of, evaluation, frame_of, where
+
+from atop import config
+from atop.cells import Cell
+from atop.files import write_json
+from atop.tables import Table
+
+
+def write_suite(results: Path, made: Table, row: str, *, rate: float) -> Cell:
+    """The record of a row under the suite of its table; each answer is right at a rate."""
+    cell, name = cell_of(made, row), made.spec["suite"]
+    suite = config.suite(name, made.preset)
+    drawn = np.random.default_rng(0)
+    evaluations = []
+    for entry in suite["attacks"]:
+        budget = config.attack(config.entry(entry, "")[0], made.preset)
+        draws = 1 if budget.get("through") == "fixed" else suite["draws"]
+        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, N)) < rate)
+        if selection := suite["selection"]:
+            hits = drawn.uniform(size=(selection, N)) < rate
+            margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
+            one["selection"] = {"predictions": answers(hits), "margins": margins}
+        evaluations.append(one)
+    words = {"suite": name, "target": suite["target"], "victim": cell.victim(suite["target"]).id}
+    content = {**frame_of(cell, made.preset, suite["draws"]), **words, "evaluations": evaluations}
+    content |= {"selection": suite["selection"]} if suite["selection"] else {}
+    write_json(where(results, made.preset, cell, name, suite["target"]), content)
+    return cell

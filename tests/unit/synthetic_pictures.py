@@ -1,0 +1,50 @@
+"""Stored pictures of the smoke preset: of purifiers that nobody fine-tuned, under one attack."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from atop import assemble, checkpoints, paths
+from atop.adversarial import make_adversarial
+from atop.cells import Cell
+from atop.data import embedded
+from atop.data.fetch import fetch
+from atop.pictures import stored
+from atop.pictures.making import make
+
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="none",
+)  # fmt: skip
+TRANSFORMS = ("rt1", "rt2", "rt3")
+DMAE = replace(CELL, purifier="dmae", transform="tokens")
+CPU = torch.device("cpu")
+KEPT = 3
+Change = Callable[[str, dict[str, Any]], None]
+
+
+def prepare(change: Change) -> None:
+    """Data, an adversarial set and purifiers, where a run would have put them."""
+    change("presets/smoke", {"evaluation": {"n": 8, "batch": 8}})
+    change("pictures", {"pictures": KEPT})
+    fetch("cifar10_slice")
+    make_adversarial("smoke", CELL.bare, "fgsm", device=CPU)
+    for cell in (*(replace(CELL, transform=one) for one in TRANSFORMS), DMAE):
+        for finetune in ("none", "adversarial"):
+            network = assemble.purifier("smoke", cell.purifier)
+            checkpoints.load(network, embedded.FOLDER / f"{cell.purifier}.safetensors")
+            checkpoints.save(paths.purifier("smoke", replace(cell, finetune=finetune)), network, {})
+
+
+def made(cell: Cell) -> stored.Stored:
+    """What is stored of a cell."""
+    return stored.read(make("smoke", cell, "fgsm", device=CPU))
+
+
+def store_all() -> None:
+    """Store all that the figures show of DeepFill."""
+    for transform in TRANSFORMS:
+        for finetune in ("none", "adversarial"):
+            make("smoke", replace(CELL, transform=transform, finetune=finetune), "fgsm", device=CPU)

@@ -1,0 +1,95 @@
+"""What lies beside a drawn grid, what it says, and what it does without some of its files."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+from synthetic_pictures import CELL, CPU, Change, made, prepare, store_all
+
+from atop import paths
+from atop.__main__ import main
+from atop.errors import AtopError
+from atop.files import ROOT, read_json
+from atop.pictures import drawing, grids, telling
+from atop.pictures.making import make
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    prepare(change)
+    return change
+
+
+def draw(name: str) -> dict[str, Any]:
+    """What a page says about a drawn figure."""
+    drawing.draw(grids.grid(name, "smoke"), results=paths.RESULTS, out=Path())
+    return read_json(Path(f"{name}.json"))
+
+
+def test_what_is_missing_is_said_and_what_makes_it(
+    small: Change, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make("smoke", replace(CELL, transform="rt1"), "fgsm", device=CPU)
+    (missing,) = draw("figure5")["missing"]
+    assert missing.startswith("ImageNette is missing: preset smoke downloads nothing and lacks")
+    path.rename("elsewhere.npz")
+    assert main(["draw", "--figure", "figure5", "--preset", "smoke", "--out", "new"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("atop draw: error: figure5: nothing to show; ImageNette is missing")
+    assert f"this makes them: `snakemake --cores all --resources gpu=1 -- {path}`" in line
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("broken", [b"", b"nonsense", None])
+def test_a_broken_file_is_named(small: Change, broken: bytes | None) -> None:
+    path = make("smoke", replace(CELL, transform="rt1"), "fgsm", device=CPU)
+    path.write_bytes(path.read_bytes()[:-100] if broken is None else broken)
+    with pytest.raises(AtopError, match=r"fgsm\.npz: not a file of pictures; delete it and run"):
+        draw("figure5")
+
+
+def test_the_sentence_for_who_cannot_see_it(small: Change) -> None:
+    content = made(replace(CELL, transform="rt3")).account
+    told = draw("figure8")
+    right = [
+        sum(a == b for a, b in zip(one[:2], content["labels"][:2], strict=True))
+        for one in content["predictions"]
+    ]
+    assert told["alt"] == (
+        "Grid of clean and adversarial test pictures of CIFAR-10, 2 of each: the picture as handed "
+        "in, its perturbation, the masked picture, the completed pixels, the purified picture; "
+        f"after purification the classifier is right on {right[0]} of 2 clean ones and "
+        f"{right[1]} of 2 adversarial ones."
+    )
+    assert told["title"].startswith("Figure 8: RT3")
+    assert "Preset smoke. " in told["caption"]
+    assert "CIFAR-10 here cifar10_slice, resnet_small" in told["caption"]
+    assert "FGSM, Linf 8/255, on the bare classifier" in told["caption"]
+
+
+def test_classes_have_as_many_names_as_there_are() -> None:
+    assert telling.class_name("cifar10_slice", 9) == "truck"
+    assert telling.class_name("imagenette", 0) == "tench"
+    assert telling.class_name("cifar100", 41) == "class 41"
+
+
+def test_drawing_works_from_the_files_alone(small: Change) -> None:
+    store_all()
+    for folder in ("purifiers", "adversarial"):
+        (paths.RESULTS / "smoke" / folder).rename(f"moved-{folder}")
+    code = (
+        "import sys; from atop.__main__ import main\n"
+        "assert main(['draw', '--figure', 'figure9', '--preset', 'smoke', '--out', 'o']) == 0\n"
+        "assert not {'torch', 'torchvision'} & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert plt.imread("o/figure9.png").shape[1] > 900
+    assert Path("o/figure9.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in Path("o/figure9.svg").read_text()[:1000]

@@ -1,0 +1,60 @@
+"""Budgets of training stages: one for each stage, with overrides by name, the last of which win."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from atop import stages
+from atop.cells import Cell
+from atop.errors import AtopError
+
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+DMAE = replace(CELL, purifier="dmae", transform="tokens")
+Change = Callable[[str, dict[str, Any]], None]
+
+
+def test_an_unknown_stage_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(AtopError, match=r"presets/embedded\.yaml: stages: no 'robust'; known are"):
+        stages.budget("embedded", "robust", "rt1")
+
+
+@pytest.mark.parametrize(
+    ("finetune", "stage"),
+    [("none", "l_org"), ("adversarial", "atop"), ("continued", "atop"), ("classifier", "tune")],
+)
+def test_each_fine_tuning_has_its_stage(change: Change, finetune: str, stage: str) -> None:
+    change("presets/smoke", {"stages": {stage: {"lr": 0.123}}})
+    cell = replace(CELL, finetune=finetune, purifier="identity", init="none")
+    assert stages.finetune("smoke", cell)["lr"] == 0.123
+
+
+def test_overrides_fill_in(change: Change) -> None:
+    change("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"batch": 2}}}}})
+    assert stages.budget("smoke", "atop", "rt3")["batch"] == 2
+    other = stages.budget("smoke", "atop", "rt1")
+    assert other["batch"] != 2
+    assert "overrides" not in other
+
+
+def test_a_stage_has_overrides_by_dataset_transform_and_purifier_the_last_of_which_win(
+    change: Change,
+) -> None:
+    overrides = {"cifar10_slice": {"batch": 2, "lr": 0.1, "clip": 9.0}}
+    overrides |= {"rt2": {"batch": 3, "lr": 0.2}, "deepfill": {"batch": 4}}
+    stage = {"overrides": overrides}
+    change("presets/smoke", {"stages": {"l_org": stage, "atop": stage}})
+    for cell in (CELL, CELL.base):
+        found = stages.finetune("smoke", cell)
+        assert [found[key] for key in ("batch", "lr", "clip")] == [4, 0.2, 9.0]
+    other = stages.finetune("smoke", replace(DMAE, dataset="cifar10"))
+    assert [other[key] for key in ("batch", "lr", "clip")] == [16, 3e-4, 1.0]
+    assert (other["betas"], other["weight_decay"]) == ([0.9, 0.95], 0.05)
+    usual, own = (stages.pretrain("paper", name) for name in ("deepfill", "dmae"))
+    assert (usual["transforms"], usual["betas"]) == (["rt1"], [0.5, 0.999])
+    assert (own["transforms"], own["betas"], own["parts"]) == (["tokens75"], [0.9, 0.95], 8)
+    assert "overrides" not in own

@@ -11,6 +11,8 @@ from atop.errors import AtopError
 if TYPE_CHECKING:
     import torch
 
+    from atop.tables import Table
+
 
 def _device(options: Namespace) -> "torch.device":
     import torch
@@ -22,6 +24,17 @@ def _device(options: Namespace) -> "torch.device":
     if options.threads:
         torch.set_num_threads(options.threads)
     return assemble.device(options.preset, allow_cpu=options.allow_cpu)
+
+
+def _table(name: str, options: Namespace) -> "Table":
+    from atop import known, tables
+
+    words = {
+        word: getattr(options, word) for word in ("target", "init", "recipe", "seed", "extras")
+    }
+    made = tables.table(name, options.preset, **words)
+    known.check_table(made)
+    return made
 
 
 def fetch(options: Namespace) -> None:
@@ -134,14 +147,10 @@ def pictures(options: Namespace) -> None:
 
 def table(options: Namespace) -> None:
     """Render a table from the records that exist, beside the paper's numbers."""
-    from atop import known, paths, tables
+    from atop import paths
     from atop.render import render
 
-    names = ("target", "init", "recipe", "seed", "extras")
-    words = {name: getattr(options, name) for name in names}
-    made = tables.table(options.table, options.preset, **words)
-    known.check_table(made)
-    out = options.out or paths.place(options.preset)
+    out, made = options.out or paths.place(options.preset), _table(options.table, options)
     for path in render(table=made, results=options.results or paths.RESULTS, out=out):
         print(path)
 
@@ -168,15 +177,12 @@ def draw(options: Namespace) -> None:
 
 def report(options: Namespace) -> None:
     """Make the one page of a preset, from the records and figures that exist."""
-    from atop import config, known, paths, tables
+    from atop import config, paths
     from atop.report.making import report
 
-    names = ("target", "init", "recipe", "seed", "extras")
-    words = {name: getattr(options, name) for name in names}
-    made = [tables.table(name, options.preset, **words) for name in config.tables()]
-    for one in made:
-        known.check_table(one)
+    names = sorted(config.tables(), key=lambda name: not name.startswith("table"))
     out = options.out or paths.place(options.preset)
+    made = [_table(name, options) for name in names]  # the paper's, then all others
     print(report(tables=made, results=options.results or paths.RESULTS, out=out))
 
 

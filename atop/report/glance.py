@@ -94,14 +94,21 @@ def both(wholes: list[Aggregate]) -> list[Dict]:
 
 
 def _measured(wholes: list[Aggregate], table: str, column: str, target: str) -> Dict:
-    """Measured lines of a table's column by cell; none where something else was attacked."""
-    return {
-        line["cell"]: line
+    """Measured lines of a table's column by cell; none where something else was attacked.
+
+    Of rows that run the same cell, because one network stands in for several, the first counts.
+    """
+    lines = (
+        line
         for whole in wholes
         if whole.table.name == table
         for line in whole.frame.dropna(subset=["measured"]).to_dict("records")
         if (line["column"], line["target"]) == (column, target)
-    }
+    )
+    found: Dict = {}
+    for line in lines:
+        found.setdefault(line["cell"], line)
+    return found
 
 
 def _told(line: Any) -> Dict:

@@ -18,10 +18,10 @@ Dict = dict[str, Any]
 
 COLUMNS = (
     "Table", "Row", "Column", "Dataset", "Measured", "95% interval", "Paper", "Difference",
-    "Verdict", "n", "Where it comes from",
+    "Verdict", "n", "Record",
 )  # fmt: skip
 FILTERED = ("Table", "Column", "Dataset", "Verdict")
-UNSORTED = ("95% interval", "Where it comes from")
+UNSORTED = ("95% interval", "Record")
 
 
 def _controls(column: str) -> list[Dict]:

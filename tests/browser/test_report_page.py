@@ -4,6 +4,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from browsing import (
+    NEEDS_BROWSER,
+    SIZES,
+    assert_controls_have_names,
+    column,
+    follow_a_number,
+    opened,
+    playwright,
+)
 
 from atop import config, paths
 from atop.files import ROOT, write_json
@@ -11,16 +20,9 @@ from atop.report import authors_log
 from atop.report.making import report
 from atop.tables import table
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[test]' has it")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-CONTROLS = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "DisclosureTriangle"}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="apt-get install chromium brings a browser"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +49,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         return report(tables=made, results=results, out=out).as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
 @pytest.fixture(
     params=[(size, scheme) for size in SIZES for scheme in ("light", "dark")], ids="-".join
 )
@@ -63,34 +57,14 @@ def anywhere(
 ) -> Iterator["playwright.Page"]:
     """The page on a desktop and on a phone, light and dark; whatever goes wrong fails the test."""
     size, scheme = request.param
-    yield from opened(browser, address, size, scheme)
+    with opened(browser, address, size, scheme) as page:
+        yield page
 
 
 @pytest.fixture
 def desktop(browser: "playwright.Browser", address: str) -> Iterator["playwright.Page"]:
-    yield from opened(browser, address, "desktop", "light")
-
-
-def opened(
-    browser: "playwright.Browser", address: str, size: str, scheme: str
-) -> Iterator["playwright.Page"]:
-    width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-    said: list[str] = []
-    page.on("console", lambda one: said.append(one.text))
-    page.on("pageerror", lambda one: said.append(str(one)))
-    page.on("request", lambda one: said.append(one.url) if one.url != address else None)
-    page.goto(address)
-    page.locator(".dt-container").first.wait_for()
-    page.locator(".chart svg").first.wait_for()
-    yield page
-    page.close()
-    assert said == []
-
-
-def column(page: "playwright.Page", place: int) -> list[str]:
-    """The texts of a column of all numbers, as far as they are shown."""
-    return page.locator(f"#all-numbers tbody td:nth-child({place})").all_inner_texts()  # type: ignore[no-any-return]
+    with opened(browser, address) as page:
+        yield page
 
 
 def test_it_fits_wherever_it_is_read(anywhere: "playwright.Page") -> None:
@@ -129,13 +103,7 @@ def test_it_filters_by_verdict(desktop: "playwright.Page") -> None:
 
 
 def test_a_number_leads_to_its_record(desktop: "playwright.Page") -> None:
-    link = desktop.locator("#all-numbers a.id").first
-    anchor = (link.get_attribute("href") or "").removeprefix("#")
-    record = desktop.locator(f"[id='{anchor}']")
-    assert not record.is_visible()
-    link.click()
-    record.wait_for(state="visible")
-    assert "checkpoints: classifier" in record.inner_text()
+    assert "checkpoints: classifier" in follow_a_number(desktop)
 
 
 def test_each_stage_shows_its_curves_and_only_those(desktop: "playwright.Page") -> None:
@@ -169,12 +137,7 @@ def test_outcomes_are_seen_without_scrolling(desktop: "playwright.Page") -> None
 
 
 def test_every_control_has_a_name(desktop: "playwright.Page") -> None:
-    desktop.get_by_role("button", name="Filter by Table").click()
-    session = desktop.context.new_cdp_session(desktop)
-    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
-    found = [node for node in nodes if node.get("role", {}).get("value") in CONTROLS]
-    assert len(found) > 100
-    assert [node for node in found if not node["name"]["value"].strip()] == []
+    assert_controls_have_names(desktop)
 
 
 def test_without_scripts_all_numbers_are_there(browser: "playwright.Browser", address: str) -> None:

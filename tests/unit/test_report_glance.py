@@ -110,6 +110,19 @@ def test_two_attackers_stand_side_by_side(tables: list[Table], tmp_path: Path) -
     assert glance.both(wholes[:1]) == []
 
 
+def test_of_rows_that_run_the_same_cell_the_first_is_named(tmp_path: Path) -> None:
+    tables = [table("table7", "smoke"), table("strict", "smoke")]
+    rows = {row.key: tables[1].cell(row) for row in tables[1].rows}
+    (first, *others) = [key for key, cell in rows.items() if cell == rows["rt2-atop"]]
+    assert others
+    write_suite(tmp_path, tables[0], "rt2-atop", rate=0.85)
+    write_suite(tmp_path, tables[1], "rt2-atop", rate=0.3)
+    wholes = [aggregate(table=one, results=tmp_path) for one in tables]
+    (line,) = glance.both(wholes)
+    frame = wholes[1].frame
+    assert line["row"] == frame[frame["row"] == first].iloc[0]["labels"]
+
+
 def test_an_attack_on_something_else_is_no_grey_box(tables: list[Table], tmp_path: Path) -> None:
     whole = table("table7", "paper", target="defense")
     write_suite(tmp_path, tables[0], "rt2-atop", rate=0.85)

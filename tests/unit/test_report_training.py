@@ -23,7 +23,8 @@ OFFICIAL = authors_log.CELL
 
 def stage(**changes: Any) -> Stage:
     plain: dict[str, Any] = {
-        "cell": "a", "history": [], "batch": 8, "points": [], "held_out": 0, "provenance": {}, "logged": False,
+        "cell": "a", "history": [], "batch": 8, "points": [], "held_out": 0,
+        "provenance": {}, "logged": False,
     }  # fmt: skip
     return Stage(**{**plain, **changes})
 

@@ -1,14 +1,12 @@
 """The smoke preset's Table 7: made if it is not there, and the method's effect must show in it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from smoke import snakemake
 
 from atop import load_defense, paths, tables
 from atop.aggregate import Aggregate, aggregate
@@ -28,13 +26,6 @@ EXCUSES = (
     "DiffPure",
     "its weights are not public",
 )
-
-
-def snakemake(*targets: str, options: tuple[str, ...] = ()) -> None:
-    environment = {name: value for name, value in os.environ.items() if "ATOP" not in name}
-    command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--quiet", "all"]
-    command += [*options, "--rerun-incomplete", "--", *targets]
-    subprocess.run(command, cwd=ROOT, check=True, env=environment)
 
 
 def collected(name: str) -> Aggregate:

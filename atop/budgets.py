@@ -158,7 +158,7 @@ def _words(key: str, value: Any) -> str:
 
 def _value(key: str, value: Any) -> str:
     if key == "pixels" and value == "native":
-        return "the dataset's own size"
+        return "the data's size"
     if key == "pixels" and isinstance(value, int):
         return f"{value} pixels"
     return str(_USUAL.get(key, ["none"])[0] if value is None else value)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import latex
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,19 @@ from atop.registry import build
 torch.set_num_threads(1)
 
 Change = Callable[[str, dict[str, Any]], None]
+
+
+PROGRAMS = {
+    "latex": (latex.is_here, "texlive-latex-recommended texlive-pictures"),
+    "browser": (lambda: shutil.which("chromium"), "chromium"),
+}
+"""By marker: whether what its tests need is here, and Debian's packages that bring it."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (is_here, packages) in PROGRAMS.items():
+        if item.get_closest_marker(marker) and not is_here():
+            pytest.skip(f"apt-get install {packages}")
 
 
 @pytest.fixture(scope="session")

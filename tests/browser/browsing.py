@@ -1,6 +1,5 @@
 """A page in headless Chromium, and what any reader of it would hold against it."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,11 +7,6 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[test]' has it")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-NEEDS_BROWSER = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="apt-get install chromium brings a browser"),
-]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 CONTROLS = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "DisclosureTriangle"}
 

@@ -1,14 +1,17 @@
 """One browser for all tests of pages."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
-from browsing import CHROMIUM, playwright
+from browsing import playwright
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator["playwright.Browser"]:
     with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        made = started.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         yield made
         made.close()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import (
-    NEEDS_BROWSER,
     SIZES,
     assert_controls_have_names,
     column,
@@ -22,7 +21,7 @@ from atop.tables import table
 
 RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
 
-pytestmark = NEEDS_BROWSER
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import pytest
 from browsing import (
-    NEEDS_BROWSER,
     assert_controls_have_names,
     column,
     follow_a_number,
@@ -13,7 +12,7 @@ from smoke import snakemake
 
 from atop.files import ROOT
 
-pytestmark = [pytest.mark.slow, *NEEDS_BROWSER]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 PICTURES = 7
 """Figures 3 to 9."""
 

@@ -15,7 +15,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
     ("budget", "text"),
     [
         ({"method": "clean"}, ""),
-        ({"method": "clean", "pixels": "native"}, "at the dataset's own size"),
+        ({"method": "clean", "pixels": "native"}, "at the data's size"),
         ({"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1}, "Linf 8/255"),
         (
             {"method": "cw", "norm": "L2", "c": 1.0, "steps": 100},

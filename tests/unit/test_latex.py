@@ -1,11 +1,9 @@
 """Every .tex compiles in a minimal document, and nothing is cut off or wider than its page."""
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from latex import compiles
 from synthetic_config import use_config
 from synthetic_records import write_figure, write_records, write_strict
 
@@ -18,36 +16,7 @@ RELEASED = ROOT / "results" / "released" / "2026-11-22-smoke"
 WRITERS = {"table7": write_records, "strict": write_strict, "figure4": write_figure}
 
 
-def lacks_latex() -> bool:
-    """Whether pdflatex or pgfplots is missing."""
-    if not shutil.which("pdflatex"):
-        return True
-    found = subprocess.run(["kpsewhich", "pgfplots.sty"], check=False, capture_output=True)
-    return found.returncode != 0
-
-
-pytestmark = [
-    pytest.mark.latex,
-    pytest.mark.skipif(
-        lacks_latex(),
-        reason="apt-get install texlive-latex-recommended texlive-pictures brings pdflatex",
-    ),
-]
-
-
-def check(text: str, folder: Path) -> None:
-    """Compile it with the packages that its first line names; the log must know of no trouble."""
-    (match,) = re.findall(r"\\usepackage\{[a-z,]*\}", text)
-    page = rf"\documentclass{{article}}{match}\begin{{document}}\input{{it.tex}}\end{{document}}"
-    (folder / "it.tex").write_text(text)
-    (folder / "page.tex").write_text(page)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
-    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, timeout=60)
-    log = (folder / "page.log").read_text(errors="replace")
-    assert done.returncode == 0, log[-2000:]
-    assert re.search(r"Output written on page\.pdf \([1-9]", log)
-    for trouble in ("Overfull", "too large", "undefined", "Missing character"):
-        assert trouble not in log, log[log.index(trouble) - 200 :][:600]
+pytestmark = pytest.mark.latex
 
 
 def tex(made: Table, results: Path, folder: Path) -> str:
@@ -65,17 +34,17 @@ def test_made_up_records_compile(
     made = WRITERS[name](tmp_path / "results", preset)
     text = tex(made, tmp_path / "results", tmp_path)
     config.read.cache_clear()
-    check(text, tmp_path)
+    compiles(text, tmp_path)
 
 
 @pytest.mark.parametrize("name", config.tables())
 def test_released_records_compile(tmp_path: Path, name: str) -> None:
-    check(tex(table(name, "smoke", extras=True), RELEASED, tmp_path), tmp_path)
+    compiles(tex(table(name, "smoke", extras=True), RELEASED, tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("preset", ["paper", "native"])
 def test_a_figure_without_records_compiles(tmp_path: Path, preset: str) -> None:
-    check(tex(table("figure4", preset), tmp_path, tmp_path), tmp_path)
+    compiles(tex(table("figure4", preset), tmp_path, tmp_path), tmp_path)
 
 
 def test_trouble_is_found(tmp_path: Path) -> None:
@@ -86,4 +55,4 @@ def test_trouble_is_found(tmp_path: Path) -> None:
         (r"\nonsense", "Undefined control sequence"),
     ):
         with pytest.raises(AssertionError, match=told):
-            check(head + text, tmp_path)
+            compiles(head + text, tmp_path)

@@ -173,7 +173,7 @@ def test_a_worst_case_is_scaled_down_if_an_attack_is_or_is_missing(tmp_path: Pat
 
 def test_attacks_of_worst_cases_are_told_once(tmp_path: Path) -> None:
     text = rendered(tmp_path, "paper", "strict")["strict.md"]
-    pgd = "Linf 8/255 at the dataset's own size, step 2/255, 200 steps, EOT 20"
+    pgd = "Linf 8/255 at the data's size, step 2/255, 200 steps, EOT 20"
     assert f"  - pgd@classifier: {pgd}, made on the bare classifier\n" in text
     assert f"  - PGD / CIFAR-100 / 10 steps: {pgd}\n" in text
     assert f"  - Square: {pgd}; then queries 100" not in text

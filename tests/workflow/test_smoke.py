@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from latex import compiles
 from smoke import snakemake
 
 from atop import load_defense, paths, tables
@@ -129,6 +130,13 @@ def test_no_dataset_is_passed_off_as_another(others: dict[str, Aggregate], name:
         assert ours["measured"].isna().all()
         assert ours["reason"].str.contains(f"lacks the dataset {dataset}").all()
     assert all((ROOT / f"tables/smoke/{name}.{ending}").stat().st_size for ending in ENDINGS)
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("name", [*OTHERS, *ELSEWHERE, "table7"])
+@pytest.mark.latex
+def test_it_compiles(name: str, tmp_path: Path) -> None:
+    compiles((ROOT / f"tables/smoke/{name}.tex").read_text(), tmp_path)
 
 
 def test_a_stand_in_is_named_in_its_row(others: dict[str, Aggregate]) -> None:

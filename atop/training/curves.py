@@ -16,7 +16,7 @@ class Curve:
     """Accuracy of a defence in percent, one draw of it for each picture, whenever it is called.
 
     Attributes:
-        defense: whose purifier is in training; it is at rest while it is measured.
+        defense: whose purifier or classifier is in training; it is at rest while it is measured.
         sets: (N, 3, H, W) in [0, 1] by name: clean pictures, and adversarial ones.
         labels: (N,) of all of them.
         randomness: the draw that every call takes, so that calls differ by the weights alone.
@@ -34,10 +34,11 @@ class Curve:
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         """Accuracy by name of the set."""
-        training = self.defense.purifier.training
+        modes = [(one, one.training) for one in self.defense.modules()]
         self.defense.eval()
         found = {name: self._accuracy(x) for name, x in self.sets.items()}
-        self.defense.purifier.train(training)
+        for one, training in modes:
+            one.training = training
         return found
 
     def _accuracy(self, x: Tensor) -> float:
@@ -61,7 +62,7 @@ def curve_of(
     """A curve on clean pictures and on what attacks make of them on the bare classifier.
 
     Args:
-        defense: t, g in training and f.
+        defense: t, g and f, of which one is in training.
         bare: f alone, which is attacked (grey box, as in the authors' log).
         pictures: held out of training, on the device.
         attacks: by name.

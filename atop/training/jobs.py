@@ -160,7 +160,8 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "start_sha256": _classifier_sha256(preset, cell),
         "fingerprint": fingerprints.finetune(preset, cell),
     }
-    return _run(stage, network, paths.tuned(preset, cell), settings, device)
+    curve = parts.curve(preset, cell, whole.purifier, device, classifier=network)
+    return _run(stage, network, paths.tuned(preset, cell), settings, device, curve=curve)
 
 
 def _data_sha256(dataset: str) -> str:

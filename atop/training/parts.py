@@ -80,15 +80,30 @@ def classification(
     )
 
 
-def curve(preset: str, cell: Cell, network: nn.Module, device: torch.device) -> Curve | None:
-    """What is measured while a cell is fine-tuned, if the preset says so."""
+def curve(
+    preset: str,
+    cell: Cell,
+    purifier: nn.Module,
+    device: torch.device,
+    *,
+    classifier: nn.Module | None = None,
+) -> Curve | None:
+    """What is measured while a cell is fine-tuned, if the preset says so.
+
+    Args:
+        preset: whose `curves` say it.
+        cell: in training.
+        purifier: its g.
+        device: where all of it is.
+        classifier: its f, if that is what trains; else the bare one, which is also attacked.
+    """
     told = config.preset(preset).get("curves")
     if not told:
         return None
     bare = assemble.defense(preset, cell.bare).to(device)
     pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told["pictures"]))
     return curve_of(
-        assemble.pipeline(preset, cell, network, bare.classifier),
+        assemble.pipeline(preset, cell, purifier, classifier or bare.classifier),
         bare,
         pictures.to(device),
         {name: assemble.attack(preset, name) for name in told["attacks"]},

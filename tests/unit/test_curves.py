@@ -119,6 +119,18 @@ def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> 
     assert "curve" not in read_json(made.with_suffix(".json"))
 
 
+def test_a_tuned_classifier_has_a_curve_too(small: Any) -> None:
+    small("presets/smoke", {"stages": {"tune": {"epochs": ..., "images": 64, "batch": 16}}})
+    cell = replace(RT2, purifier="identity", init="none", finetune="classifier")
+    made = jobs.finetune("smoke", cell, device=CPU)
+    rows = read_json(made.with_suffix(".json"))["curve"]["points"]
+    assert [row["step"] for row in rows] == [0, 1, 2, 4]
+    assert len({row["clean"] for row in rows}) > 1  # of the classifier in training
+    before = sha256(made)
+    small("presets/smoke", {"curves": ...})
+    assert sha256(jobs.finetune("smoke", cell, device=CPU)) == before
+
+
 def test_what_knows_no_classifier_has_no_curve(small: Any) -> None:
     jobs.finetune("smoke", RT2.base, device=CPU)
     about = read_json(paths.purifier("smoke", RT2.base).with_suffix(".json"))

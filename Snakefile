@@ -43,7 +43,4 @@ rule all:
 
 rule smoke:
     input:
-        expand(
-            "tables/smoke/{table}.md", table=set(settings.tables()) - {"convergence"}
-        ),
         "tables/smoke/report.html",

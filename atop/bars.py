@@ -164,15 +164,23 @@ def _line(table: Table, lines: dict[tuple[str, str], Any], title: str) -> float 
 
 
 def _legend(table: Table, frame: pd.DataFrame) -> str:
-    """Such as "Standard: n = 512; AutoAttack: Linf 8/255, n = 12"."""
+    """Such as "Standard: n = 512; AutoAttack: Linf 8/255, n = 12, scaled down"."""
     measured = frame.dropna(subset=["measured"])
     told = []
     for column in table.columns:
         counts = measured.loc[measured["column"] == column.key, "n"].astype(int)
         n = "" if counts.empty else "n = " + " to ".join(map(str, sorted({*counts})))
-        words = ", ".join(filter(None, (_ball(table, column), n)))
+        words = ", ".join(filter(None, (_ball(table, column), n, *_less(table, column))))
         told.append(f"{column.label}: {words}" if words else column.label)
     return "; ".join(told)
+
+
+def _less(table: Table, column: Column) -> list[str]:
+    """What a preset made of a column's attacks: some weaker, some left out."""
+    run = [config.attack(config.entry(entry, "")[0], table.preset) for entry in column.entries]
+    links = [link for one in run for link in budgets.chain(one, table.preset)]
+    scaled = ["scaled down"] if any("scaled" in link for link in links) else []
+    return scaled + [f"without {entry}" for entry in column.left_out]
 
 
 def _ball(table: Table, column: Column) -> str:

@@ -12,7 +12,7 @@ def classifier(preset: str, dataset: str, name: str) -> str:
     against = config.attack(budget["attack"], preset) if "attack" in budget else None
     cell = Cell(dataset=dataset, classifier=name)
     parts = [config.preset(preset)["seed"], config.sizes(preset, cell), _network(preset, cell)]
-    return config.digest("classifier", parts, budget, against)
+    return config.digest("classifier", parts, _pictures(dataset), budget, against)
 
 
 def pretrain(preset: str, dataset: str, purifier: str) -> str:
@@ -23,7 +23,7 @@ def pretrain(preset: str, dataset: str, purifier: str) -> str:
     transforms = [
         config.transform_of(preset, replace(cell, transform=name)) for name in budget["transforms"]
     ]
-    data = [config.sizes(preset, cell), config.dataset(dataset)["shift"]]
+    data = [config.sizes(preset, cell), config.dataset(dataset)["shift"], _pictures(dataset)]
     parts = [chosen["seed"], data, config.purifier(purifier, preset, dataset), budget, transforms]
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
@@ -37,6 +37,7 @@ def finetune(preset: str, cell: Cell) -> str:
         config.transform_of(preset, cell),
         config.purifier(cell.purifier, preset, cell.dataset) if cell.purifies else None,
         config.dataset(cell.dataset)["shift"],
+        _pictures(cell.dataset),
         _network(preset, cell),
     ]
     if cell.finetune == "adversarial":
@@ -54,6 +55,12 @@ def evaluate(preset: str, cell: Cell, suite: str) -> str:
     row = config.suite(suite, preset)
     budgets = [config.attack(config.entry(one, "")[0], preset) for one in row["attacks"]]
     return config.digest("evaluate", _whole(preset, cell), row, budgets)
+
+
+def _pictures(dataset: str) -> list[int]:
+    """What says which pictures of the training split are trained on."""
+    row = config.dataset(dataset)
+    return [row["train_size"], row["held_out"]]
 
 
 def _whole(preset: str, cell: Cell) -> list[object]:

@@ -47,9 +47,9 @@ class Split:
         """This split without some of its pictures, and those.
 
         They are fixed: those whose published places are the last `count` of
-        RandomState(0).permutation(size), as far as they are here.
+        RandomState(0).permutation(size), or the last tenth of it, as far as they are here.
         """
-        wanted = np.random.RandomState(0).permutation(size)[size - count :]
+        wanted = np.random.RandomState(0).permutation(size)[size - min(count, size // 10) :]
         out = torch.isin(self.index, torch.from_numpy(wanted).to(self.index))
         kept = (~out).nonzero().flatten()
         rows = kept if self.rows is None else self.rows[kept]
@@ -86,7 +86,8 @@ def load(about: Path, *, classes: int, held_out: int = 0, train_size: int = 0) -
     Args:
         about: the dataset's about.json.
         classes: how many there are.
-        held_out: how many pictures of the published training split no training sees.
+        held_out: how many pictures of the published training split no training sees, at most a
+            tenth.
         train_size: pictures in that split, where published places are known.
 
     Raises:

@@ -22,7 +22,7 @@ def figure(table: Table, frame: pd.DataFrame) -> Figure:
     """
     found = bars.bars(table, frame)
     notes = [f"{number}  {reason}." for number, reason in found.notes.items()]
-    lines = [line for text in (found.legend, *notes) for line in textwrap.wrap(text, 110)]
+    lines = [line for text in (found.legend, *notes) for line in textwrap.wrap(text, 130)]
     height = 1.1 + 2.1 * len(found.panels) + 0.15 * len(lines)
     made = Figure(figsize=(7.2, height), layout="constrained")
     axes = made.subplots(len(found.panels), 1, squeeze=False)[:, 0]
@@ -55,7 +55,7 @@ def _panel(axis: Axes, panel: bars.Panel, whole: bars.Bars) -> None:
     if panel.line is not None:
         axis.axhline(panel.line, color="black", linestyle="--", linewidth=0.9)
     for x, number in panel.missing:
-        axis.annotate(f"not run$^{number}$", (x, 2), rotation=90, ha="center", fontsize=6.5)
+        axis.annotate(f"not run$^{{{number}}}$", (x, 2), rotation=90, ha="center", fontsize=6.5)
     axis.set_title(panel.title, fontsize=9, loc="left")
     axis.set_xticks([x for x, _ in panel.ticks], [name for _, name in panel.ticks], fontsize=7)
     for x, name in panel.groups:

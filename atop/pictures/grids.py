@@ -102,6 +102,12 @@ def names() -> list[str]:
     return list(config.read("pictures")["figures"])
 
 
+def pictures(attack: str, preset: str) -> int:
+    """How many pictures a preset keeps of a cell: no more than it attacks."""
+    kept: int = config.read("pictures")["pictures"]
+    return min(kept, config.examples(attack, preset))
+
+
 def grid(name: str, preset: str, *, files: str | Path | None = None, **words: Any) -> Grid:
     """A grid under a preset.
 
@@ -175,9 +181,12 @@ def _panel(spec: Dict, row: Dict, shared: Dict, preset: str, words: Dict) -> Pan
 
 def _check(made: Grid) -> None:
     """Its cells are known, its pictures kept, its patch inside, its views made."""
-    where, kept = f"{_where()}: figures.{made.name}", config.read("pictures")["pictures"]
+    where, kept = f"{_where()}: figures.{made.name}", pictures(made.attack, made.preset)
     if max(made.spec["positions"]) >= kept:
-        raise AtopError(f"{where}.positions: {kept} pictures are kept; raise `pictures`")
+        raise AtopError(
+            f"{where}.positions: {kept} pictures are kept in preset {made.preset}; raise "
+            f"`pictures`, or that preset's examples of attack {made.attack}"
+        )
     for block in made.blocks:
         if max(block.patch["row"], block.patch["column"]) + block.patch["side"] > EIGHTHS:
             raise AtopError(f"{_where()}: datasets: the patch of {block.label} ends outside of it")

@@ -16,6 +16,7 @@ from atop.cells import Cell
 from atop.data.cache import read_about
 from atop.defense import Defense
 from atop.files import sha256, write_json, writing
+from atop.pictures import grids
 from atop.pictures.stored import STAGES
 from atop.provenance import Stopwatch
 from atop.randomness import Randomness
@@ -33,7 +34,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     """
     watch = Stopwatch(device)
     chosen, budget = config.preset(preset), config.attack(attack, preset)
-    n = min(config.read("pictures")["pictures"], config.examples(attack, preset))
+    n = grids.pictures(attack, preset)
     split = assemble.evaluation_set(preset, cell.dataset, n).to(device)
     source = paths.adversarial(preset, cell.bare, attack)
     clean = split.inputs(config.pixels(budget, preset, cell))

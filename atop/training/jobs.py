@@ -114,28 +114,34 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         assemble.initialise(network, preset, cell)
     else:
         checkpoints.load(network, start)
+    network = network.to(device)
+    classification = curve = None
+    if cell.weights.classifier != ANY:
+        bare = assemble.defense(preset, cell.bare).to(device)
+        whole = assemble.pipeline(preset, cell, network, bare.classifier)
+        classification = parts.classification(preset, cell, recipe, whole, bare)
+        curve = parts.curve(preset, cell, whole, bare, device)
     stage = parts.purifier_stage(
         preset,
         cell,
-        network.to(device),
+        network,
         stream="l_org" if first else "finetune",
         transforms=[cell.transform],
         recipe=recipe,
         budget=budget,
-        classification=parts.classification(preset, cell, recipe, network, device),
+        classification=classification,
         device=device,
     )
     settings = {
         "stage": "finetune",
         "cell": cell.as_dict(),
         "data_sha256": _data_sha256(cell.dataset),
-        "classifier_sha256": _classifier_sha256(preset, cell) if stage.classification else None,
+        "classifier_sha256": _classifier_sha256(preset, cell) if classification else None,
         "recipe": recipe,
         "budget": budget,
         "start_sha256": sha256(start),
         "fingerprint": fingerprints.finetune(preset, cell),
     }
-    curve = parts.curve(preset, cell, network, device) if stage.classification else None
     return _run(stage, network, paths.purifier(preset, cell), settings, device, curve=curve)
 
 
@@ -160,7 +166,8 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         "start_sha256": _classifier_sha256(preset, cell),
         "fingerprint": fingerprints.finetune(preset, cell),
     }
-    curve = parts.curve(preset, cell, whole.purifier, device, classifier=network)
+    bare = assemble.defense(preset, cell.bare).to(device)
+    curve = parts.curve(preset, cell, whole, bare, device)
     return _run(stage, network, paths.tuned(preset, cell), settings, device, curve=curve)
 
 
@@ -187,6 +194,9 @@ def _run(
     """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
     state = paths.state(out)
+    if curve:
+        measured = {"points": curve.points, "n": len(curve.labels), "sets": list(curve.sets)}
+        settings = {**settings, "curve": measured}
     identity = config.digest(settings)
     rows = train(
         stage,

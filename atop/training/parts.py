@@ -8,6 +8,7 @@ from torch import nn
 
 from atop import assemble, config, stages
 from atop.cells import Cell
+from atop.defense import Defense
 from atop.errors import AtopError
 from atop.resizing import resize
 from atop.training.curves import Curve, curve_of
@@ -53,15 +54,20 @@ def purifier_stage(
 
 
 def classification(
-    preset: str, cell: Cell, recipe: dict[str, Any], network: nn.Module, device: torch.device
-) -> Classification | None:
-    """The AToP term of a cell: none for L_org, clean examples or FGSM examples otherwise.
+    preset: str, cell: Cell, recipe: dict[str, Any], whole: Defense, bare: Defense
+) -> Classification:
+    """The AToP term of a cell, on clean examples or on FGSM examples.
+
+    Args:
+        preset: whose FGSM it is.
+        cell: whose purifier is in training.
+        recipe: under the preset.
+        whole: the cell's defence around that purifier.
+        bare: its classifier alone.
 
     Raises:
         AtopError: the training ends before its recipe adds the term.
     """
-    if cell.finetune in ("none", "continued"):
-        return None
     images = stages.finetune(preset, cell)["images"]
     if recipe["ce_after_images"] >= images:
         raise AtopError(
@@ -69,41 +75,28 @@ def classification(
             f"adds the classification loss (ce_after_images {recipe['ce_after_images']}); "
             "raise images, or set recipe.ce_after_images there"
         )
-    bare = assemble.defense(preset, cell.bare).to(device)
-    pipeline = assemble.pipeline(preset, cell, network, bare.classifier)
     if cell.finetune == "clean":
-        return Classification(classify=pipeline.classify, attack=None)
-    target = bare if recipe["attack_target"] == "classifier" else pipeline
+        return Classification(classify=whole.classify, attack=None)
+    target = bare if recipe["attack_target"] == "classifier" else whole
     fgsm = assemble.attack(preset, "fgsm")
     return Classification(
-        classify=pipeline.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
+        classify=whole.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
     )
 
 
 def curve(
-    preset: str,
-    cell: Cell,
-    purifier: nn.Module,
-    device: torch.device,
-    *,
-    classifier: nn.Module | None = None,
+    preset: str, cell: Cell, whole: Defense, bare: Defense, device: torch.device
 ) -> Curve | None:
-    """What is measured while a cell is fine-tuned, if the preset says so.
+    """What is measured of a cell's defence while a part of it trains, if the preset says so.
 
-    Args:
-        preset: whose `curves` say it.
-        cell: in training.
-        purifier: its g.
-        device: where all of it is.
-        classifier: its f, if that is what trains; else the bare one, which is also attacked.
+    `bare` is the classifier that is attacked, before any training here.
     """
     told = config.preset(preset).get("curves")
     if not told:
         return None
-    bare = assemble.defense(preset, cell.bare).to(device)
     pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told["pictures"]))
     return curve_of(
-        assemble.pipeline(preset, cell, purifier, classifier or bare.classifier),
+        whole,
         bare,
         pictures.to(device),
         {name: assemble.attack(preset, name) for name in told["attacks"]},

@@ -14,6 +14,7 @@ from synthetic_config import use_config
 from synthetic_records import write_figure
 
 from atop import bars, config, figures
+from atop.aggregate import aggregate
 from atop.files import ROOT
 from atop.render import render
 from atop.tables import Table, table
@@ -102,7 +103,7 @@ def test_the_drawing_says_the_same(whole: bars.Bars, tmp_path: Path, saved: list
     (found,) = saved
     first, second = found.axes
     assert [patch.get_height() for patch in first.patches] == [75, 20, 60, 45, 70, 40]
-    assert [text.get_text() for text in first.texts] == ["not run$^1$"] * 2 + ["RT1", "RT2"]
+    assert [text.get_text() for text in first.texts] == ["not run$^{1}$"] * 2 + ["RT1", "RT2"]
     (dashed,) = [line for line in first.lines if line.get_linestyle() == "--"]
     assert list(dashed.get_ydata()) == [95, 95]
     (bars_of_errors,) = first.containers[1].errorbar.lines[2]
@@ -127,6 +128,19 @@ def test_a_figure_without_any_record_is_drawn_empty(
     figures.plot(tmp_path / "none" / "figure4.csv", [tmp_path / "a.png"])
     (found,) = saved
     assert not [patch for axis in found.axes for patch in axis.patches]
+
+
+def test_the_legend_says_what_a_preset_made_of_an_attack(tmp_path: Path) -> None:
+    whole = aggregate(table=table("figure4", "smoke"), results=tmp_path)
+    told = "AutoAttack: Linf 8/255, scaled down, without aa-linf-standard; PGD-20: Linf 8/255"
+    assert bars.bars(whole.table, whole.frame).legend == f"Clean; {told}"
+
+
+def test_all_digits_of_a_note_are_raised(tmp_path: Path, saved: list[Figure]) -> None:
+    render(table=table("figure4", "paper"), results=tmp_path, out=tmp_path)
+    figures.plot(tmp_path / "figure4.csv", [tmp_path / "a.svg"])
+    drawn = {text.get_text() for axis in saved[0].axes for text in axis.texts}
+    assert "not run$^{12}$" in drawn
 
 
 def test_figure_4_shares_its_clean_pictures_and_pgd_with_table_7() -> None:

@@ -42,6 +42,7 @@ def test_a_curve_is_the_accuracy_of_the_defence_as_it_is(curve: Curve) -> None:
         right = (defense(x, draw).argmax(1) == curve.labels).float().mean()
         assert found[name] == pytest.approx(100 * float(right))
     assert list(found) == ["clean", "fgsm"]
+    assert draw.seed == curve.defense.seed
     assert (curve.sets["fgsm"] - curve.sets["clean"]).abs().max() == pytest.approx(8 / 255)
     assert curve() == found
     with torch.no_grad():
@@ -63,26 +64,35 @@ def split(index: list[int]) -> Split:
 
 
 def test_the_same_pictures_are_held_out_of_a_dataset_and_of_its_slices() -> None:
-    order = np.random.RandomState(0).permutation(30).tolist()
-    rest, out = split(list(range(30))).hold_out(count=6, size=30)
+    order = np.random.RandomState(0).permutation(60).tolist()
+    rest, out = split(list(range(60))).hold_out(count=6, size=60)
     assert set(out.index.tolist()) == set(order[-6:])
-    assert rest.index.tolist() == [k for k in range(30) if k not in order[-6:]]
-    assert len(rest) == 24
-    part = [order[-1], 3, order[-4], order[0]]
-    rest, out = split(part).hold_out(count=6, size=30)
-    assert out.index.tolist() == [one for one in part if one in order[-6:]]
-    assert set(rest.index.tolist()) | set(out.index.tolist()) == set(part)
+    assert rest.index.tolist() == [k for k in range(60) if k not in order[-6:]]
+    assert len(rest) == 54
+    part = [order[-1], order[1], order[-4], order[0]]
+    rest, out = split(part).hold_out(count=6, size=60)
+    assert out.index.tolist() == [order[-1], order[-4]]
+    assert rest.index.tolist() == [order[1], order[0]]
+
+
+def test_no_more_than_a_tenth_is_held_out() -> None:
+    rest, out = split(list(range(60))).hold_out(count=50, size=60)
+    assert out.index.tolist() == sorted(np.random.RandomState(0).permutation(60)[-6:])
+    assert len(rest) == 54
 
 
 def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
-    whole = split([4, 7, 1, 9, 2])
-    rest, out = whole.hold_out(count=4, size=10)
-    assert 0 < len(out) < 5
+    order = np.random.RandomState(0).permutation(50).tolist()
+    whole = split([order[one] for one in (3, -2, 7, -4, 1, 2)])
+    rest, out = whole.hold_out(count=5, size=50)
+    assert len(out) == 2
     assert rest.images.data_ptr() == whole.images.data_ptr()
     for few in (rest.take(slice(0, 2)), rest.take(torch.tensor([1, 0]))):
         assert few.images[:, 0, 0, 0].tolist() == few.labels.tolist()  # each picture its label
     assert (rest.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == rest.labels.tolist()
     assert rest.to(CPU).take(slice(0, 1)).labels[0] == rest.labels[0]
+    again, _ = rest.hold_out(count=5, size=80)
+    assert (again.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == again.labels.tolist()
 
 
 def test_the_repositorys_slice_holds_out_pictures_of_cifar10() -> None:

@@ -31,7 +31,7 @@ PATCH = {"row": 7, "column": 0, "side": 1}
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"pictures": 1}, r"figures\.figure3\.positions: 1 pictures are kept; raise `pictures`"),
+        ({"pictures": 1}, r"figures\.figure3\.positions: 1 pictures are kept .* raise `pictures`"),
         ({"attack": "nonsense"}, "no attack 'nonsense'"),
         (
             {"datasets": [{"label": "Mine", "cell": DATA, "patch": {**PATCH, "side": 2}}]},
@@ -50,6 +50,12 @@ def test_a_grid_that_cannot_be_made_is_refused(
     grids.check()
     change("pictures", changes)
     with pytest.raises(AtopError, match=expected):
+        grids.check()
+
+
+def test_no_more_pictures_are_kept_than_are_attacked(change: Change) -> None:
+    change("presets/smoke", {"attacks": {"fgsm": {"examples": 1}}})
+    with pytest.raises(AtopError, match="positions: 1 pictures are kept in preset smoke"):
         grids.check()
 
 

@@ -13,7 +13,8 @@ from atop.files import ROOT
     ("file", "counts"),
     [
         ("stats.py", True), ("training/curves.py", True), ("attacks/pgd.py", True),
-        ("verbs.py", False), ("report/curves.py", False), ("figures/bars.py", False),
+        ("pictures/making.py", True), ("pictures/layout.py", False), ("verbs.py", False),
+        ("report/curves.py", False), ("figures/bars.py", False),
     ],
 )  # fmt: skip
 def test_code_that_presents_numbers_makes_no_record_older(

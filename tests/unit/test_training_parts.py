@@ -43,21 +43,18 @@ def test_what_the_training_attack_differentiates(
     recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
     x, y = pictures.inputs(32), pictures.labels
 
-    def made(finetune: str) -> Classification | None:
-        cell = replace(RT2, finetune=finetune)
-        return parts.classification("smoke", cell, recipe, purifier, CPU)
-
-    assert made("none") is None
-    assert made("continued") is None
-    clean, adversarial = made("clean"), made("adversarial")
-    assert clean is not None
-    assert clean.attack is None
     bare = assemble.defense("smoke", RT2.bare)
+    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
+
+    def made(finetune: str) -> Classification:
+        cell = replace(RT2, finetune=finetune)
+        return parts.classification("smoke", cell, recipe, pipeline, bare)
+
+    clean, adversarial = made("clean"), made("adversarial")
+    assert clean.attack is None
     torch.testing.assert_close(clean.classify(x), bare.classifier(x))
-    assert adversarial is not None
     assert adversarial.attack is not None
     found = adversarial.attack(x, y, randomness)
-    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
     victims = {"classifier": bare, "defense": pipeline}
     fgsm = assemble.attack("smoke", "fgsm")
     same = {

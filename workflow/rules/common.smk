@@ -76,23 +76,24 @@ def evaluate_inputs(wildcards):
 
 
 def preset_in(wildcards):
-    """The preset of whatever lies under tables/."""
     return paths.preset_of(wildcards.where)
 
 
+def said(*words):
+    """What the user said, by word."""
+    return {word: config[word] for word in words}
+
+
 def table_of(wildcards):
-    names = ("target", "init", "recipe", "seed", "extras", "files")
-    chosen = {name: config[name] for name in names}
-    return tables.table(wildcards.table, preset_in(wildcards), **chosen)
+    words = said("target", "init", "recipe", "seed", "extras", "files")
+    return tables.table(wildcards.table, preset_in(wildcards), **words)
 
 
 def labels(wildcards):
     """What Snakemake's report calls a table or figure."""
     name = wildcards.get("table") or wildcards.figure
-    if name in settings.tables():
-        about = settings.read(f"tables/{name}", "table")
-    else:
-        about = settings.read("pictures")["figures"][name]
+    grids = settings.read("pictures")["figures"]
+    about = grids.get(name) or settings.read(f"tables/{name}", "table")
     return {"Name": paper.title(name), "Title": about["title"]}
 
 

@@ -33,7 +33,7 @@ rule pictures:
         how=how,
         settings=lambda w: [
             fingerprints.attack(w.preset, cell_of(w), w.attack),
-            settings.read("pictures")["pictures"],
+            grids.pictures(w.attack, w.preset),
         ],
     shell:
         "python -m atop pictures --cell {wildcards.cell}"
@@ -44,17 +44,21 @@ rule pictures:
 rule draw:
     input:
         pictures=lambda w: grids.grid(
-            w.figure,
-            preset_in(w),
-            init=config["init"],
-            recipe=config["recipe"],
-            seed=config["seed"],
-            files=config["files"],
+            w.figure, preset_in(w), **said("init", "recipe", "seed", "files")
         ).files(),
         settings=lambda w: plan.grid(preset_in(w)),
         source=expand(
-            "atop/pictures/{module}.py",
-            module=["drawing", "grids", "layout", "stored", "telling"],
+            "atop/{module}.py",
+            module=[
+                "budgets",
+                "paper",
+                "pictures/drawing",
+                "pictures/grids",
+                "pictures/layout",
+                "pictures/stored",
+                "pictures/telling",
+                "stand_ins",
+            ],
         ),
     output:
         report(
@@ -73,9 +77,7 @@ rule draw:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=lambda w: flags(
-            init=config["init"], recipe=config["recipe"], seed=config["seed"]
-        ),
+        flags=flags(**said("init", "recipe", "seed")),
     shell:
         "python -m atop draw --figure {wildcards.figure} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

@@ -26,12 +26,6 @@ rule page:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=lambda w: flags(
-            target=config["target"],
-            init=config["init"],
-            recipe=config["recipe"],
-            seed=config["seed"],
-            extras=config["extras"],
-        ),
+        flags=flags(**said("target", "init", "recipe", "seed", "extras")),
     shell:
         "python -m atop report --preset {params.preset} {params.flags} 2>&1 | tee {log}"

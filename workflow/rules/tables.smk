@@ -53,13 +53,7 @@ rule table:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=lambda w: flags(
-            target=config["target"],
-            init=config["init"],
-            recipe=config["recipe"],
-            seed=config["seed"],
-            extras=config["extras"],
-        ),
+        flags=flags(**said("target", "init", "recipe", "seed", "extras")),
     shell:
         "python -m atop table --table {wildcards.table} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

@@ -21,7 +21,8 @@ def curves(stages: list[Stage]) -> Dict:
 
     Returns:
         `charts`; `held_out`, the numbers of held-out pictures; `log`, what differs in the authors'
-        log, empty where no stage matches it; `untold`, stages without a log.
+        log, empty where no stage matches it; `files`, cells with the files of what is drawn;
+        `unwatched`, cells of stages that logged losses alone; `untold`, of those without a log.
     """
     shown = sorted(stages, key=lambda stage: (not stage.logged, not stage.held_out))
     accuracies = list(chain.from_iterable(map(_accuracies, shown)))
@@ -34,6 +35,8 @@ def curves(stages: list[Stage]) -> Dict:
         "charts": [chart for chart in made if chart],
         "held_out": sorted({stage.held_out for stage in stages if stage.held_out}),
         "log": authors_log.ABOUT if any(line["source"] == LOG for line in accuracies) else "",
+        "files": [(stage.cell, str(stage.file)) for stage in stages if stage.provenance],
+        "unwatched": [one.cell for one in stages if one.history and not one.points],
         "untold": [stage.cell for stage in stages if not stage.history],
     }
 

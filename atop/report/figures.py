@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from atop import config, paths
-from atop.files import ROOT, read_json
+from atop.files import ROOT
 from atop.paper import title
 from atop.pictures import grids as picture_grids
-from atop.report import authors_log
+from atop.report import asked, authors_log
+from atop.report.commands import command
 from atop.tables import Table, table
 
 Dict = dict[str, Any]
@@ -42,21 +43,21 @@ def of_table(shown: Table, folder: Path) -> Dict | None:
     alt = f"{shown.spec['title']}: the numbers of {title(shown.name)} as {what}"
     path = folder / f"{shown.name}.svg"
     slow = shown.name in LEFT_OUT.get(shown.preset, set())
-    return {"src": _uri(path), "alt": alt, "path": str(path), "slow": slow}
+    return {"src": _uri(path), "alt": alt, "command": command(shown, path), "slow": slow}
 
 
-def grids(folder: Path) -> list[Dict]:
-    """Picture grids with their words; `src` is empty where one was not drawn."""
-    return [_grid(name, folder) for name in picture_grids.names()]
+def grids(folder: Path, beside: Table) -> list[Dict]:
+    """Picture grids with their words; without `src`, a `command` that draws one beside a table."""
+    return [_grid(name, folder, beside) for name in picture_grids.names()]
 
 
-def _grid(name: str, folder: Path) -> Dict:
+def _grid(name: str, folder: Path, beside: Table) -> Dict:
     path, about = folder / f"{name}.png", folder / f"{name}.json"
     if not path.exists() or not about.exists():
-        return {"name": title(name), "title": title(name), "src": "", "path": str(path)}
-    told = read_json(about)
-    words = {key: told[key] for key in ("title", "caption", "alt", "missing")}
-    return {"name": title(name), "path": str(path), "src": _uri(path), **words}
+        return {"title": title(name), "src": "", "command": command(beside, path)}
+    keys = ("title", "caption", "alt", "missing")
+    told = asked.read(about, *keys)
+    return {"src": _uri(path)} | {key: told[key] for key in keys}
 
 
 def _uri(path: Path) -> str:

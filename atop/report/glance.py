@@ -6,6 +6,7 @@ from atop import notes, stats
 from atop.aggregate import Aggregate
 from atop.paper import title
 from atop.report import charts
+from atop.report.records import anchors
 
 Dict = dict[str, Any]
 
@@ -25,8 +26,9 @@ COLOURS = dict(
     zip(OUTCOMES, ("#3f9d5a", "#cf4b37", "#d9a72b", "#6f8fb3", "#8a8a8a", "#c4c4c4"), strict=True)
 )
 
-GREY, STRICT = ("table7", "pgd-20", "classifier"), ("strict", "worst", "defense")
-"""Table, column and target of the two evaluations that stand side by side."""
+GREY = ({"table7", "table9"}, "pgd-20", "classifier")
+STRICT = ({"strict"}, "worst", "defense")
+"""Tables, column and target of the two evaluations that stand side by side."""
 
 
 def glance(wholes: list[Aggregate]) -> Dict:
@@ -77,7 +79,7 @@ def both(wholes: list[Aggregate]) -> list[Dict]:
 
     Returns:
         `row` (in the strict table's words) and `cell`; `grey` and `strict`: accuracy and interval
-        as texts, and `n`; `budget` of the grey box in words.
+        as texts, `n` and `anchors`; `budget` of the grey box in words.
     """
     grey, strict = (_measured(wholes, *which) for which in (GREY, STRICT))
     return [
@@ -93,15 +95,16 @@ def both(wholes: list[Aggregate]) -> list[Dict]:
     ]
 
 
-def _measured(wholes: list[Aggregate], table: str, column: str, target: str) -> Dict:
-    """Measured lines of a table's column by cell; none where something else was attacked.
+def _measured(wholes: list[Aggregate], tables: set[str], column: str, target: str) -> Dict:
+    """Measured lines of a column of tables by cell; none where something else was attacked.
 
     Of rows that run the same cell, because one network stands in for several, the first counts.
     """
     lines = (
         line
+        | {"anchors": anchors(whole, whole.table.row(line["row"]), [whole.table.column(column)])}
         for whole in wholes
-        if whole.table.name == table
+        if whole.table.name in tables
         for line in whole.frame.dropna(subset=["measured"]).to_dict("records")
         if (line["column"], line["target"]) == (column, target)
     )
@@ -116,4 +119,5 @@ def _told(line: Any) -> Dict:
         "value": notes.plain(line["measured"]),
         "interval": notes.interval(line["low"], line["high"]),
         "n": line["n"],
+        "anchors": line["anchors"],
     }

@@ -19,7 +19,7 @@ def report(*, tables: list[Table], results: Path, out: Path) -> Path:
 
     Args:
         tables: all under the same preset.
-        results: the folder that holds <preset>/records and <preset>/purifiers.
+        results: the folder that holds <preset>/records and what made them.
         out: the folder of the preset's rendered figures. What is missing there is said.
 
     Raises:
@@ -40,9 +40,9 @@ def report(*, tables: list[Table], results: Path, out: Path) -> Path:
             chain.from_iterable(map(numbers.lines, wholes)), key=lambda line: not line["anchor"]
         ),
         "tables": [_table(whole, out) for whole in wholes],
-        "grids": figures.grids(out),
+        "grids": figures.grids(out, tables[0]),
         "curves": curves.curves(stages),
-        "cost": cost.lines(found, stages),
+        "cost": cost.cost(found, stages, results),
         "records": [records.entry(path, one) for path, one in found.items()],
     }
     return page.write(parts, out / "report.html")

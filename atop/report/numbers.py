@@ -8,7 +8,7 @@ import pandas as pd
 from atop import notes
 from atop.aggregate import Aggregate
 from atop.paper import title
-from atop.report.records import slug
+from atop.report.records import anchors
 from atop.view import panels
 
 Dict = dict[str, Any]
@@ -22,7 +22,7 @@ def lines(whole: Aggregate) -> Iterator[Dict]:
     table = whole.table
     for line in whole.frame.to_dict("records"):
         row, column = table.row(line["row"]), table.column(line["column"])
-        path, cell = table.record(row, column), table.cell(row, column)
+        cell = table.cell(row, column)
         measured = not pd.isna(line["measured"])
         judged = measured and bool(line["paper"])
         yield {
@@ -42,21 +42,22 @@ def lines(whole: Aggregate) -> Iterator[Dict]:
             "verdict": line["verdict"],
             "n": line["n"] if measured else "",
             "cell": cell.id if cell else "",
-            "anchor": slug(path) if path in whole.records else "",
+            "anchor": "".join(anchors(whole, row, [column])),
             "reason": line["reason"],
         }
 
 
 def link(whole: Aggregate, page: Dict) -> Dict:
-    """The page of view.view with the `anchor` of its record in each cell, empty without one."""
+    """The page of view.view, its numbers and compared rows with `anchors` of their records."""
     table = whole.table
-    rows = sorted(table.rows, key=lambda row: (row.control, row.extra))  # as its blocks stand
     for columns, panel in zip(panels(table.columns), page["panels"], strict=True):
         shown = [row for block in panel["blocks"] for row in block["rows"]]
-        for row, one in zip(rows, shown, strict=True):
+        for row, one in zip(table.rows, shown, strict=True):
             for column, cell in zip(columns, one["cells"], strict=True):
-                path = table.record(row, column)
-                cell["anchor"] = slug(path) if cell["value"] and path else ""
+                cell["anchors"] = anchors(whole, row, [column])
+    for columns, panel in zip(panels(table.columns), page["pairs"], strict=False):  # or no pairs
+        for keys, pair in zip(table.pairs, panel["rows"], strict=True):
+            pair["anchors"] = [anchors(whole, table.row(key), columns) for key in keys]
     return page
 
 

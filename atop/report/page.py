@@ -22,6 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 FILTERED = ("Table", "Column", "Dataset", "Verdict")
 UNSORTED = ("95% interval", "Record")
+NUMERIC = {"Measured", "Paper", "Difference", "n"}
 
 
 def _controls(column: str) -> list[Dict]:
@@ -38,7 +39,10 @@ NUMBERS = {
     "pageLength": 25,
     "lengthMenu": [25, 100, {"label": "all", "value": -1}],
     "ordering": {"indicators": False, "handler": False},
-    "columns": [{"columnControl": _controls(column)} for column in COLUMNS],
+    "columns": [
+        {"columnControl": _controls(column)} | ({"type": "number"} if column in NUMERIC else {})
+        for column in COLUMNS
+    ],
     "language": {"search": "Search all numbers", "lengthMenu": "Numbers a page _MENU_"},
 }
 COST = {"order": [], "paging": False, "searching": False, "info": False}

@@ -1,11 +1,13 @@
 """Where numbers come from: each record in words, with the hashes of all that made it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from atop import budgets
+from atop.aggregate import Aggregate
 from atop.records import data
+from atop.tables import Column, Row
 
 Dict = dict[str, Any]
 
@@ -15,6 +17,12 @@ STEP = ("created", "device", "threads", "tf32", "wall_s", "peak_memory_mb", "cod
 def slug(path: Path) -> str:
     """The anchor of a record on the page."""
     return f"{path.parent.name}-{path.stem}"
+
+
+def anchors(whole: Aggregate, row: Row, columns: Iterable[Column]) -> list[str]:
+    """Of the records behind a row's numbers, each once."""
+    found = (whole.table.record(row, column) for column in columns)
+    return list(dict.fromkeys(slug(path) for path in found if path in whole.records))
 
 
 def entry(path: Path, record: Dict) -> Dict:

@@ -8,8 +8,7 @@ from typing import Any
 from atop import paths
 from atop.aggregate import Aggregate
 from atop.cells import Cell
-from atop.files import read_json
-from atop.report import authors_log
+from atop.report import asked, authors_log
 
 Dict = dict[str, Any]
 
@@ -20,6 +19,7 @@ class Stage:
 
     Attributes:
         cell: the cell that it was made for; of a pretrained purifier, its dataset and its name.
+        file: where the workflow keeps what it logged.
         history: lines of `step` and losses by name, means over the batches since the line before.
         batch: pictures a step.
         points: lines of `step` and accuracies in percent by name, on pictures held out of training.
@@ -29,6 +29,7 @@ class Stage:
     """
 
     cell: str
+    file: Path
     history: list[Dict]
     batch: int
     points: list[Dict]
@@ -45,8 +46,8 @@ def stages(wholes: list[Aggregate], results: Path) -> list[Stage]:
         for cell in _measured(whole):
             for name, path in _trained(preset, cell):
                 logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
-                found.setdefault(results / path.relative_to(paths.RESULTS), (name, logged))
-    return [_stage(path, *about) for path, about in found.items()]
+                found.setdefault(path.with_suffix(".json"), (name, logged))
+    return [_stage(path, results, *about) for path, about in found.items()]
 
 
 def _measured(whole: Aggregate) -> Iterator[Cell]:
@@ -72,12 +73,13 @@ def _trained(preset: str, cell: Cell) -> Iterator[tuple[str, Path]]:
             yield one.id, paths.purifier(preset, one)
 
 
-def _stage(weights: Path, cell: str, logged: bool) -> Stage:
-    file = weights.with_suffix(".json")
-    about = read_json(file) if file.exists() else {}
+def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:
+    here = results / file.relative_to(paths.RESULTS)
+    about = asked.read(here, "settings.budget.batch") if here.exists() else {}
     curve = about.get("curve", {})
     return Stage(
         cell=cell,
+        file=file,
         history=about.get("history", []),
         batch=about["settings"]["budget"]["batch"] if about else 0,
         points=curve.get("points", []),

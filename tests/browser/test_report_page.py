@@ -17,6 +17,7 @@ from atop import config, paths
 from atop.files import ROOT, write_json
 from atop.report import authors_log
 from atop.report.making import report
+from atop.report.page import COLUMNS
 from atop.tables import table
 
 RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
@@ -84,13 +85,20 @@ def brightness(colour: str) -> float:
     return sum(float(part) for part in parts[:3]) / 3
 
 
-def test_it_sorts(desktop: "playwright.Page") -> None:
-    button = desktop.get_by_role("button", name="Sort by Measured", exact=True)
-    button.click()
-    button.click()
-    shown = [float(text) for text in column(desktop, 5)]
-    assert shown[0] == 82.8
-    assert shown == sorted(shown, reverse=True)
+@pytest.mark.parametrize("name", ["Measured", "Paper", "Difference", "n"])
+def test_it_sorts_numbers_and_leaves_empty_cells_last(
+    desktop: "playwright.Page", name: str
+) -> None:
+    desktop.get_by_role("combobox", name="Numbers a page").select_option("All")
+    button = desktop.get_by_role("button", name=f"Sort by {name}", exact=True)
+    for falling, word in enumerate(("ascending", "descending")):
+        button.click()
+        desktop.locator(f"#all-numbers th[aria-sort={word}]").wait_for()
+        texts = column(desktop, COLUMNS.index(name) + 1)
+        shown = [float(text.replace("\u2212", "-")) for text in texts if text]
+        assert 30 < len(shown) < len(texts)
+        assert all(texts[: len(shown)])
+        assert shown == sorted(shown, reverse=bool(falling))
 
 
 def test_it_filters_by_verdict(desktop: "playwright.Page") -> None:

@@ -29,6 +29,7 @@ def test_it_sorts_filters_and_leads_to_records(
 ) -> None:
     with opened(browser, address, size, scheme) as page:
         page.get_by_role("button", name="Sort by Measured", exact=True).dblclick()
+        page.locator("#all-numbers th[aria-sort=descending]").wait_for()
         shown = [float(text) for text in column(page, 5)]
         assert shown == sorted(shown, reverse=True)
         assert shown[0] > 80
@@ -50,6 +51,6 @@ def test_nothing_is_missing_or_unnamed(browser: "playwright.Browser", address: s
             ".filter(to => to[0] != '#' || !document.getElementById(to.slice(1)))"
         )
         assert broken == []
-        held_out = page.get_by_text("of the training set that no training saw")
+        held_out = page.get_by_text("pictures held out of training here")
         assert held_out.count() == 1
         assert_controls_have_names(page)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from synthetic_records import N, answers, cell_of, evaluation, frame_of, where
+from synthetic_records import N, answers, evaluation, frame_of, where
 
 from atop import config
 from atop.cells import Cell
@@ -11,9 +11,11 @@ from atop.files import write_json
 from atop.tables import Table
 
 
-def write_suite(results: Path, made: Table, row: str, *, rate: float) -> Cell:
-    """The record of a row under the suite of its table; each answer is right at a rate."""
-    cell, name = cell_of(made, row), made.spec["suite"]
+def write_suite(results: Path, made: Table, row: str, *, rate: float, column: str = "") -> Cell:
+    """The record of a row under its table's suite or a column's; answers are right at a rate."""
+    of = made.column(column) if column else None
+    cell, name = made.cell(made.row(row), of), of.suite if of else made.spec["suite"]
+    assert cell
     suite = config.suite(name, made.preset)
     drawn = np.random.default_rng(0)
     evaluations = []

@@ -2,17 +2,22 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from PIL import Image
+from suite_records import write_suite
 
 from atop import config
+from atop.errors import AtopError
 from atop.files import ROOT, write_json
 from atop.pictures import grids
-from atop.report import charts, page
+from atop.report import charts, figures, page
+from atop.report.commands import command
 from atop.report.making import report
 from atop.tables import Table, table
 
@@ -90,6 +95,35 @@ def test_each_measured_number_leads_to_its_record(text: str) -> None:
     assert linked <= records
     assert body.count("<tr>") - 1 == sum(len(list(one.numbers())) for one in smoke_tables())
     assert all('class="id"' in line for line in lines)
+
+
+def test_compared_rows_lead_to_their_records(text: str) -> None:
+    part = text.partition("Table 7: compared on the same examples")[2].partition("</table>")[0]
+    lines = [re.findall(r'<a href="#([^"]+)">([^<]+)</a>', one) for one in part.split("<tr>")[2:]]
+    assert len(lines) > 3
+    for (first, name), (second, other) in lines:
+        assert first.endswith("-table7-classifier")
+        assert second.endswith("-table7-classifier")
+        assert "adversarial" in first
+        assert "AToP yes" in name
+        assert ("AToP yes" in other) == ("adversarial" in second)
+
+
+def test_a_row_of_several_records_leads_to_all(tmp_path: Path) -> None:
+    made = table("table5", "smoke")
+    first, second = made.pairs[0]
+    cell = write_suite(tmp_path, made, first, rate=0.5)
+    other = write_suite(tmp_path, made, first, rate=0.5, column="cifar100-autoattack-linf")
+    write_suite(tmp_path, made, second, rate=0.5)
+    text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
+    part = text.partition("compared on the same examples")[2].partition("</table>")[0]
+    links = re.findall(r'<a href="#([^"]+)">([^<]+)</a>', part.split("<tr>")[2])
+    assert [link for link, _ in links][:2] == [
+        f"{cell.id}-table5-defense",
+        f"{other.id}-aa_linf-defense",
+    ]
+    assert links[1][1] == "record 2"
+    assert len(links) == 3
 
 
 def test_numbers_of_each_table_are_links_too(text: str) -> None:
@@ -173,6 +207,54 @@ def test_intervals_stand_under_the_names_of_their_rows() -> None:
     for layer in spec["layer"]:
         assert layer["encoding"]["y"]["scale"]["domain"] == [line["key"] for line in values]
     assert charts.intervals(frame().iloc[1:2], "Table 7") is None
+
+
+def test_verdicts_are_told_in_tooltips() -> None:
+    spec = charts.intervals(frame(), "Table 7")
+    assert spec
+    assert [line.get("verdict") for line in lines_of(spec)][1::3] == ["lower", "not in the paper"]
+    bars, dots, diamonds, _ = (layer["encoding"] for layer in spec["layer"])
+    for layer in (bars, dots, diamonds):
+        assert "verdict" in [tip["field"] for tip in layer["tooltip"]]
+
+
+def test_nothing_ends_a_script_early(tmp_path: Path) -> None:
+    made = table("table7", "smoke")
+    rows = tuple(replace(row, labels=("</script><b>", row.labels[1])) for row in made.rows)
+    path = report(tables=[replace(made, rows=rows)], results=RUN, out=tmp_path)
+    text = path.read_text()
+    assert Reader(text).open == []
+    assert "</script><b>" not in text
+    assert "\\u003c/script>\\u003cb>" in text
+
+
+def test_commands_have_the_gpu_and_the_words_of_the_user() -> None:
+    words = {"seed": 1, "recipe": "official"}
+    plain = "snakemake --cores all"
+    for made, said in (
+        (table("table7", "smoke"), f"{plain} -- x.svg"),
+        (table("table7", "paper"), f"{plain} --resources gpu=1 -- x.svg"),
+        (table("table7", "smoke", **words), f"{plain} --config seed=1 recipe=official -- x.svg"),
+        (table("table7", "smoke", target="defense"), f"{plain} --config target=defense -- x.svg"),
+        (table("strict", "smoke", target="defense"), f"{plain} -- x.svg"),
+        (table("table2", "smoke", extras=True), f"{plain} --config extras=true -- x.svg"),
+    ):
+        assert command(made, "x.svg") == said
+
+
+def test_what_is_missing_is_made_with_the_words_of_the_page(tmp_path: Path) -> None:
+    made = table("figure4", "paper", seed=3)
+    text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
+    for file in ("figure4.svg", "figure5.png"):
+        words = "snakemake --cores all --resources gpu=1 --config seed=3 --"
+        assert f"<code>{words} {tmp_path / file}</code>" in text
+
+
+def test_a_figure_without_its_words_names_the_file(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "figure5.png")
+    write_json(tmp_path / "figure5.json", {"title": "", "alt": "", "missing": []})
+    with pytest.raises(AtopError, match=r"figure5\.json: no caption; delete it and run again"):
+        figures.grids(tmp_path, table("table7", "smoke"))
 
 
 def test_text_is_no_markup() -> None:

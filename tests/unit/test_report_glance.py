@@ -102,12 +102,29 @@ def test_two_attackers_stand_side_by_side(tables: list[Table], tmp_path: Path) -
         assert told["value"] == f"{measured['measured']:.1f}"
         assert told["interval"] == f"[{measured['low']:.1f}, {measured['high']:.1f}]"
         assert told["n"] == 200
+    anchors = [f"{line['cell']}-table7-classifier", f"{line['cell']}-strict-defense"]
+    assert [line["grey"]["anchors"], line["strict"]["anchors"]] == [[one] for one in anchors]
     text = seen(tables, tmp_path, tmp_path)
     part = text.partition("two attackers")[2].partition("</table>")[0]
     assert line["row"] in part
     assert part.index(line["grey"]["interval"]) < part.index(line["strict"]["interval"])
-    assert "20 steps" in part
+    assert part.count("20 steps") == 1
+    links = re.findall(r'<a href="#([^"]+)">([\d.]+)<', part)
+    assert links == [(anchors[0], line["grey"]["value"]), (anchors[1], line["strict"]["value"])]
     assert glance.both(wholes[:1]) == []
+
+
+def test_imagenette_has_its_grey_box_in_table_9(tmp_path: Path) -> None:
+    made = {name: table(name, "paper") for name in ("table7", "table9", "strict")}
+    write_suite(tmp_path, made["table7"], "rt2-atop", rate=0.85)
+    write_suite(tmp_path, made["table9"], "rt2-atop", rate=0.85)
+    for row in ("rt2-atop", "imagenette-rt2", "imagenette-rt3"):
+        write_suite(tmp_path, made["strict"], row, rate=0.3)
+    lines = glance.both([aggregate(table=one, results=tmp_path) for one in made.values()])
+    cells = [made[name].cell(made[name].row("rt2-atop")) for name in ("table7", "table9")]
+    assert [line["cell"] for line in lines] == [cell.id for cell in cells if cell]
+    assert "ImageNette" in lines[1]["row"]
+    assert lines[1]["grey"]["anchors"] == [f"{lines[1]['cell']}-table7-classifier"]
 
 
 def test_of_rows_that_run_the_same_cell_the_first_is_named(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from suite_records import write_suite
 from synthetic_records import cell_of
 
-from atop import paths
+from atop import config, paths
 from atop.aggregate import aggregate
-from atop.files import write_json
+from atop.errors import AtopError
+from atop.files import read_json, write_json
 from atop.report import authors_log, charts, cost, curves, figures, trained
 from atop.report.making import report
 from atop.report.trained import Stage
@@ -23,7 +24,7 @@ OFFICIAL = authors_log.CELL
 
 def stage(**changes: Any) -> Stage:
     plain: dict[str, Any] = {
-        "cell": "a", "history": [], "batch": 8, "points": [], "held_out": 0,
+        "cell": "a", "file": Path("a.json"), "history": [], "batch": 8, "points": [], "held_out": 0,
         "provenance": {}, "logged": False,
     }  # fmt: skip
     return Stage(**{**plain, **changes})
@@ -37,7 +38,7 @@ def lines_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def write_training(results: Path, weights: Path, batch: int, **changes: Any) -> None:
     """What a training says, beside weights that are not there."""
-    about: dict[str, Any] = {"settings": {"budget": {"batch": batch}}, "provenance": {}}
+    about: dict[str, Any] = {"settings": {"budget": {"batch": batch}}, "provenance": {"wall_s": 7}}
     path = results / weights.relative_to(paths.RESULTS).with_suffix(".json")
     write_json(path, {**about, "history": [{"step": 3, "loss": 2.0}], **changes})
 
@@ -53,7 +54,18 @@ def test_losses_are_thinned_and_accuracies_stand_apart() -> None:
     assert (loss[0]["pictures"], loss[-1]["pictures"]) == (44, 4764)  # middles of ten steps
     assert said["held_out"] == [64]
     assert said["log"] == ""
-    assert curves.curves([stage()]) == {"charts": [], "held_out": [], "log": "", "untold": ["a"]}
+    nothing = curves.curves([stage()])
+    assert nothing.pop("untold") == ["a"]
+    assert not any(nothing.values())
+
+
+def test_stages_with_losses_alone_are_named_and_files_of_all() -> None:
+    made = {"history": [{"step": 1, "l1": 0.1}], "provenance": {"wall_s": 1}}
+    plain = stage(cell="plain", file=Path("results/p.json"), **made)
+    watched = stage(cell="watched", points=[HELD_OUT], held_out=64, **made)
+    said = curves.curves([plain, watched, stage(cell="untold")])
+    assert (said["unwatched"], said["untold"]) == (["plain"], ["untold"])
+    assert said["files"] == [("plain", "results/p.json"), ("watched", "a.json")]
 
 
 def test_a_classifiers_accuracy_is_of_training_and_in_percent() -> None:
@@ -158,7 +170,14 @@ def test_stages_are_those_behind_the_records(tmp_path: Path) -> None:
         (cell.id, 8, 512, True),
     ]
     text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
-    assert "on 512 pictures of the training set that no training saw" in text
+    assert "on 512 pictures held out of training here" in text
+    assert "Networks that were trained before, embedded or public ones, may have seen them" in text
+    bare = cell.bare.id
+    assert f'held-out pictures were logged by <span class="id">{bare}</span>:' in text
+    for name, folder in ((bare, "classifiers/cifar10-resnet18"), (cell.id, f"purifiers/{cell.id}")):
+        drawn = text.partition(f'id="trained-{name}"')[2].partition("</dd>")[0]
+        assert f"results/paper/{folder}.json" in drawn
+        assert f'<a href="#trained-{name}">its training</a>' in text
     assert authors_log.ABOUT.replace("'", "&#39;") in text
     assert f'Without a log here: <span class="id">{cell.base.id}</span>.' in text
 
@@ -193,18 +212,102 @@ def test_trained_tuned_and_pretrained_networks_are_stages(tmp_path: Path) -> Non
     assert told["native"] == [pretrained, whole.base.id, whole.id, tuned.id]
 
 
-def test_each_step_is_paid_once() -> None:
-    def step(seconds: float, memory: float) -> dict[str, Any]:
-        return {"wall_s": seconds, "peak_memory_mb": memory, "device": "cpu"}
+def test_a_training_without_settings_names_its_file(tmp_path: Path) -> None:
+    made = table("table7", "smoke")
+    cell = write_suite(tmp_path, made, "rt2-atop", rate=0.5)
+    weights = tmp_path / paths.purifier("smoke", cell).relative_to(paths.RESULTS)
+    for broken in ({"history": []}, []):
+        write_json(weights.with_suffix(".json"), broken)
+        with pytest.raises(AtopError, match=r"s0\.json: no settings\.budget\.batch; delete it"):
+            trained.stages([aggregate(table=made, results=tmp_path)], tmp_path)
 
-    made = {"sha256": "0", "victim": {"id": "bare"}, "provenance": step(100, 50)}
-    one = {"provenance": step(7, 900), "evaluations": [{"adversarial": made}]}
-    records = {
-        Path(name): {**one, "cell": {"id": name}, "evaluations": [*one["evaluations"], clean]}
-        for name, clean in (("a", {"adversarial": None}), ("b", {"adversarial": None}))
-    }
-    stages = [stage(provenance=step(1000, 20)), stage(cell="bare", provenance=step(30, 20))]
-    lines = {line["cell"]: line for line in cost.lines(records, stages)}
-    assert [lines[cell]["all"] for cell in ("a", "b", "bare")] == [1007, 7, 130]
-    assert [lines[cell]["training"] for cell in ("a", "b", "bare")] == [1000, 0, 30]
-    assert lines["a"]["memory"] == 900
+
+CELL = "cifar10_slice-resnet_small-identity-none-rt2-none-paper-s0"
+BARE = "cifar10_slice-resnet_small-undefended"
+
+
+def step(seconds: float, memory: float = 50, **more: Any) -> dict[str, Any]:
+    about = {"wall_s": seconds, "peak_memory_mb": memory, "device": "cpu"}
+    return {"provenance": about, **more}
+
+
+def attacked(cell: str, target: str, **made: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The path and record of a cell, on clean pictures and under attacks with their accounts."""
+    evaluations = [{"attack": "clean", "budget": {"method": "clean"}, "adversarial": None}]
+    for entry, account in made.items():
+        budget = config.attack(config.entry(entry, "")[0], "smoke")
+        evaluations.append({"attack": entry, "budget": budget, "adversarial": account})
+    content = {"preset": "smoke", "cell": {"id": cell}, "target": target}
+    path = Path("results/smoke/records") / cell / f"some-{target}.json"
+    return path, content | step(7, 900) | {"evaluations": evaluations}
+
+
+def paid(results: Path, *records: tuple[Path, dict[str, Any]], stages: Any = ()) -> dict[str, Any]:
+    """Costs by cell, with `total` and `uncounted`."""
+    said = cost.cost(dict(records), list(stages), results)
+    return said | {line["cell"]: line for line in said["lines"]}
+
+
+def test_each_step_is_paid_once(tmp_path: Path) -> None:
+    cells = (CELL, f"{CELL}-no_noise", BARE)
+    records = [attacked(cell, "classifier", fgsm=step(100)) for cell in cells[:2]]
+    stages = [stage(cell=CELL, **step(1000, 20)), stage(cell=BARE, **step(30, 20))]
+    said = paid(tmp_path, *records, stages=stages)
+    assert [said[cell]["all"] for cell in cells] == [1007, 7, 130]
+    assert [said[cell]["training"] for cell in cells] == [1000, 0, 30]
+    assert [said[cell]["trained"] for cell in cells] == [True, False, True]
+    assert said[CELL]["memory"] == 900
+    assert (said["total"]["all"], said["total"]["memory"]) == (1144, 900)
+    assert said["uncounted"] == 0
+    anchor = f"{CELL}-some-classifier"
+    assert said[CELL]["records"] == [(anchor, "some-classifier")]
+    assert said[BARE]["records"] == [(anchor, f"{CELL}/some-classifier")]  # it has none of its own
+
+
+def test_sets_of_other_victims_are_paid_at_theirs(tmp_path: Path) -> None:
+    made = {"strict-pgd": step(1), "strict-pgd@classifier": step(10)}
+    said = paid(tmp_path, attacked(CELL, "defense", **made))
+    assert (said[CELL]["attacks"], said[BARE]["attacks"]) == (1, 10)
+
+
+def test_all_attacks_of_a_chain_are_paid(tmp_path: Path) -> None:
+    folder = tmp_path / "smoke" / "adversarial" / CELL
+    for place, seconds in ((1, 1), (2, 20), (3, 300)):
+        write_json(folder / f"aa-linf-standard-{place}.json", step(seconds))
+    write_json(folder / "aa-linf-rand-1.json", step(1e6))  # of no record
+    same = {"sha256": "0"}  # strict-square may change no picture of strict-pgd
+    made = {"aa-linf-standard": step(4000), "strict-pgd": step(5e4, **same)}
+    made |= {"strict-square": step(6e5, **same)}
+    said = paid(tmp_path, attacked(CELL, "defense", **made))
+    assert said[CELL]["attacks"] == 654321
+    assert said["uncounted"] == 0
+
+
+def test_without_their_accounts_earlier_attacks_are_said_not_to_count(tmp_path: Path) -> None:
+    made = {"aa-linf-standard": step(4000), "strict-pgd": step(50), "strict-square": step(6)}
+    said = paid(tmp_path, attacked(CELL, "defense", **made))
+    assert said[CELL]["attacks"] == 4056
+    assert said["uncounted"] == 3
+
+
+def test_what_was_resumed_is_marked(tmp_path: Path) -> None:
+    made = {"fgsm": step(4, resumed=True)}
+    said = paid(tmp_path, attacked(CELL, "defense", **made), attacked(BARE, "defense"))
+    assert said[CELL]["least"] == said["total"]["least"] == {"attacks", "all"}
+    assert said[BARE]["least"] == set()
+
+
+def test_costs_on_the_page_are_marked_and_linked(tmp_path: Path) -> None:
+    made = table("table2", "smoke")
+    cell = write_suite(tmp_path, made, "ours-wrn28", rate=0.5)
+    (path,) = tmp_path.rglob("*-defense.json")
+    content = read_json(path)
+    last = next(one for one in content["evaluations"] if one["attack"] == "aa-linf-standard")
+    made_in = content["provenance"] | {"wall_s": 5400.0}
+    last["adversarial"] |= {"resumed": True, "provenance": made_in}
+    write_json(path, content)
+    text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
+    part = text.partition('<h2 id="cost">')[2].partition("</section>")[0]
+    assert part.count('data-order="5400.0">at least 1.5000') == 2  # of the cell and of all
+    assert f'<a href="#{cell.id}-{path.stem}">{path.stem}</a>' in part
+    assert "Not counted: 5 adversarial sets" in part  # three before it, both of rand

@@ -36,8 +36,6 @@ rule all:
     default_target: True
     input:
         expand("tables/{table}.{ending}", table=settings.tables(), ending=["tex", "md"]),
-        expand("tables/{table}.png", table=["convergence", "figure4"]),
-        expand("tables/{figure}.pdf", figure=grids.names()),
         "tables/report.html",
 
 

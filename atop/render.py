@@ -60,18 +60,18 @@ def render(*, table: Table, results: Path, out: Path) -> list[Path]:
 def escape_tex(text: object) -> str:
     """Plain text as LaTeX: `code` becomes typewriter, long words such as paths may break."""
     return "".join(
-        rf"\texttt{{{_tex(part)}}}" if code else _tex(part) for part, code in _spans(str(text))
+        rf"\texttt{{{_tex(part)}}}" if code else _tex(part) for part, code in spans(str(text))
     )
 
 
 def escape_md(text: object) -> str:
     """Plain text inside a Markdown table or list; `code` stays code."""
     return "".join(
-        f"`{part}`" if code else _MD.sub(r"\\\g<0>", part) for part, code in _spans(str(text))
+        f"`{part}`" if code else _MD.sub(r"\\\g<0>", part) for part, code in spans(str(text))
     )
 
 
-def _spans(text: str) -> Iterator[tuple[str, bool]]:
+def spans(text: str) -> Iterator[tuple[str, bool]]:
     """Pieces of a text and whether they stand between backticks."""
     for i, part in enumerate(text.split("`")):
         if part:
@@ -99,14 +99,19 @@ def _template(name: str) -> jinja2.Template:
         "comment_start_string": "<#",
         "comment_end_string": "#>",
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    folder = Path(__file__).parent / "templates"
+    made = environment(folder, keep_trailing_newline=True, **(delimiters if tex else {}))
+    escape: Callable[[object], str] = escape_tex if tex else escape_md
+    made.filters["e"] = escape
+    return made.get_template(name)
+
+
+def environment(folder: Path, **options: Any) -> jinja2.Environment:
+    """Templates of a folder, in which a name that nobody gave is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
-        **(delimiters if tex else {}),
+        **options,
     )
-    escape: Callable[[object], str] = escape_tex if tex else escape_md
-    environment.filters["e"] = escape
-    return environment.get_template(name)

@@ -1,17 +1,16 @@
 """The page itself: parts and libraries put into its template."""
 
 import json
-import re
 from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import vl_convert
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from atop.files import writing
+from atop.render import environment, spans
 
 Dict = dict[str, Any]
 
@@ -50,21 +49,15 @@ COST = {"order": [], "paging": False, "searching": False, "info": False}
 
 def write(parts: Dict, path: Path) -> Path:
     """Render the page with its `parts` and the libraries it needs, to `path`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["code"] = code
-    environment.globals.update(
+    templates = environment(Path(__file__).parent / "templates", autoescape=True)
+    templates.filters["code"] = code
+    templates.globals.update(
         libraries=_libraries(),
         columns=COLUMNS,
         interactive=_json({"numbers": NUMBERS, "cost": COST}),
         script=_json,
     )
-    text = environment.get_template("report.html.j2").render(parts)
+    text = templates.get_template("report.html.j2").render(parts)
     with writing(path) as temporary:
         temporary.write_text(text)
     return path
@@ -72,7 +65,10 @@ def write(parts: Dict, path: Path) -> Path:
 
 def code(text: object) -> Markup:
     """Plain text as HTML: what stands between backticks becomes code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(str(text)))))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if quoted else part
+        for part, quoted in spans(str(text))
+    )
 
 
 def _libraries() -> Dict:

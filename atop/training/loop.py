@@ -99,9 +99,7 @@ def train(
             bar.update(stage.batch)
             if asked or time.monotonic() - saved > save_every_s:
                 progressed = {"done": number + 1, "history": history, "sums": sums}
-                with writing(state) as temporary:
-                    content = {"identity": identity, "stage": stage.state_dict(), **progressed}
-                    torch.save(content, temporary)
+                _save(state, {"identity": identity, "stage": stage.state_dict(), **progressed})
                 saved = time.monotonic()
             if asked:
                 raise SystemExit(143)
@@ -115,6 +113,11 @@ def _row(step: int, sums: Sums, bar: "tqdm[Any]") -> dict[str, float]:
         raise AtopError(f"{bar.desc}: {bad[0]} is not finite at step {step}; lower lr or set clip")
     bar.set_postfix({name: f"{value:.3f}" for name, value in row.items()}, refresh=False)
     return {"step": step, **row}
+
+
+def _save(state: Path, content: dict[str, Any]) -> None:
+    with writing(state) as temporary:
+        torch.save(content, temporary)
 
 
 def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums]:

@@ -13,6 +13,7 @@ from atop import assemble, checkpoints, config, paths
 from atop.attacks._base import Attack, Target, margin
 from atop.attacks._draws import Victim, expectation
 from atop.cells import Cell
+from atop.compute import FLOAT32, recompute
 from atop.data.cache import read_about
 from atop.data.dataset import Split
 from atop.errors import AtopError
@@ -57,11 +58,16 @@ class Siege:
         self.seed: int = config.preset(preset)["seed"]
         self.name = attack
         defense = assemble.defense(preset, victim).to(device)
+        self.compute = assemble.compute(preset, "attack")
+        self.compute.prepare(defense)
+        self.compute.fuse(defense.purifier)
         rows = ROWS[device.type]
         through = self.row.get("through", "exact")
         self.whole = Victim(defense, rows=rows, random=defense.random)
         random = defense.random and through != "fixed"
-        self.seen = Victim(SURROGATES[through](defense), rows=rows, random=random)
+        seen = SURROGATES[through](defense)
+        self.seen = Victim(seen, rows=rows, random=random, compute=self.compute)
+        self.defense = defense
         self.restarts: int = self.row.get("restarts", 1)
         self.chooses = "after" in self.row or self.restarts > 1
 
@@ -94,6 +100,7 @@ class Siege:
             standing = Standing(*(torch.where(worse, new, old) for new, old in both))
         return best
 
+    @FLOAT32.arithmetic()
     def judge(self, images: Tensor, y: Tensor, index: Tensor) -> Standing:
         """Where pictures stand before the whole defence, on draws that no attack step sees."""
 
@@ -115,11 +122,18 @@ class Siege:
         return checks(self.seen, x, y, draws) if checks else []
 
     def _attempt(self, x: Tensor, y: Tensor, index: Tensor, restart: int) -> Tensor:
-        """One run of the method; a batch that does not fit into memory is run in halves."""
+        """One run of the method; a batch that does not fit into memory is run in halves.
+
+        If one picture alone does not fit, backward passes keep less from then on and take longer.
+        """
         stream = f"attack:{self.name}" + (f":{restart}" if restart else "")
         try:
-            return run_attack(self.method, self.seen, x, y, Randomness(self.seed, stream, index))
+            with self.compute.arithmetic():
+                draws = Randomness(self.seed, stream, index)
+                return run_attack(self.method, self.seen, x, y, draws)
         except torch.OutOfMemoryError:
+            if len(x) == 1 and recompute(self.defense):
+                return self._attempt(x, y, index, restart)
             if len(x) == 1:
                 raise AtopError(f"{self.name}: not even one picture fits into memory") from None
         half = len(x) // 2
@@ -159,7 +173,8 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     }
     hashes = checkpoint_hashes(preset, victim)
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
-    state, identity = paths.state(out), config.digest(account, hashes, data, split.index.tolist())
+    of_run = [account, siege.compute.as_dict(), hashes, data, split.index.tolist()]
+    state, identity = paths.state(out), config.digest(of_run)
     account["resumed"] = state.exists()  # the costs below are then those since
     images = start.clone()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
@@ -172,7 +187,7 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
         first = batches[0]
         account["flags"] = siege.flags(x[first], split.labels[first], split.index[first])
     account["classified"] = siege.seen.pictures + siege.whole.pictures
-    provenance = watch.provenance(checkpoints=hashes)
+    provenance = watch.provenance(checkpoints=hashes, compute=siege.compute.as_dict())
     write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
     with writing(out) as temporary:
         save_file({"images": images.cpu(), "index": split.index.cpu()}, temporary)

@@ -11,6 +11,7 @@ from torch import nn
 from atop import checkpoints, config, lookup, paths
 from atop.attacks._base import Attack
 from atop.cells import Cell
+from atop.compute import Compute
 from atop.data.cache import read_about
 from atop.data.dataset import Dataset, Split, load
 from atop.defense import Defense, Sizes
@@ -47,6 +48,11 @@ def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
         "(tables/native/..., 32 pixels) and 'smoke' (tables/smoke/..., minutes on a CPU); "
         "to run this one on the CPU all the same, add --config allow_cpu=true"
     )
+
+
+def compute(preset: str, what: str) -> Compute:
+    """How networks are run when a preset trains (`train`) or attacks (`attack`)."""
+    return Compute(**config.compute(preset, what))
 
 
 def sizes(preset: str, cell: Cell) -> Sizes:

@@ -151,6 +151,11 @@ def preset(name: str) -> Dict:
     return read(f"presets/{name}", "preset")
 
 
+def compute(preset_name: str, what: str) -> Dict:
+    """What a preset says of how networks are run when it trains or attacks; nothing by default."""
+    return preset(preset_name).get("compute", {}).get(what, {})  # type: ignore[no-any-return]
+
+
 def public_weights(dataset_name: str, name: str) -> list[str]:
     """Rows of checkpoints.yaml, or files, with a classifier's weights for a dataset."""
     return classifier(name).get("weights", {}).get(whole(dataset_name), [])  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from atop.adversarial import checkpoint_hashes, load_adversarial
 from atop.attacks._base import margin
 from atop.cells import Cell
 from atop.checks import findings
+from atop.compute import FLOAT32
 from atop.data.cache import read_about
 from atop.data.dataset import Split
 from atop.defense import Defense
@@ -86,6 +87,7 @@ class Evaluation:
         )
 
 
+@FLOAT32.arithmetic()
 def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.device) -> Path:
     """Classify a suite's adversarial sets with a cell; write its record."""
     watch = Stopwatch(device)
@@ -142,6 +144,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
         checkpoints=checkpoint_hashes(preset, cell),
         data=_data(cell.dataset),
+        compute=FLOAT32.as_dict(),
     )
     out = paths.record(preset, cell, suite, target)
     write_json(out, record)

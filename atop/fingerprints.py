@@ -12,6 +12,7 @@ def classifier(preset: str, dataset: str, name: str) -> str:
     against = config.attack(budget["attack"], preset) if "attack" in budget else None
     cell = Cell(dataset=dataset, classifier=name)
     parts = [config.preset(preset)["seed"], config.sizes(preset, cell), _network(preset, cell)]
+    parts += _compute(preset, "train")
     return config.digest("classifier", parts, _pictures(dataset), budget, against)
 
 
@@ -25,6 +26,7 @@ def pretrain(preset: str, dataset: str, purifier: str) -> str:
     ]
     data = [config.sizes(preset, cell), config.dataset(dataset)["shift"], _pictures(dataset)]
     parts = [chosen["seed"], data, config.purifier(purifier, preset, dataset), budget, transforms]
+    parts += _compute(preset, "train")
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
 
@@ -42,12 +44,14 @@ def finetune(preset: str, cell: Cell) -> str:
     ]
     if cell.finetune == "adversarial":
         parts.append(config.attack("fgsm", preset))
+    parts += _compute(preset, "train")
     return config.digest("finetune", parts)
 
 
 def attack(preset: str, cell: Cell, name: str) -> str:
     """Of an adversarial set."""
-    return config.digest("attack", _whole(preset, cell), config.attack(name, preset))
+    parts = [*_whole(preset, cell), *_compute(preset, "attack")]
+    return config.digest("attack", parts, config.attack(name, preset))
 
 
 def evaluate(preset: str, cell: Cell, suite: str) -> str:
@@ -55,6 +59,12 @@ def evaluate(preset: str, cell: Cell, suite: str) -> str:
     row = config.suite(suite, preset)
     budgets = [config.attack(config.entry(one, "")[0], preset) for one in row["attacks"]]
     return config.digest("evaluate", _whole(preset, cell), row, budgets)
+
+
+def _compute(preset: str, what: str) -> list[config.Dict]:
+    """How networks are run, where it is not in float32."""
+    told = config.compute(preset, what)
+    return [told] if told else []
 
 
 def _pictures(dataset: str) -> list[int]:

@@ -70,7 +70,6 @@ class Stopwatch:
             | {name: version(name) for name in PACKAGES},
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "threads": torch.get_num_threads(),
-            "tf32": cuda and torch.backends.cudnn.allow_tf32,
             "wall_s": round(time.monotonic() - self.start, 2),
             "peak_memory_mb": round(memory / 2**20, 1),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -93,7 +93,10 @@ class Randomness:
             index = self._first().expand_as(index)
         key = _digest(self.seed, self.stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
-        draw = torch.as_tensor(self.draw, device=index.device).expand(len(index))
+        draw = self.draw
+        if not isinstance(draw, Tensor):  # filled in on the device, which a copy would wait for
+            draw = index.new_full((1,), draw)
+        draw = draw.expand(len(index))
         counter = (index[:, None], draw[:, None], blocks, torch.zeros_like(blocks))
         words = philox(counter, (key >> 32, key & _MASK))
         return words.flatten(1)[:, :count]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from atop.attacks._base import Loss, Target
+from atop.compute import FLOAT32, Compute
 from atop.randomness import Randomness
 
 
@@ -17,19 +18,22 @@ class Victim:
         network: the target itself.
         rows: pictures that one pass may hold, as far as is known; memory that runs out halves it.
         random: whether draws differ; where they do not, one serves as well as twenty.
+        compute: how it is run.
 
     Attributes:
         pictures: how many pictures it has classified so far, draws counted.
     """
 
-    def __init__(self, network: Target, *, rows: int, random: bool = True) -> None:
-        self.network, self.rows, self.random = network, rows, random
+    def __init__(
+        self, network: Target, *, rows: int, random: bool = True, compute: Compute = FLOAT32
+    ) -> None:
+        self.network, self.rows, self.random, self.compute = network, rows, random, compute
         self.pictures = 0
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
         """Logits of the target."""
         self.pictures += len(x)
-        return self.network(x, randomness)
+        return self.compute.run(self.network, x, randomness)
 
 
 class Slope(NamedTuple):

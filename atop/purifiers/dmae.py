@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atop import checkpoints
+from atop.compute import Segment, exactly
 from atop.errors import AtopError
 from atop.purifiers._loss import Learn, Loss, Pictures, Terms
 
@@ -22,9 +23,17 @@ with warnings.catch_warnings():  # at each import of timm, about a function of t
     warnings.simplefilter("ignore", FutureWarning)
     from timm.layers import PatchEmbed
     from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
-    from timm.models.vision_transformer import Block
+    from timm.models import vision_transformer as vit
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for every dataset (O16)
+
+
+class Block(Segment, vit.Block):  # type: ignore[misc]
+    """A block of a ViT, as published, that can be run again in the backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, tokens, width) -> the same."""
+        return self.again(super().forward, x)
 
 
 class DMAE(nn.Module):
@@ -121,15 +130,17 @@ class DMAE(nn.Module):
                 "in the preset, under purifiers, makes the defence hand it such pictures"
             )
         missing = F.max_pool2d(mask, self.patch).flatten(1)
-        cut = not torch.equal(missing, -F.max_pool2d(-mask, self.patch).flatten(1))
+        cut = (missing != -F.max_pool2d(-mask, self.patch).flatten(1)).any()
         count = (missing == 0).sum(dim=1)
-        if cut or (count != count[0]).any():
+        # The host waits for the device once, since shapes depend on how many tokens are there.
+        is_cut, fewest, most = torch.stack((cut, count.amin(), count.amax())).tolist()
+        if is_cut or fewest != most:
             raise AtopError(
                 f"DMAE: the mask is not made of whole tokens of {self.patch} pixels, as many in "
                 "each picture; the grid of the transform, in transforms.yaml or the preset, should "
                 f"be {self.pixels // self.patch} or divide it"
             )
-        return missing.argsort(dim=1, stable=True)[:, : int(count[0])]
+        return missing.argsort(dim=1, stable=True)[:, :most]
 
     def _encode(self, x: Tensor, there: Tensor) -> Tensor:
         """Normalised pictures -> (B, 1 + tokens that are there, width), the class token first."""
@@ -152,7 +163,9 @@ class DMAE(nn.Module):
         tokens = torch.cat((first, drawn), dim=1) + self.decoder_pos_embed
         for block in self.decoder_blocks:
             tokens = block(tokens)
-        return self.decoder_pred(self.decoder_norm(tokens))[:, 1:]  # type: ignore[no-any-return]
+        with exactly(tokens.device):  # a picture has more levels than bfloat16 values up to 1
+            tokens = self.decoder_norm(tokens.to(self.mask_token.dtype))
+            return self.decoder_pred(tokens)[:, 1:]  # type: ignore[no-any-return]
 
     def unpatchify(self, tokens: Tensor) -> Tensor:
         """(B, tokens, 3 patch^2), within a token row by row and colours last -> (B,3,H,W)."""

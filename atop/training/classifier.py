@@ -1,6 +1,7 @@
 """Training of a classifier f: on pictures, on what a transform leaves of them, or adversarial."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from atop import stats
 from atop.attacks._base import Attack, Target
+from atop.compute import FLOAT32, Compute
 from atop.data.dataset import Split
 from atop.randomness import Randomness
 from atop.training.augment import flip, shift
@@ -23,11 +25,11 @@ class ClassifierStage:
         classifier: on its device, with initial weights.
         data: the training split, on the same device.
         size: side length in pixels of what `classify` takes.
-        budget: epochs or images, batch, lr, momentum, weight_decay, label_smoothing; amp for
-            bfloat16 and channels last.
+        budget: epochs or images, batch, lr, momentum, weight_decay, label_smoothing.
         seed: orders, augments and draws.
         classify: pictures and their randomness -> logits of f; by default f alone.
         attack: makes the examples that f learns from, on f as it is then (Madry et al., 2018).
+        compute: how the networks are run; the loss is computed in float32.
     """
 
     def __init__(
@@ -40,13 +42,13 @@ class ClassifierStage:
         seed: int,
         classify: Target | None = None,
         attack: Attack | None = None,
+        compute: Compute = FLOAT32,
     ) -> None:
         self.classifier, self.data, self.size, self.seed = classifier, data, size, seed
-        self.classify: Target = classify or (lambda x, randomness: classifier(x))
-        self.attack, self.budget = attack, budget
-        self.amp: bool = budget.get("amp", False)
-        if self.amp:
-            classifier.to(memory_format=torch.channels_last)
+        whole: Target = classify or (lambda x, randomness: classifier(x))
+        self.classify: Target = partial(compute.run, whole)
+        self.attack, self.budget, self.compute = attack, budget, compute
+        compute.prepare(classifier)
         self.batch: int = budget["batch"]
         of_epochs = budget.get("epochs", 0) * (len(data) // self.batch)
         self.steps: int = budget["images"] // self.batch if "images" in budget else of_epochs
@@ -56,6 +58,7 @@ class ClassifierStage:
             momentum=budget["momentum"],
             weight_decay=budget["weight_decay"],
             nesterov=True,
+            fused=next(classifier.parameters()).is_cuda or None,
         )
 
     def step(self, number: int) -> Metrics:
@@ -64,17 +67,23 @@ class ClassifierStage:
             self.optimizer, base=self.budget["lr"], schedule="cosine", progress=number / self.steps
         )
         where, epoch = positions(
-            number, size=len(self.data), batch=self.batch, seed=self.seed, stream="classifier"
+            number,
+            size=len(self.data),
+            batch=self.batch,
+            seed=self.seed,
+            stream="classifier",
+            device=self.data.labels.device,
         )
-        part = self.data.take(where.to(self.data.labels.device))
+        part = self.data.take(where)
         randomness = Randomness(self.seed, "classifier", part.index, epoch)
         images = shift(flip(part.images, randomness), randomness, most=part.images.shape[1] // 8)
         x = replace(part, images=images).inputs(self.size)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.amp):
-            logits = self._logits(x, part.labels, randomness).float()
-        loss = F.cross_entropy(logits, part.labels, label_smoothing=self.budget["label_smoothing"])
+        smoothing = self.budget["label_smoothing"]
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        with self.compute.arithmetic():
+            logits = self._logits(x, part.labels, randomness)
+            loss = F.cross_entropy(logits, part.labels, label_smoothing=smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         accuracy = (logits.argmax(1) == part.labels).float().mean()
         return {"loss": loss, "accuracy": accuracy}
@@ -98,6 +107,7 @@ class ClassifierStage:
 
 
 @torch.no_grad()
+@FLOAT32.arithmetic()
 def accuracy(classifier: nn.Module, split: Split, *, size: int, batch: int) -> dict[str, float]:
     """Accuracy of f at rest on all pictures of a split, in percent, with its Wilson interval."""
     classifier.eval()

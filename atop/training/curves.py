@@ -1,11 +1,13 @@
 """Training curves: accuracy on pictures that no training sees, while a purifier is fine-tuned."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from atop.attacks._base import Attack
+from atop.compute import FLOAT32, Compute
 from atop.data.dataset import Split
 from atop.defense import Defense
 from atop.randomness import Randomness
@@ -22,6 +24,7 @@ class Curve:
         randomness: the draw that every call takes, so that calls differ by the weights alone.
         batch: pictures at a time.
         points: how often it is to be called, evenly over the steps.
+        compute: how the networks are run, here too: a point is to be cheap.
     """
 
     defense: Defense
@@ -30,13 +33,15 @@ class Curve:
     randomness: Randomness
     batch: int
     points: int
+    compute: Compute = FLOAT32
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         """Accuracy by name of the set."""
         modes = [(one, one.training) for one in self.defense.modules()]
         self.defense.eval()
-        found = {name: self._accuracy(x) for name, x in self.sets.items()}
+        with self.compute.arithmetic():
+            found = {name: self._accuracy(x) for name, x in self.sets.items()}
         for one, training in modes:
             one.training = training
         return found
@@ -45,7 +50,7 @@ class Curve:
         right = 0
         for start in range(0, len(x), self.batch):
             few = slice(start, start + self.batch)
-            logits = self.defense(x[few], self.randomness.select(few))
+            logits = self.compute.run(self.defense, x[few], self.randomness.select(few))
             right += int((logits.argmax(1) == self.labels[few]).sum())
         return 100 * right / len(x)
 
@@ -58,6 +63,7 @@ def curve_of(
     *,
     batch: int,
     points: int,
+    compute: Compute = FLOAT32,
 ) -> Curve:
     """A curve on clean pictures and on what attacks make of them on the bare classifier.
 
@@ -68,12 +74,24 @@ def curve_of(
         attacks: by name.
         batch: pictures at a time.
         points: of the curve.
+        compute: how the networks are run.
     """
     x, y = pictures.inputs(defense.sizes.input), pictures.labels
     draw = Randomness(defense.seed, "curve", pictures.index)
     made = Randomness(defense.seed, "curve_attack", pictures.index)
     sets = {"clean": x}
-    for name, attack in attacks.items():
-        parts = [slice(start, start + batch) for start in range(0, len(x), batch)]
-        sets[name] = torch.cat([attack(bare, x[few], y[few], made.select(few)) for few in parts])
-    return Curve(defense=defense, sets=sets, labels=y, randomness=draw, batch=batch, points=points)
+    target = partial(compute.run, bare)
+    parts = [slice(start, start + batch) for start in range(0, len(x), batch)]
+    with compute.arithmetic():
+        for name, attack in attacks.items():
+            found = [attack(target, x[few], y[few], made.select(few)) for few in parts]
+            sets[name] = torch.cat(found)
+    return Curve(
+        defense=defense,
+        sets=sets,
+        labels=y,
+        randomness=draw,
+        batch=batch,
+        points=points,
+        compute=compute,
+    )

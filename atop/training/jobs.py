@@ -45,6 +45,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
         budget=budget,
         seed=seed,
         attack=assemble.attack(preset, budget["attack"]) if "attack" in budget else None,
+        compute=assemble.compute(preset, "train"),
     )
     settings = {
         "stage": "classifier",
@@ -157,6 +158,7 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         budget=budget,
         seed=cell.seed,
         classify=whole,
+        compute=assemble.compute(preset, "train"),
     )
     settings = {
         "stage": "tune",
@@ -194,6 +196,7 @@ def _run(
     """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
     state = paths.state(out)
+    settings = {**settings, "compute": stage.compute.as_dict()}
     if curve:
         measured = {"points": curve.points, "n": len(curve.labels), "sets": list(curve.sets)}
         settings = {**settings, "curve": measured}
@@ -212,6 +215,7 @@ def _run(
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()
         about["curve"] = {"n": len(index), "indices": index, "points": points}
-    checkpoints.save(out, network, about | {"provenance": watch.provenance(identity=identity)})
+    provenance = watch.provenance(identity=identity, compute=settings["compute"])
+    checkpoints.save(out, network, about | {"provenance": provenance})
     state.unlink(missing_ok=True)
     return out

@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from atop import checkpoints
+from atop.compute import Compute
 from atop.errors import AtopError
 from atop.files import writing
 from atop.progress import progress
@@ -33,6 +34,7 @@ class Stage(Protocol):
 
     batch: int
     steps: int
+    compute: Compute
 
     def step(self, number: int) -> Metrics:
         """Train on batch `number`; return scalar tensors to be logged."""

@@ -1,6 +1,7 @@
 """What a purifier's training consists of, assembled from the config: stage, AToP term, curve."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,6 +50,7 @@ def purifier_stage(
         recipe=recipe,
         seed=cell.seed,
         shift=config.dataset(cell.dataset)["shift"],
+        compute=assemble.compute(preset, "train"),
         **options,
     )
 
@@ -75,12 +77,15 @@ def classification(
             f"adds the classification loss (ce_after_images {recipe['ce_after_images']}); "
             "raise images, or set recipe.ce_after_images there"
         )
+    compute = assemble.compute(preset, "train")
+    compute.prepare(bare)
+    classify = partial(compute.run, whole.classify)
     if cell.finetune == "clean":
-        return Classification(classify=whole.classify, attack=None)
+        return Classification(classify=classify, attack=None)
     target = bare if recipe["attack_target"] == "classifier" else whole
-    fgsm = assemble.attack(preset, "fgsm")
     return Classification(
-        classify=whole.classify, attack=lambda x, y, randomness: fgsm(target, x, y, randomness)
+        classify=classify,
+        attack=partial(assemble.attack(preset, "fgsm"), partial(compute.run, target)),
     )
 
 
@@ -102,4 +107,5 @@ def curve(
         {name: assemble.attack(preset, name) for name in told["attacks"]},
         batch=config.preset(preset)["evaluation"]["batch"],
         points=told["points"],
+        compute=assemble.compute(preset, "train"),
     )

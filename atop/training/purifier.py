@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from atop.compute import FLOAT32, Compute
 from atop.data.dataset import Split
 from atop.errors import AtopError
 from atop.purifiers._loss import Loss, Pictures, Terms
@@ -53,10 +54,10 @@ class PurifierStage:
         seed, stream: order, augment and corrupt.
         classification: the AToP term, or None for L_org alone.
         shift: by how many pixels a picture is moved at most, each way.
+        compute: how the networks are run; losses are computed in float32.
 
     Raises:
-        AtopError: the batch does not divide into its parts, or what learns beside g would take a
-            step with each of them.
+        AtopError: the batch does not divide into its parts.
     """
 
     def __init__(
@@ -74,7 +75,11 @@ class PurifierStage:
         stream: str,
         classification: Classification | None = None,
         shift: int = 0,
+        compute: Compute = FLOAT32,
     ) -> None:
+        compute.prepare(purifier)
+        compute.prepare(loss)
+        self.compute = compute
         self.purifier, self.loss = purifier.train(), loss.train()
         self.transforms, self.data = transforms, data
         self.input_size, self.resize = input_size, resize
@@ -89,12 +94,16 @@ class PurifierStage:
         self.shared = frozenset({"mask"} if recipe["mask"] == "per_batch" else ())
         self.optimizer = optimizer(purifier, budget)
         self.loss_optimizer = optimizer(loss, budget) if list(loss.parameters()) else None
-        if self.loss_optimizer and self.parts > 1:
-            raise AtopError("a loss with networks of its own learns from whole batches: drop parts")
+        compute.fuse(purifier)
 
     def step(self, number: int) -> Metrics:
-        """One step of g, and of what learns beside it."""
+        """One step of g, and of what learns beside it.
+
+        In parts, what learns beside g takes its step after the last one, so that it judges all of
+        them as it was before; with a whole batch, it learns first.
+        """
         for one in filter(None, (self.optimizer, self.loss_optimizer)):
+            one.zero_grad()
             set_rate(
                 one,
                 base=self.budget["lr"],
@@ -104,13 +113,15 @@ class PurifierStage:
             )
         x, labels, randomness = self._batch(number)
         found: Metrics = defaultdict(lambda: x.new_zeros(()))
-        self.optimizer.zero_grad()
-        for few in torch.arange(len(x), device=x.device).chunk(self.parts):
-            loss, metrics = self._loss(number, x[few], labels[few], randomness.select(few))
-            (loss / self.parts).backward()  # type: ignore[no-untyped-call]
-            for name, value in metrics.items():
-                found[name] += value.detach() / self.parts
+        with self.compute.arithmetic():
+            for few in torch.arange(len(x), device=x.device).chunk(self.parts):
+                loss, metrics = self._loss(number, x[few], labels[few], randomness.select(few))
+                (loss / self.parts).backward()  # type: ignore[no-untyped-call]
+                for name, value in metrics.items():
+                    found[name] += value.detach() / self.parts
         self._step(self.optimizer, self.purifier)
+        if self.loss_optimizer and self.parts > 1:
+            self._step(self.loss_optimizer, self.loss)
         return found
 
     def _loss(self, number: int, x: Tensor, labels: Tensor, randomness: Randomness) -> Terms:
@@ -133,9 +144,14 @@ class PurifierStage:
     def _batch(self, number: int) -> tuple[Tensor, Tensor, Randomness]:
         """Inputs in [0, 1], labels and the randomness of a step's batch."""
         where, epoch = positions(
-            number, size=len(self.data), batch=self.batch, seed=self.seed, stream=self.stream
+            number,
+            size=len(self.data),
+            batch=self.batch,
+            seed=self.seed,
+            stream=self.stream,
+            device=self.data.labels.device,
         )
-        part = self.data.take(where.to(self.data.labels.device))
+        part = self.data.take(where)
         randomness = Randomness(self.seed, self.stream, part.index, epoch, self.shared)
         images = flip(part.images, randomness)
         if self.shift:
@@ -151,22 +167,22 @@ class PurifierStage:
         """
         views = transform(x, randomness)
         corrupted = views.images.flatten(0, 1), views.mask.flatten(0, 1)
-        if hasattr(self.purifier, "stages"):
-            pictures = self.purifier.stages(*corrupted)  # type: ignore[operator]
-        else:
-            pictures = (self.purifier(*corrupted),)
+        with self.compute.autocast(x.device):
+            if hasattr(self.purifier, "stages"):
+                pictures = self.purifier.stages(*corrupted)  # type: ignore[operator]
+            else:
+                pictures = (self.purifier(*corrupted),)
         combined = tuple(
-            transform.combine(one.unflatten(0, views.mask.shape[:2]), views.mask)
+            transform.combine(one.to(x.dtype).unflatten(0, views.mask.shape[:2]), views.mask)
             for one in pictures
         )
         return combined, views.mask.amax(dim=1)
 
     def _learn(self, loss: Tensor) -> None:
-        """One step of the loss's own networks."""
-        assert self.loss_optimizer
-        self.loss_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._step(self.loss_optimizer, self.loss)
+        """What the loss's own networks learn from some pictures of a step's batch."""
+        (loss / self.parts).backward()  # type: ignore[no-untyped-call]
+        if self.loss_optimizer and self.parts == 1:
+            self._step(self.loss_optimizer, self.loss)
 
     def _step(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
         if self.budget["clip"] is not None:
@@ -198,5 +214,9 @@ def optimizer(network: nn.Module, budget: dict[str, Any]) -> torch.optim.Optimiz
         {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        groups, lr=budget["lr"], betas=budget["betas"], weight_decay=budget["weight_decay"]
+        groups,
+        lr=budget["lr"],
+        betas=budget["betas"],
+        weight_decay=budget["weight_decay"],
+        fused=weights[0].is_cuda or None,
     )

@@ -40,7 +40,9 @@ def _cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def positions(number: int, *, size: int, batch: int, seed: int, stream: str) -> tuple[Tensor, int]:
+def positions(
+    number: int, *, size: int, batch: int, seed: int, stream: str, device: torch.device
+) -> tuple[Tensor, int]:
     """Where in the dataset batch `number` lies, and in which epoch; only whole batches are used."""
     per_epoch = size // batch
     if per_epoch == 0:
@@ -48,11 +50,11 @@ def positions(number: int, *, size: int, batch: int, seed: int, stream: str) -> 
             f"a batch of {batch} does not fit a dataset of {size} pictures; lower batch"
         )
     epoch, place = divmod(number, per_epoch)
-    order = _order(size, seed, stream, epoch)
+    order = _order(size, seed, stream, epoch, device)
     return order[place * batch : (place + 1) * batch], epoch
 
 
 @lru_cache(maxsize=2)
-def _order(size: int, seed: int, stream: str, epoch: int) -> Tensor:
-    one = torch.zeros(1, dtype=torch.int64)
+def _order(size: int, seed: int, stream: str, epoch: int, device: torch.device) -> Tensor:
+    one = torch.zeros(1, dtype=torch.int64, device=device)
     return Randomness(seed, stream, one, epoch).permutation(size, "order")[0]

@@ -7,6 +7,7 @@ import torch
 
 from atop import assemble
 from atop.cells import Cell
+from atop.compute import FLOAT32
 from atop.defense import Defense
 from atop.randomness import Randomness
 
@@ -52,13 +53,13 @@ def test_normals_agree_with_the_cpu_to_rounding() -> None:
 
 
 def test_the_defence_and_its_gradient_agree_with_the_cpu(defense: Defense) -> None:
-    torch.backends.cudnn.allow_tf32 = False
     x = torch.rand(5, 3, 32, 32)
     results = []
     for device in ("cpu", "cuda"):
         variable = x.to(device, copy=True).requires_grad_(True)
-        logits = defense.to(device)(variable, draw(device))
-        (slope,) = torch.autograd.grad(logits[:, 0].sum(), variable)
+        with FLOAT32.arithmetic():
+            logits = defense.to(device)(variable, draw(device))
+            (slope,) = torch.autograd.grad(logits[:, 0].sum(), variable)
         results.append((logits.detach().cpu(), slope.cpu()))
     (logits, slope), (gpu_logits, gpu_slope) = results
     assert torch.allclose(logits, gpu_logits, atol=1e-3)

@@ -14,6 +14,7 @@ from atop import adversarial, assemble, checkpoints, config, paths
 from atop.adversarial import Siege, Standing, make_adversarial
 from atop.attacks._base import Target
 from atop.cells import Cell
+from atop.compute import Segment
 from atop.data import embedded
 from atop.data.dataset import Split
 from atop.data.fetch import fetch
@@ -264,6 +265,24 @@ def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
     siege.method = no_memory
     with pytest.raises(AtopError, match="mine: not even one picture fits into memory"):
         siege.run(x, x, y, index)
+
+
+def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Change) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    split = assemble.evaluation_set("smoke", "cifar10_slice").take(slice(0, 1))
+    x, y, index = split.inputs(32), split.labels, split.index
+    siege = Siege("smoke", CELL, "mine", CPU)
+    whole, method = siege.run(x, x, y, index), siege.method
+    segments = [one for one in siege.defense.modules() if isinstance(one, Segment)]
+    assert not any(one.recompute for one in segments)
+
+    def small_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
+        if not all(one.recompute for one in segments):
+            raise torch.OutOfMemoryError
+        return method(target, x, y, draw)
+
+    siege.method = small_memory
+    assert torch.equal(siege.run(x, x, y, index), whole)
 
 
 def test_what_an_attack_took_is_counted(small: Change) -> None:

@@ -166,13 +166,6 @@ def test_parts_of_a_batch_share_the_mask_that_the_batch_shares(make: Make) -> No
     assert not torch.equal(masks[0], masks[4])
 
 
-def test_a_loss_that_learns_takes_no_part_of_a_batch(make: Make) -> None:
-    recipe = config.recipe("paper", "rt2", "paper")
-    loss = deepfill.build_loss(recipe=recipe, discriminator_width=4)
-    with pytest.raises(AtopError, match="learns from whole batches: drop parts"):
-        make("plain", loss=loss, parts=2)
-
-
 def test_what_has_more_than_one_dimension_decays_and_nothing_else(make: Make) -> None:
     without, decaying = make("dmae", weight_decay=0.0), make("dmae", weight_decay=0.5)
     start = deepcopy(dict(without.purifier.named_parameters()))

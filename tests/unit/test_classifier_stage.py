@@ -9,6 +9,7 @@ from torch import Tensor
 
 from atop import assemble
 from atop.attacks._base import Target
+from atop.compute import Compute
 from atop.data.dataset import Dataset, Split
 from atop.errors import AtopError
 from atop.randomness import Randomness
@@ -18,10 +19,11 @@ from atop.training.schedule import positions, set_rate
 
 def training(data: Split, **changes: Any) -> ClassifierStage:
     torch.manual_seed(0)
+    compute = Compute(**changes.pop("compute", {}))
     budget = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
     network = assemble.classifier("cifar10_slice", "resnet_small")
     budget |= {"label_smoothing": 0.0, **changes}
-    return ClassifierStage(network, data, size=32, budget=budget, seed=0)
+    return ClassifierStage(network, data, size=32, budget=budget, seed=0, compute=compute)
 
 
 def test_the_classifier_learns(cifar_slice: Dataset) -> None:
@@ -71,7 +73,7 @@ def test_the_classifiers_optimiser_is_the_budgets(cifar_slice: Dataset) -> None:
 
 
 def test_an_epoch_shows_every_picture_once_and_the_next_one_in_another_order() -> None:
-    options = {"size": 20, "batch": 6, "seed": 0, "stream": "test"}
+    options = {"size": 20, "batch": 6, "seed": 0, "stream": "test", "device": torch.device("cpu")}
     shown = [positions(number, **options) for number in range(6)]  # type: ignore[arg-type]
     assert [epoch for _, epoch in shown] == [0, 0, 0, 1, 1, 1]
     first, second = (torch.cat([where for where, _ in shown[k : k + 3]]) for k in (0, 3))
@@ -135,7 +137,8 @@ def shown(randomness: Randomness, data: Split) -> Tensor:
 
 def test_bfloat16_and_channels_last_learn_the_same(cifar_slice: Dataset) -> None:
     data = cifar_slice.train.take(slice(0, 32))
-    plain, fast = training(data), training(data, amp=True)
+    plain = training(data)
+    fast = training(data, compute={"precision": "bfloat16", "channels_last": True})
     dtypes: list[torch.dtype] = []
     fast.classifier.stem.register_forward_hook(lambda *args: dtypes.append(args[2].dtype))  # type: ignore[union-attr, operator]
     losses = [stage.step(0)["loss"] for stage in (plain, fast)]

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atop.compute import exactly
+
 SOFTMAX_SCALE = 10.0
 NORM_FLOOR = 1e-4
 
@@ -29,15 +31,21 @@ class ContextualAttention(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         height, width = features.shape[-2:]
-        known = _known_patches(mask).to(features.dtype)  # (B,1,L)
-        scores = _fuse(_similarity(features), height // 2, width // 2)
-        # Unknown patches keep a score of 0 in the softmax and lose their weight after it, so the
-        # weights of a row need not sum to one: the published behaviour.
-        weights = (SOFTMAX_SCALE * scores * known).softmax(dim=2) * known  # (B,L,L)
+        with exactly(features.device):  # of scores in the hundreds bfloat16 keeps whole numbers
+            weights = self._weights(features.to(mask.dtype), mask)
         patches = F.unfold(features, kernel_size=4, stride=2, padding=1)  # (B,16C,L)
         mixed = torch.bmm(patches, weights.transpose(1, 2))
         # Every pixel is covered by four of the overlapping patches.
         return F.fold(mixed, (height, width), kernel_size=4, stride=2, padding=1) / 4
+
+    def _weights(self, features: Tensor, mask: Tensor) -> Tensor:
+        """How much of each patch goes into each: (B,L,L) [foreground, background]."""
+        height, width = features.shape[-2:]
+        known = _known_patches(mask).to(features.dtype)  # (B,1,L)
+        scores = _fuse(_similarity(features), height // 2, width // 2)
+        # Unknown patches keep a score of 0 in the softmax and lose their weight after it, so the
+        # weights of a row need not sum to one: the published behaviour.
+        return (SOFTMAX_SCALE * scores * known).softmax(dim=2) * known
 
 
 def _known_patches(mask: Tensor) -> Tensor:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atop.compute import Segment, exactly
+
 Activation = Callable[[Tensor], Tensor]
 
 
-class GatedConv(nn.Module):
+class GatedConv(Segment):
     """act(features) * sigmoid(gate), both halves of one convolution with zero padding.
 
     (B, inputs, H, W) -> (B, outputs, ceil(H/stride), ceil(W/stride)).
@@ -42,6 +44,9 @@ class GatedConv(nn.Module):
         _zero_bias(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.again(self._gated, x)
+
+    def _gated(self, x: Tensor) -> Tensor:
         features, gate = self.conv(x).chunk(2, dim=1)
         gated: Tensor = self.activation(features) * gate.sigmoid()
         return gated
@@ -86,7 +91,10 @@ class UpBlock(nn.Module):
 
 
 class RGBHead(nn.Module):
-    """Ungated 3x3 convolution to an image: (B, inputs, H, W) -> (B, 3, H, W) in [-1, 1]."""
+    """Ungated 3x3 convolution to an image: (B, inputs, H, W) -> (B, 3, H, W) in [-1, 1].
+
+    Always in float32: bfloat16 has fewer values between 0.5 and 1 than a picture has there.
+    """
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -94,7 +102,8 @@ class RGBHead(nn.Module):
         _zero_bias(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        image: Tensor = self.conv(x).tanh()
+        with exactly(x.device):
+            image: Tensor = self.conv(x.to(self.conv.weight.dtype)).tanh()
         return image
 
 

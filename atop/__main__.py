@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     _data_verbs(verb)
     _training_verbs(verb)
     _evaluation_verbs(verb)
+    benchmarks = verb("benchmarks", verbs.benchmarks)
+    benchmarks.add_argument("--page", type=Path, help="such as README.md; prints by default")
     verb("embed", verbs.embed)
     return top
 

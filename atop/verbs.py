@@ -186,6 +186,17 @@ def report(options: Namespace) -> None:
     print(report(tables=made, results=options.results or paths.RESULTS, out=out))
 
 
+def benchmarks(options: Namespace) -> None:
+    """Print what was measured of speed, or put it into a page that has a place for it."""
+    from atop import benchmarks
+
+    if options.page:
+        benchmarks.update(options.page)
+        print(options.page)
+    else:
+        print(benchmarks.markdown(), end="")
+
+
 def embed(options: Namespace) -> None:
     """Put the slice of CIFAR-10 and the small networks into workflow/resources/."""
     from atop.data import embed

@@ -1,60 +1,35 @@
-"""What attacks cost: over the bare passes that they ask for, and beside the libraries' own.
+"""What attacks cost: pictures a second, over the bare passes, and beside the libraries' own.
 
-Each test times both sides in turn, several times, and stores the median of the ratios as
-`extra_info.ratio` and, with `-s`, prints it; the outcomes of both must be equal. torchattacks is no
-dependency of this suite: `pip install --no-deps torchattacks==3.5.1`.
+A comparison times both sides in turn, several times, and keeps the median of the ratios; the
+outcomes of both must be equal. torchattacks is no dependency of this suite:
+`pip install --no-deps torchattacks==3.5.1`.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from measuring import DEVICE
 from torch import Tensor, nn
 
-from atop import config
+from atop.adversarial import ROWS as ROWS_A_PASS
 from atop.attacks._balls import project
 from atop.attacks._base import cross_entropy
 from atop.attacks._draws import Victim
 from atop.attacks.autoattack import build as build_autoattack
 from atop.attacks.pgd import build as build_pgd
 from atop.data.dataset import Dataset
-from atop.defense import Defense, Sizes
+from atop.defense import Defense
 from atop.randomness import Randomness
 from atop.registry import build
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 EPS, STEP = 8 / 255, 2 / 255
 PGD: dict[str, Any] = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": False}
+BESIDE = pytest.mark.benchmark(group="Beside others")
 Run = Callable[[], Tensor]
-Compare = Callable[[Run, Run], tuple[Tensor, Tensor]]
-
-
-@pytest.fixture
-def compare(benchmark: Any, request: pytest.FixtureRequest) -> Compare:
-    """Run ours and theirs in turn; keep the median of the ratios of their times."""
-
-    def timed(run: Run) -> tuple[Tensor, float]:
-        start = time.perf_counter()
-        result = run()
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
-        return result, time.perf_counter() - start
-
-    def both(ours: Run, theirs: Run) -> tuple[Tensor, Tensor]:
-        results = timed(ours)[0], timed(theirs)[0]  # warm up
-        rounds = 9 if benchmark.enabled else 0
-        ratios = [timed(ours)[1] / timed(theirs)[1] for _ in range(rounds)]
-        benchmark.pedantic(ours, rounds=1)
-        if ratios:
-            benchmark.extra_info["ratio"] = round(statistics.median(ratios), 3)
-            line = f" {request.node.name}: {benchmark.extra_info['ratio']} of the other's time"
-            request.config.get_terminal_writer().line(line)
-        return results
-
-    return both
+Measure = Callable[..., Any]
+Compare = Callable[[Run, Run, str], tuple[Tensor, Tensor]]
 
 
 @pytest.fixture
@@ -62,18 +37,6 @@ def pictures_32(cifar_slice: Dataset) -> tuple[Tensor, Tensor, Randomness]:
     """Thirty-two pictures, their labels and a draw."""
     split = cifar_slice.test.take(slice(0, 32)).to(DEVICE)
     return split.inputs(32), split.labels, Randomness(0, "attack", split.index)
-
-
-@pytest.fixture
-def defense(purifier: nn.Module, classifier: nn.Module) -> Defense:
-    """RT2 with the embedded purifier at 48 pixels."""
-    made = Defense(
-        transform=build("transforms", "rt2", **config.transform("rt2")),
-        purifier=purifier,
-        classifier=classifier,
-        sizes=Sizes(input=32, purifier=48, classifier=32),
-    )
-    return made.to(DEVICE).eval().requires_grad_(False)
 
 
 def bare_pgd(target: Any, x: Tensor, y: Tensor, draw: Randomness, steps: int, eot: int) -> Tensor:
@@ -89,6 +52,7 @@ def bare_pgd(target: Any, x: Tensor, y: Tensor, draw: Randomness, steps: int, eo
     return x_adv
 
 
+@BESIDE
 def test_pgd_over_its_passes(
     compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
@@ -97,11 +61,14 @@ def test_pgd_over_its_passes(
     target = Victim(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
     ours, bare = compare(
-        lambda: pgd(target, x, y, draw), lambda: bare_pgd(target, x, y, draw, steps=10, eot=1)
+        lambda: pgd(target, x, y, draw),
+        lambda: bare_pgd(target, x, y, draw, steps=10, eot=1),
+        "PGD-10 over its bare passes",
     )
     assert torch.equal(ours, bare)
 
 
+@BESIDE
 def test_pgd_with_eot_over_its_passes(
     compare: Compare, defense: Defense, pictures_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
@@ -109,11 +76,14 @@ def test_pgd_with_eot_over_its_passes(
     pgd = build_pgd(**PGD, steps=2, eot=4)
     target = Victim(defense, rows=32)
     ours, bare = compare(
-        lambda: pgd(target, x, y, draw), lambda: bare_pgd(target, x, y, draw, steps=2, eot=4)
+        lambda: pgd(target, x, y, draw),
+        lambda: bare_pgd(target, x, y, draw, steps=2, eot=4),
+        "PGD-2 with EOT 4 on RT2 over its bare passes",
     )
     assert torch.equal(ours, bare)
 
 
+@BESIDE
 def test_pgd_beside_torchattacks(
     compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
@@ -123,11 +93,14 @@ def test_pgd_beside_torchattacks(
     target = Victim(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
     attack = torchattacks.PGD(network, eps=EPS, alpha=STEP, steps=10, random_start=False)
-    ours, theirs = compare(lambda: pgd(target, x, y, draw), lambda: attack(x, y))
+    ours, theirs = compare(
+        lambda: pgd(target, x, y, draw), lambda: attack(x, y), "PGD-10 beside torchattacks"
+    )
     assert torch.equal(network(ours).argmax(1), network(theirs).argmax(1))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
+@BESIDE
 @pytest.mark.parametrize("count", [4, 32])
 def test_pgd_with_eot_beside_torchattacks(
     compare: Compare,
@@ -159,14 +132,14 @@ def test_pgd_with_eot_beside_torchattacks(
         return found
 
     pgd = build_pgd(**PGD, steps=2, eot=8)
-    # On a GPU as many draws ride in a batch as fit; on a CPU as many as fill its usual batch.
-    rows = 1 << 30 if DEVICE.type == "cuda" else 32
-    target = Victim(defense, rows=rows)
-    found, expected = compare(lambda: pgd(target, x, y, draw), theirs)
+    target = Victim(defense, rows=ROWS_A_PASS[DEVICE.type])
+    what = f"PGD-2 with EOT 8 on RT2 beside torchattacks' EOTPGD, {count} pictures"
+    found, expected = compare(lambda: pgd(target, x, y, draw), theirs, what)
     same = (found - expected).abs() < 1e-6
     assert same.float().mean() > 0.999  # signs of gradients near zero may fall otherwise
 
 
+@BESIDE
 def test_autoattack_beside_plain(
     compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
@@ -184,5 +157,64 @@ def test_autoattack_beside_plain(
             found: Tensor = plain.perturb(x, y)
         return found
 
-    ours, plain = compare(lambda: apgd(target, x, y, draw), theirs)
+    what = "AutoAttack's APGD-20 beside pyautoattack alone"
+    ours, plain = compare(lambda: apgd(target, x, y, draw), theirs, what)
     torch.testing.assert_close(ours, plain, rtol=0, atol=1e-6)
+
+
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "FGSM": ("fgsm", {"norm": "Linf", "eps": "8/255", "eot": 1}),
+    "PGD-5": ("pgd", {**PGD, "steps": 5, "eot": 1}),
+    "PGD-2, EOT 4": ("pgd", {**PGD, "steps": 2, "eot": 4}),
+    "CW-5": ("cw", {"norm": "L2", "c": 1.0, "kappa": 0.0, "lr": 0.01, "steps": 5, "eot": 1}),
+    "StAdv-2, EOT 2": ("stadv", {"bound": "0.05", "steps": 2, "lr": 0.01, "eot": 2}),
+    "AutoAttack, APGD-5, EOT 2": (
+        "autoattack",
+        {"norm": "Linf", "eps": "8/255", "attack": "apgd-ce", "steps": 5, "eot": 2},
+    ),
+    "AutoAttack, Square-20": (
+        "autoattack",
+        {
+            "norm": "Linf",
+            "eps": "8/255",
+            "attack": "square",
+            "queries": 20,
+            "rescale": False,
+            "eot": 1,
+        },
+    ),
+}
+
+
+@pytest.mark.benchmark(group="Attacks")
+@pytest.mark.parametrize("name", ROWS)
+def test_attack_on_the_whole_defence(
+    measure: Measure,
+    defense: Defense,
+    pictures_32: tuple[Tensor, Tensor, Randomness],
+    name: str,
+) -> None:
+    x, y, draw = pictures_32
+    method, options = ROWS[name]
+    attack, target = build("attacks", method, **options), Victim(defense, rows=32)
+    what = f"{name}, on RT2 of preset smoke"
+    found = measure(lambda: attack(target, x, y, draw), what, pictures=32, rounds=3)
+    assert found.shape == x.shape
+
+
+@pytest.mark.benchmark(group="EOT")
+@pytest.mark.parametrize("eot", [1, 2, 4, 8, 16])
+def test_eot(
+    measure: Measure,
+    defense: Defense,
+    pictures_32: tuple[Tensor, Tensor, Randomness],
+    eot: int,
+) -> None:
+    """A PGD step on eight pictures: on a GPU as many draws as fit ride in one pass."""
+    x, y = (part[:8] for part in pictures_32[:2])
+    draw = pictures_32[2].select(slice(0, 8))
+    attack = build_pgd(**PGD, steps=1, eot=eot)
+    target = Victim(defense, rows=ROWS_A_PASS[DEVICE.type])
+    what = f"PGD step on RT2 of preset smoke, EOT {eot}"
+    found = measure(lambda: attack(target, x, y, draw), what, pictures=8 * eot)
+    assert (found - x).abs().max() <= STEP + 1e-6

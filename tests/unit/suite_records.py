@@ -11,7 +11,9 @@ from atop.files import write_json
 from atop.tables import Table
 
 
-def write_suite(results: Path, made: Table, row: str, *, rate: float, column: str = "") -> Cell:
+def write_suite(
+    results: Path, made: Table, row: str, *, rate: float, column: str = "", n: int = N
+) -> Cell:
     """The record of a row under its table's suite or a column's; answers are right at a rate."""
     of = made.column(column) if column else None
     cell, name = made.cell(made.row(row), of), of.suite if of else made.spec["suite"]
@@ -22,14 +24,18 @@ def write_suite(results: Path, made: Table, row: str, *, rate: float, column: st
     for entry in suite["attacks"]:
         budget = config.attack(config.entry(entry, "")[0], made.preset)
         draws = 1 if budget.get("through") == "fixed" else suite["draws"]
-        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, N)) < rate)
+        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < rate)
         if selection := suite["selection"]:
-            hits = drawn.uniform(size=(selection, N)) < rate
+            hits = drawn.uniform(size=(selection, n)) < rate
             margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
             one["selection"] = {"predictions": answers(hits), "margins": margins}
         evaluations.append(one)
     words = {"suite": name, "target": suite["target"], "victim": cell.victim(suite["target"]).id}
-    content = {**frame_of(cell, made.preset, suite["draws"]), **words, "evaluations": evaluations}
+    content = {
+        **frame_of(cell, made.preset, suite["draws"], n),
+        **words,
+        "evaluations": evaluations,
+    }
     content |= {"selection": suite["selection"]} if suite["selection"] else {}
     write_json(where(results, made.preset, cell, name, suite["target"]), content)
     return cell

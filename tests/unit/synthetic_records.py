@@ -52,7 +52,8 @@ def strict_record(cell: Cell, preset: str, rates: dict[str, float]) -> dict[str,
 
 def answers(hits: Any) -> list[list[int]]:
     """Predicted classes: the label where right, the next class where wrong."""
-    predicted: list[list[int]] = np.where(hits, LABELS, (LABELS + 1) % 10).tolist()
+    labels = np.arange(hits.shape[-1]) % 10
+    predicted: list[list[int]] = np.where(hits, labels, (labels + 1) % 10).tolist()
     return predicted
 
 
@@ -69,7 +70,7 @@ def evaluation(entry: str, preset: str, hits: Any) -> dict[str, Any]:
     }
 
 
-def frame_of(cell: Cell, preset: str, draws: int) -> dict[str, Any]:
+def frame_of(cell: Cell, preset: str, draws: int, n: int = N) -> dict[str, Any]:
     """A record of Table 7 but for its evaluations."""
     return {
         "schema": 1,
@@ -78,10 +79,10 @@ def frame_of(cell: Cell, preset: str, draws: int) -> dict[str, Any]:
         "suite": "table7",
         "target": "classifier",
         "victim": cell.bare.id,
-        "n": N,
+        "n": n,
         "draws": draws,
-        "indices": list(range(N)),
-        "labels": LABELS.tolist(),
+        "indices": list(range(n)),
+        "labels": (np.arange(n) % 10).tolist(),
         "findings": [],
         "networks": {
             "classifier": {"name": cell.classifier, "parameters": 726570},

@@ -14,7 +14,7 @@ from atop.errors import AtopError
 from atop.files import sha256
 from atop.provenance import Stopwatch
 from atop.training import parts
-from atop.training.classifier import ClassifierStage, accuracy
+from atop.training.classifier import accuracy
 from atop.training.curves import Curve
 from atop.training.loop import Stage, train
 
@@ -25,7 +25,8 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     Raises:
         AtopError: it has weights already, public ones or the preset's.
     """
-    known.check_cell(Cell(dataset=dataset, classifier=name), preset)
+    cell = Cell(dataset=dataset, classifier=name)
+    known.check_cell(cell, preset)
     out = paths.trained(preset, dataset, name)
     if (given := paths.classifier(preset, dataset, name)) != [out]:
         never = config.classifier(name).get("training") == "never"
@@ -37,15 +38,8 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     network = assemble.classifier(dataset, name).to(device)
     data = assemble.dataset(dataset)
     budget = stages.classifier(preset, dataset, name)
-    size = config.sizes(preset, Cell(dataset=dataset, classifier=name))["classifier"]
-    stage = ClassifierStage(
-        network,
-        data.train.to(device),
-        size=size,
-        budget=budget,
-        seed=seed,
-        attack=assemble.attack(preset, budget["attack"]) if "attack" in budget else None,
-        compute=assemble.compute(preset, "train"),
+    stage = parts.classifier_stage(
+        preset, cell, network, data.train.to(device), budget=budget, seed=seed
     )
     settings = {
         "stage": "classifier",
@@ -58,7 +52,7 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
 
     def account() -> dict[str, Any]:
         test = data.test.to(device)
-        return {"test": accuracy(network, test, size=size, batch=budget["batch"])}
+        return {"test": accuracy(network, test, size=stage.size, batch=budget["batch"])}
 
     return _run(stage, network, out, settings, device, account=account)
 
@@ -81,11 +75,11 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         preset,
         cell,
         network,
+        assemble.dataset(dataset).train.to(device),
         stream="pretrain",
         transforms=budget["transforms"],
         recipe=recipe,
         budget=budget,
-        device=device,
     )
     settings = {
         "stage": "pretrain",
@@ -105,7 +99,7 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         return tune(preset, cell, device=device)
     if not cell.purifies:
         raise AtopError(f"{cell.id}: no purifier to train; name a cell that has one")
-    assemble.dataset(cell.dataset)  # missing data is the first thing to hear of
+    data = assemble.dataset(cell.dataset).train  # missing data is the first thing to hear of
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     first = cell.finetune == "none"
     budget = stages.finetune(preset, cell)
@@ -126,12 +120,12 @@ def finetune(preset: str, cell: Cell, *, device: torch.device) -> Path:
         preset,
         cell,
         network,
+        data.to(device),
         stream="l_org" if first else "finetune",
         transforms=[cell.transform],
         recipe=recipe,
         budget=budget,
         classification=classification,
-        device=device,
     )
     settings = {
         "stage": "finetune",
@@ -151,14 +145,14 @@ def tune(preset: str, cell: Cell, *, device: torch.device) -> Path:
     network = assemble.trained_classifier(preset, cell.dataset, cell.classifier).to(device)
     whole = assemble.pipeline(preset, cell, assemble.purifier(preset, cell.purifier), network)
     budget = stages.finetune(preset, cell)
-    stage = ClassifierStage(
+    stage = parts.classifier_stage(
+        preset,
+        cell,
         network,
         assemble.dataset(cell.dataset).train.to(device),
-        size=config.sizes(preset, cell)["input"],
         budget=budget,
         seed=cell.seed,
-        classify=whole,
-        compute=assemble.compute(preset, "train"),
+        whole=whole,
     )
     settings = {
         "stage": "tune",

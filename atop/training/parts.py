@@ -1,4 +1,4 @@
-"""What a purifier's training consists of, assembled from the config: stage, AToP term, curve."""
+"""What a training consists of, assembled from the config: stage, AToP term, curve."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,31 +9,67 @@ from torch import nn
 
 from atop import assemble, config, stages
 from atop.cells import Cell
+from atop.data.dataset import Split
 from atop.defense import Defense
 from atop.errors import AtopError
 from atop.resizing import resize
+from atop.training.classifier import ClassifierStage
 from atop.training.curves import Curve, curve_of
 from atop.training.purifier import Classification, PurifierStage
+
+
+def classifier_stage(
+    preset: str,
+    cell: Cell,
+    network: nn.Module,
+    data: Split,
+    *,
+    budget: dict[str, Any],
+    seed: int,
+    whole: Defense | None = None,
+) -> ClassifierStage:
+    """The training of a classifier, alone or at the end of a defence.
+
+    Args:
+        preset: whose sizes it takes.
+        cell: whose classifier it is.
+        network: the classifier.
+        data: training split, on the device of the network.
+        budget: what a ClassifierStage takes; its `attack` is a row of attacks.yaml.
+        seed: of the training.
+        whole: the defence around the network, if that is what learns.
+    """
+    attack = assemble.attack(preset, budget["attack"]) if "attack" in budget else None
+    return ClassifierStage(
+        network,
+        data,
+        size=config.sizes(preset, cell)["input" if whole else "classifier"],
+        budget=budget,
+        seed=seed,
+        classify=whole,
+        attack=attack,
+        compute=assemble.compute(preset, "train"),
+    )
 
 
 def purifier_stage(
     preset: str,
     cell: Cell,
     network: nn.Module,
+    data: Split,
     *,
     transforms: list[str],
-    device: torch.device,
     recipe: dict[str, Any],
     **options: Any,
 ) -> PurifierStage:
-    """The training of a purifier as a recipe says, on a cell's data.
+    """The training of a purifier as a recipe says.
 
     Args:
         preset: whose options, losses and sizes it takes.
-        cell: whose data, purifier and seed it takes.
+        cell: whose purifier and seed it takes.
         network: the purifier.
+        data: training split, on the device of the network.
         transforms: by name; which come before it, in turn.
-        device: where the data goes; the network is there already.
         recipe: under the preset.
         options: what else a PurifierStage takes.
     """
@@ -42,9 +78,9 @@ def purifier_stage(
     sizes = assemble.sizes(preset, cell)
     return PurifierStage(
         purifier=network,
-        loss=loss.to(device),
+        loss=loss.to(data.labels.device),
         transforms=[assemble.transform(preset, replace(cell, transform=t)) for t in transforms],
-        data=assemble.dataset(cell.dataset).train.to(device),
+        data=data,
         input_size=sizes.input,
         resize=lambda x: resize(x, sizes.purifier),
         recipe=recipe,

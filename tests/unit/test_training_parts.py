@@ -17,7 +17,6 @@ from atop.randomness import Randomness
 from atop.training import parts
 from atop.training.purifier import Classification
 
-CPU = torch.device("cpu")
 BUDGET = {
     "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
     "schedule": "constant", "clip": None,
@@ -64,13 +63,15 @@ def test_what_the_training_attack_differentiates(
     assert max(same.values()) < 0.95
 
 
-def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> None:
+def test_a_job_works_at_the_purifiers_size(
+    small: Any, purifier: nn.Module, pictures: Split
+) -> None:
     stage = parts.purifier_stage(
         "smoke",
         RT2,
         purifier.requires_grad_(True),
+        pictures,
         transforms=["rt2"],
-        device=CPU,
         recipe=config.recipe("paper", "rt2", "smoke"),
         stream="test",
         budget=BUDGET,
@@ -82,14 +83,16 @@ def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module) -> N
     assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
 
 
-def test_a_dataset_says_how_far_its_pictures_are_shifted(small: Any, purifier: nn.Module) -> None:
+def test_a_dataset_says_how_far_its_pictures_are_shifted(
+    small: Any, purifier: nn.Module, pictures: Split
+) -> None:
     small("datasets", {"cifar10_slice": {"shift": 3}})
     stage = parts.purifier_stage(
         "smoke",
         RT2,
         purifier,
+        pictures,
         transforms=["rt2"],
-        device=CPU,
         recipe=config.recipe("paper", "rt2", "smoke"),
         stream="test",
         budget=BUDGET,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from atop import at_hand, download, folders, holdings, lookup, paths
+from atop import at_hand, folders, holdings, lookup, paths
 from atop.tables import Table
 
 
@@ -56,6 +56,8 @@ def fetch(need: Need, *, folder: Path | None, offline: bool) -> Path:
         AtopError: it cannot be had, or is not what it should be.
     """
     if need.kind == "weights":
+        from atop import download  # which opens weights, and so imports torch; a list does not
+
         return download.fetch(download.named(need.name), folder=folder, offline=offline)
     from atop.data import fetch as data
 

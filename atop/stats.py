@@ -8,8 +8,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts are imported at first use: scipy.stats takes longer than most jobs need
 from numpy.typing import NDArray
-from scipy import stats
 
 Outcomes = NDArray[np.bool_]
 Classes = NDArray[np.int_]
@@ -94,7 +94,7 @@ def wilson(*, successes: int, n: int) -> Estimate:
     Raises:
         ValueError: n < 1, or successes outside [0, n].
     """
-    interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(100 * successes / n, 100 * float(interval.low), 100 * float(interval.high))
 
 
@@ -135,7 +135,7 @@ def bootstrap(per_example: NDArray[np.float64]) -> Estimate:
 
     The generator is fixed: the same record gives the same interval.
     """
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         (per_example,),
         np.mean,
         confidence_level=CONFIDENCE,
@@ -168,7 +168,7 @@ def paired(a: Outcomes, b: Outcomes) -> Paired:
     n = first.size
     low, high = _agresti_min(gained, lost, n)
     discordant = gained + lost
-    p = float(stats.binomtest(gained, discordant).pvalue) if discordant else 1.0
+    p = float(scipy.stats.binomtest(gained, discordant).pvalue) if discordant else 1.0
     return Paired(100 * (gained - lost) / n, low, high, p)
 
 
@@ -204,5 +204,5 @@ def _settled(rates: NDArray[np.float64]) -> bool:
 def _agresti_min(gained: int, lost: int, n: int) -> tuple[float, float]:
     p12, p21, total = (gained + 0.5) / (n + 2), (lost + 0.5) / (n + 2), n + 2
     centre = p12 - p21
-    half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * math.sqrt((p12 + p21 - centre**2) / total)
+    half = scipy.stats.norm.ppf(0.5 + CONFIDENCE / 2) * math.sqrt((p12 + p21 - centre**2) / total)
     return 100 * (centre - half), 100 * (centre + half)

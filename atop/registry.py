@@ -7,6 +7,7 @@ config refers to it by the module's name. Nothing is imported until it is asked 
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from atop.errors import AtopError
 KINDS = ("classifiers", "purifiers", "transforms", "attacks")
 
 
+@cache
 def members(kind: str) -> list[str]:
     """Names of all members of the registry `kind`, sorted."""
     folder = Path(__file__).parent / kind

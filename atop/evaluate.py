@@ -15,6 +15,7 @@ from atop.compute import FLOAT32
 from atop.data.cache import read_about
 from atop.data.dataset import Split
 from atop.defense import Defense
+from atop.errors import AtopError
 from atop.files import read_json, sha256, write_json
 from atop.probe import EXAMPLES, probe
 from atop.progress import progress
@@ -79,12 +80,18 @@ class Evaluation:
 
     @torch.no_grad()
     def _logits(self, images: Tensor, randomness: Randomness) -> Tensor:
-        """(N, classes) logits."""
+        """(N, classes) logits; a batch that does not fit into memory is halved."""
         parts = [slice(k, k + self.batch) for k in range(0, len(images), self.batch)]
         device = self.split.index.device
-        return torch.cat(
-            [self.defense(images[part].to(device), randomness.select(part)) for part in parts]
-        )
+        try:
+            return torch.cat(
+                [self.defense(images[part].to(device), randomness.select(part)) for part in parts]
+            )
+        except torch.OutOfMemoryError:
+            if self.batch == 1:
+                raise AtopError("evaluate: not even one picture fits into memory") from None
+        self.batch //= 2
+        return self._logits(images, randomness)
 
 
 @FLOAT32.arithmetic()

@@ -170,7 +170,7 @@ def test_only_inside_the_block_may_a_gpu_round() -> None:
 
 @pytest.mark.slow
 def test_a_compiled_purifier_takes_the_same_step(make: Callable[..., PurifierStage]) -> None:
-    plain, fused = make("deepfill"), make("deepfill", Compute(compile=True))
+    plain, fused = make("dmae"), make("dmae", Compute(compile=True))
     names = list(plain.purifier.state_dict())
     assert list(fused.purifier.state_dict()) == names
     for number in range(2):

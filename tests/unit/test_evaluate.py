@@ -122,6 +122,26 @@ def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Chan
     assert run(CELL)["evaluations"] != first["evaluations"]
 
 
+def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) -> None:
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    defense, x = assemble.defense("smoke", CELL), split.inputs(32)
+    whole = evaluate.Evaluation(defense, split, seed=0, batch=8)
+    expected = whole.predictions(x, draws=2)
+    sizes, room = [], [3]
+
+    def small_memory(module: Any, arguments: Any) -> None:
+        sizes.append(len(arguments[0]))
+        if sizes[-1] > room[0]:
+            raise torch.OutOfMemoryError
+
+    defense.register_forward_pre_hook(small_memory)
+    assert evaluate.Evaluation(defense, split, seed=0, batch=8).predictions(x, draws=2) == expected
+    assert sizes == [8, 4, *[2] * 8 * 2]
+    room[0] = 0
+    with pytest.raises(AtopError, match="not even one picture fits into memory"):
+        whole.predictions(x, draws=1)
+
+
 def test_the_undefended_classifier_falls_to_the_attack_on_it(small: Change) -> None:
     make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     record = run(BARE)

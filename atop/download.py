@@ -33,9 +33,7 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     if "package" in row or path.exists():
         verify(path, row)
         return path
-    # Rows of one archive share a place, and so wait for each other.
-    whole = (paths.archive_of(row) or path).relative_to(paths.CHECKPOINTS)
-    place = paths.RESULTS / "state" / "downloads" / str(whole).replace("/", "--")
+    place = place_of(row)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not path.exists() and not _found(row, path, folder, place):
@@ -46,6 +44,15 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     if row["sha256"] is None:
         print(f"{path}: SHA-256 {sha256(path)}, to write into checkpoints.yaml")
     return path
+
+
+def place_of(row: Dict) -> Path:
+    """Where a download lies while it is under way.
+
+    Rows that come by the same one, of one archive or of one file, share it and wait for each other.
+    """
+    whole = (paths.archive_of(row) or _alike(row)[0]).relative_to(paths.CHECKPOINTS)
+    return paths.RESULTS / "state" / "downloads" / str(whole).replace("/", "--")
 
 
 def named(file: str) -> str:
@@ -83,9 +90,21 @@ def verify(path: Path, row: Dict) -> None:
     checkpoints.read(path)
 
 
+def _alike(row: Dict) -> list[Path]:
+    """Where the file of a row lies, and of other rows that name the same one."""
+    others = (one for one in config.read("checkpoints").values() if "package" not in one)
+    same = (one for one in (*others, row) if _origin(one) == _origin(row))
+    return list(dict.fromkeys(map(paths.checkpoint_of, same)))
+
+
+def _origin(row: Dict) -> tuple[str, str | None]:
+    return hosts.link(row), row.get("member")
+
+
 def _found(row: Dict, path: Path, folder: Path | None, place: Path) -> bool:
     """Copy the file, or take it from its archive, if one of them is here already."""
-    if copy := lookup.find(lookup.names(row), folder):
+    here = next((one for one in _alike(row) if one.exists()), None)
+    if copy := here or lookup.find(lookup.names(row), folder):
         verify(copy, row)
         with writing(path) as temporary:
             shutil.copyfile(copy, temporary)

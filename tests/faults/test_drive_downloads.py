@@ -1,5 +1,6 @@
 """Downloads from Google Drive, behind gdown, that go wrong."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import gdown
 import pytest
 import requests
 from gdown.exceptions import FileURLRetrievalError
-from serving import FETCH, FILE, PAGE, WEIGHTS, AddRow, Fetch
+from serving import FETCH, FILE, PAGE, ROW, WEIGHTS, AddRow, Fetch
 
 from atop import paths
 from atop.__main__ import main
@@ -42,6 +43,18 @@ def drive(row: AddRow, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_drive(drive: SimpleNamespace, fetched: Fetch) -> None:
     fetched()
     assert drive.asked == ["ID"]
+
+
+def test_rows_of_one_file_are_one_download(
+    drive: SimpleNamespace, change: Callable[..., None], fetched: Fetch
+) -> None:
+    change("checkpoints", {"next": {**ROW, "file": "next.pth", "google_drive": "ID"}})
+    fetched()
+    assert main(["checkpoint", "--name", "next"]) == 0
+    assert (paths.CHECKPOINTS / "next.pth").read_bytes() == WEIGHTS
+    assert drive.asked == ["ID"]
+    (lock,) = (paths.RESULTS / "state").rglob("*.lock")
+    assert lock.name == "folder--some.pth.lock"  # they wait for each other
 
 
 @pytest.mark.parametrize(

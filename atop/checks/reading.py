@@ -153,7 +153,7 @@ def clearly(higher: Entry, lower: Entry, points: float) -> stats.Paired | None:
     if higher.accuracy - lower.accuracy <= points:  # most pairs; their interval would cost a second
         return None
     gap = stats.paired(higher.correct, lower.correct)
-    return gap if gap.low > 0 else None
+    return gap if gap.value > points and gap.low > 0 else None
 
 
 def series(entries: Iterable[Entry], key: str) -> list[list[Entry]]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from inspect import getdoc
 from pathlib import Path
 from typing import NoReturn
 
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, run: Run) -> Parser:
-        about = run.__doc__ or ""
+        about = getdoc(run) or ""
         made = commands.add_parser(
             name,
             help=about.split("\n")[0],
@@ -128,16 +129,25 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
     report = verb("report", verbs.report)
+    cost = verb("cost", verbs.cost)
+    cost.add_argument("table", help="such as table7, or all")
+    cost.add_argument("--preset", default="paper", help="paper (default), native or smoke")
+    cost.add_argument("--threads", type=positive, help="CPU threads a job; the preset's by default")
+    cost.add_argument("--allow-cpu", action="store_true", help="of a GPU preset on the CPU")
+    cost.add_argument("--no-calibration", action="store_true", help="measure nothing")
+    cost.add_argument("--device", help="not this one: DEVICE of a calibration-DEVICE.json")
     for made in (table, report):
         made.add_argument("--preset", required=True, help="paper, native or smoke")
+    for made in (table, report, cost):
         made.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
     draw = verb("draw", verbs.draw)
     draw.add_argument("--figure", required=True, help="such as figure5")
     draw.add_argument("--preset", required=True, help="paper, native or smoke")
-    for made in (table, report, draw):
+    for made in (table, report, draw, cost):
         made.add_argument("--init", help="of the purifiers; the preset's by default")
         made.add_argument("--recipe", help="paper or official; the config's by default")
         made.add_argument("--seed", type=int, help="of the training; the config's by default")
+    for made in (table, report, draw):
         made.add_argument("--results", type=Path, help="what to read; results/ by default")
         made.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
     plot = verb("plot", verbs.plot)
@@ -145,7 +155,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     plot.add_argument(
         "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
     )
-    for made in (evaluate, table, report):
+    for made in (evaluate, table, report, cost):
         made.add_argument(
             "--target",
             choices=VICTIMS,

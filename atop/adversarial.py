@@ -24,9 +24,6 @@ from atop.randomness import Randomness
 from atop.surrogates import SURROGATES
 from atop.training.loop import SAVE_EVERY_S
 
-JUDGE = 20
-"""Draws of the judge, where a row does not say."""
-
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""
 
@@ -112,8 +109,8 @@ class Siege:
             return right.to(gaps).sum(0), gaps.sum(0)
 
         randomness = Randomness(self.seed, f"judge:{self.name}", index)
-        found = expectation(look, self.whole, len(y), randomness, self.row.get("judge", JUDGE))
-        return Standing(*found)
+        draws = self.row.get("judge", config.JUDGE)
+        return Standing(*expectation(look, self.whole, len(y), randomness, draws))
 
     def flags(self, x: Tensor, y: Tensor, index: Tensor) -> list[str]:
         """What the method's own checks object to in what it attacks, if it has any."""

@@ -204,6 +204,9 @@ def sizes(preset_name: str, cell: Cell) -> Dict:
 HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")
 """Keys of an attack's row that say how it is run; all others are options of its method."""
 
+JUDGE = 20
+"""Draws of an attack's judge, where its row does not say."""
+
 
 def attack(name: str, preset_name: str) -> Dict:
     """An attack's budget under a preset, and `scaled`: what the preset changed, from what.

@@ -163,6 +163,37 @@ def plot(options: Namespace) -> None:
     print(*options.out, sep="\n")
 
 
+def cost(options: Namespace) -> None:
+    """Say what a table costs before it is made, cell by cell, and what it took afterwards.
+
+    Hours of one device, its memory, and disk. What is not known yet of this device's speed is
+    measured first, pass by pass and for a few seconds each, with random weights on made-up
+    pictures; it is kept in results/benchmarks/calibration-DEVICE.json.
+    """
+    from atop import config
+    from atop.cost import estimates, machines, steps, telling
+    from atop.cost.rates import Rates
+
+    names = config.tables() if options.table == "all" else [options.table]
+    tables = [_table(name, options) for name in names]
+    threads = options.threads or config.preset(options.preset)["threads"]
+    if options.device:
+        machine = machines.named(options.device, threads)
+    elif config.preset(options.preset)["device"] == "cpu":
+        machine = machines.cpu(threads)
+    else:
+        machine = machines.of(_device(options), threads)
+    jobs, rates, failed = steps.of_tables(tables), Rates(machine), {}
+    passes = list(estimates.passes(jobs))
+    wanted = not (options.no_calibration or options.device)
+    if wanted and (rates.lacking(passes) or rates.start is None):
+        from atop.cost.calibration import calibrate
+
+        options.threads = machine.threads
+        failed = calibrate(rates, passes, _device(options))
+    print(telling.text(tables, [estimates.estimate(one, rates) for one in jobs], rates, failed))
+
+
 def draw(options: Namespace) -> None:
     """Draw a grid of stored pictures, as PNG, PDF and SVG, and say in JSON what it shows."""
     from atop import paths

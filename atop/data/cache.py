@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from atop.data.source import SPLITS, Array, Fingerprints, Found, Layout, Pictures
 from atop.errors import AtopError
@@ -101,6 +102,14 @@ def read_about(path: Path) -> Dict:
     if not whole:
         raise AtopError(f"{path}: not a whole dataset; delete it and run again")
     return content
+
+
+def held_out(*, count: int, size: int) -> npt.NDArray[np.int64]:
+    """Published places of the pictures that no training sees.
+
+    They are the last `count` of RandomState(0).permutation(size), or the last tenth of it.
+    """
+    return np.random.RandomState(0).permutation(size)[size - min(count, size // 10) :]
 
 
 def check_labels(labels: list[int], *, classes: int, where: str) -> None:

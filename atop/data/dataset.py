@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,11 +45,10 @@ class Split:
     def hold_out(self, *, count: int, size: int) -> tuple["Split", "Split"]:
         """This split without some of its pictures, and those.
 
-        They are fixed: those whose published places are the last `count` of
-        RandomState(0).permutation(size), or the last tenth of it, as far as they are here.
+        They are fixed (`cache.held_out`), as far as they are here.
         """
-        wanted = np.random.RandomState(0).permutation(size)[size - min(count, size // 10) :]
-        out = torch.isin(self.index, torch.from_numpy(wanted).to(self.index))
+        wanted = torch.from_numpy(cache.held_out(count=count, size=size))
+        out = torch.isin(self.index, wanted.to(self.index))
         kept = (~out).nonzero().flatten()
         rows = kept if self.rows is None else self.rows[kept]
         rest = Split(self.images, self.labels[kept], self.index[kept], rows)

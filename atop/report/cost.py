@@ -7,6 +7,7 @@ from typing import Any
 
 from atop import budgets, config, paths
 from atop.cells import Cell
+from atop.cost.steps import KINDS
 from atop.report import asked
 from atop.report.records import slug
 from atop.report.trained import Stage
@@ -14,8 +15,6 @@ from atop.report.trained import Stage
 Dict = dict[str, Any]
 Step = tuple[tuple[str, str], Dict]
 """Its kind and name; its account."""
-
-KINDS = ("training", "attacks", "evaluation")
 
 
 def cost(records: dict[Path, Dict], stages: list[Stage], results: Path) -> Dict:

@@ -8,6 +8,7 @@ from typing import Any
 from atop import paths
 from atop.aggregate import Aggregate
 from atop.cells import Cell
+from atop.cost import steps
 from atop.report import asked, authors_log
 
 Dict = dict[str, Any]
@@ -44,9 +45,10 @@ def stages(wholes: list[Aggregate], results: Path) -> list[Stage]:
     for whole in wholes:
         preset = whole.table.preset
         for cell in _measured(whole):
-            for name, path in _trained(preset, cell):
+            for step in steps.trained(preset, cell):
+                name = step.made_for
                 logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
-                found.setdefault(path.with_suffix(".json"), (name, logged))
+                found.setdefault(step.account, (name, logged))
     return [_stage(path, results, *about) for path, about in found.items()]
 
 
@@ -56,21 +58,6 @@ def _measured(whole: Aggregate) -> Iterator[Cell]:
         cell = whole.table.cell(row, column)
         if cell and whole.table.record(row, column) in whole.records:
             yield cell
-
-
-def _trained(preset: str, cell: Cell) -> Iterator[tuple[str, Path]]:
-    """Weights of a cell that are trained here and not given, by what each was made for."""
-    classifier = paths.trained(preset, cell.dataset, cell.classifier)
-    if paths.classifier(preset, cell.dataset, cell.classifier) == [classifier]:
-        yield cell.bare.id, classifier
-    if cell.finetune == "classifier":
-        yield cell.weights.id, paths.tuned(preset, cell)
-    if cell.purifies:
-        first = paths.pretrained(preset, cell)
-        if paths.initial(preset, cell) == first:
-            yield f"{first.stem}-pretrained", first
-        for one in (cell.base, cell.weights):
-            yield one.id, paths.purifier(preset, one)
 
 
 def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:

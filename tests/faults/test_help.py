@@ -19,8 +19,8 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "pictures", "table", "draw", "plot", "report"]
-VERBS += ["embed"]
+VERBS += ["attack", "evaluate", "pictures", "table", "cost", "draw", "plot", "report"]
+VERBS += ["benchmarks", "embed"]
 ASK = """
 import sys
 from atop.__main__ import main

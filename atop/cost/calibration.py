@@ -1,0 +1,130 @@
+"""Calibration: passes run for a few seconds on this device, by the code that jobs run."""
+
+import gc
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from atop import config
+from atop.cost import ready
+from atop.cost.passes import Pass, Training
+from atop.cost.rates import Rate, Rates
+from atop.errors import AtopError
+from atop.files import ROOT
+from atop.progress import progress
+
+ENOUGH_S = 1.0
+"""Passes are repeated until so many seconds have passed."""
+
+FEW = 2
+"""Pictures at a time where a CPU does, once and unwarmed, what a preset has for a GPU."""
+
+_JOB = "import torch, atop.evaluate, atop.training.jobs; torch.zeros(1, device='{}')"
+_PEAK = Path("/proc/self/clear_refs")
+
+
+def calibrate(rates: Rates, passes: Iterable[Pass], device: torch.device) -> dict[str, str]:
+    """Measure passes of which the rate is not known; keep each as soon as it is.
+
+    Returns:
+        By the words of a pass that this device cannot run, why.
+    """
+    lacking, failed = rates.lacking(passes), {}
+    if rates.start is None:
+        rates.add_start(_start(device))
+    with progress("calibration", len(lacking), unit="pass") as bar:
+        for one in lacking:
+            try:
+                rates.add(one, measure(one, device))
+            except torch.OutOfMemoryError:
+                failed[one.words] = "does not fit into memory"
+            except AtopError as error:
+                failed[one.words] = str(error)
+            bar.update()
+    return failed
+
+
+def measure(one: Pass, device: torch.device) -> Rate:
+    """What a pass takes on a device, from its first run on.
+
+    Raises:
+        AtopError: a network cannot be built.
+        torch.OutOfMemoryError: it does not fit, where a job would not take fewer pictures either.
+    """
+    few = device.type == "cpu" and config.preset(one.preset)["device"] != "cpu"
+    if isinstance(one, Training):
+        batch = FEW if few else one.batch
+        return _rate(lambda: ready.training(one, device, batch=batch), batch, device, few=few)
+    batch, draws = (min(FEW, one.batch), 1) if few else (one.batch, one.draws)
+    while True:  # an attack halves a batch that does not fit
+        build = partial(ready.look, one, device, batch=batch, draws=draws)
+        try:
+            return _rate(build, batch, device, few=few)
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+        batch //= 2
+
+
+def _rate(build: Callable[[], ready.Ready], batch: int, device: torch.device, *, few: bool) -> Rate:
+    """Build a pass, warm up and time it; its peak is since before it was built."""
+    torch.manual_seed(0)
+    _forget_peak(device)
+    made = build()
+    if not few:
+        made.run()
+    seconds = _seconds(made.run, device) / made.pictures
+    weights = made.learns.state_dict().values() if made.learns else []
+    size = sum(one.numel() * one.element_size() for one in weights)
+    return Rate(
+        ms=1000 * seconds,
+        peak_mb=_peak_mb(device),
+        pictures=batch,
+        weights_mb=size / 2**20,
+    )
+
+
+def _seconds(run: Callable[[], None], device: torch.device) -> float:
+    """Median seconds of a run, repeated until ENOUGH_S have passed."""
+    times: list[float] = []
+    while sum(times) < ENOUGH_S:
+        start = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def _forget_peak(device: torch.device) -> None:
+    """Let the peak of memory start from what is in use now, where the system can."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _PEAK.exists():
+        with suppress(OSError):
+            _PEAK.write_text("5")
+
+
+def _peak_mb(device: torch.device) -> float:
+    """Peak of memory in MiB, measured as `provenance.Stopwatch` does."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _start(device: torch.device) -> float:
+    """Seconds until a job has its Python, its imports and its device."""
+    command = [sys.executable, "-c", _JOB.format(device.type)]
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True)
+    return time.perf_counter() - start

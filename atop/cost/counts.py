@@ -1,0 +1,69 @@
+"""How often each attack looks at its target, counted from its code (atop/attacks/, AutoAttack's).
+
+The tests compare the counts with what real runs classified.
+"""
+
+from typing import Any, NamedTuple
+
+from atop.errors import AtopError
+
+Dict = dict[str, Any]
+
+FLAGS = 7
+"""Logits of a batch that AutoAttack's checks ask for, beside one gradient."""
+
+
+class Looks(NamedTuple):
+    """Looks that each attacked picture gets, at `draws` draws of the target at once."""
+
+    gradient: bool
+    draws: int
+    times: int
+
+
+def of_method(row: Dict, *, random: bool, classes: int) -> list[Looks]:
+    """Looks of one run of an attack's method, the most that there can be.
+
+    Args:
+        row: of attacks.yaml, under a preset.
+        random: whether draws of the target differ; where they do not, one serves for all.
+        classes: of the dataset.
+
+    Raises:
+        AtopError: a method that is not known here.
+    """
+    if row["method"] == "noise":
+        return []
+    if row["method"] == "autoattack":
+        return _of_autoattack(row, random=random, classes=classes)
+    eot, steps = row["eot"] if random else 1, row.get("steps", 1)
+    if row["method"] == "fgsm":
+        return [Looks(True, eot, 1)]
+    if row["method"] == "pgd":
+        means = [Looks(False, eot, steps)] if row.get("average") == "logits" else []
+        return [Looks(True, eot, steps), *means]
+    if row["method"] == "cw":  # a draw at a time, whatever the target
+        return [Looks(True, 1, steps * row["eot"])]
+    if row["method"] == "stadv":  # it looks at its last iterate too
+        return [Looks(True, eot, steps + 1)]
+    raise AtopError(f"method {row['method']}: what it takes is not known to atop/cost/counts.py")
+
+
+def at_most(row: Dict) -> bool:
+    """Whether an attack may look less often: it stops early, or leaves pictures alone."""
+    return row["method"] in ("autoattack", "cw") or "after" in row
+
+
+def _of_autoattack(row: Dict, *, random: bool, classes: int) -> list[Looks]:
+    """First it asks who is classified rightly; targeted attacks ask again for each target."""
+    if 0 in (row.get("steps"), row.get("queries")):
+        return []
+    eot = row["eot"] if random and "eot" in row else 1
+    targets = min(row.get("targets", 1), classes - 1)
+    if row["attack"] == "square":  # its start, its queries, and what they came to
+        return [Looks(False, eot, 1 + 1 + row["queries"] + 1)]
+    if row["attack"] == "fab-t":  # who and which target it is, every step, and what it came to
+        steps = row["steps"]
+        return [Looks(False, 1, 1 + targets * (3 + steps)), Looks(True, 1, targets * steps)]
+    asked = 1 + (targets if row["attack"] == "apgd-t" else 0)
+    return [Looks(False, 1, asked), Looks(True, 1, targets * (row["steps"] + 1) * eot)]

@@ -312,7 +312,7 @@ def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Recor
         ("convergence", {"conv-eps-128": 0}, []),
         ("convergence", {}, ["eps-sweep-does-not-reach-zero"]),
         ("convergence", {"conv-eps-128": 0, "conv-eot-50": 0.3}, ["eot-not-converged"]),
-        ("convergence", {"conv-eps-128": 0, "conv-eot-20": 0.3}, ["steps-not-converged"]),
+        ("convergence", {"conv-eps-128": 0, "strict-pgd": 0.3}, ["steps-not-converged"]),
         ("convergence", {"conv-eps-128": 0, "conv-steps-50": 0.7}, ["more-steps-do-not-help"]),
     ],
 )

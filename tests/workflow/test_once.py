@@ -1,0 +1,151 @@
+"""No attack, training or download is done twice, by whatever names it is asked for.
+
+Two jobs are the same if networks, settings and pictures are.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from checkout import Checkout, Job, Said
+
+from atop import config, download, fingerprints, hosts, lookup, paths, plan, stages
+from atop.cells import Cell
+
+EVERYTHING = {
+    "paper": ["--config", "extras=true", "--", "all"],
+    "native": ["--config", "extras=true", "--", "tables/native/report.html"],
+    "smoke": ["--config", "extras=true", "--", "smoke", "tables/smoke/convergence.svg"],
+}
+
+# What is done twice all the same, by name.
+ALIKE_WITHOUT_DRAWS = [
+    # Without draws EOT averages over nothing, and both versions of AutoAttack begin alike, with the
+    # smallest of their parts by far. Each chain keeps names of its own in the records.
+    {"aa-linf-standard-1", "aa-linf-rand-1"},
+    {"aa-l2-standard-1", "aa-l2-rand-1"},
+    {"aa-l2-1-standard-1", "aa-l2-1-rand-1"},
+    # The strict table's stand-ins for exact gradients and fresh draws, which change nothing here.
+    {"strict-pgd", "strict-pgd-logits", "strict-bpda", "strict-fixed"},
+]
+# The control without a purifier, its transform switched off, is the bare classifier behind some
+# resizing, of which there is none at the sizes of preset paper. One attack, which needs no EOT.
+SAME_VICTIM = {
+    "cifar10-resnet18-undefended",
+    "cifar10-resnet18-identity-none-rt2-none-paper-s0-no_transform",
+}
+# Figure 4's suite has a name of its own because preset smoke shortens it; it repeats no attack.
+SAME_SUITE = {"aa_linf", "figure4"}
+
+
+@pytest.fixture(scope="module", params=EVERYTHING)
+def said(clean: Checkout, request: pytest.FixtureRequest) -> Said:
+    """The plan of all that a preset has."""
+    return clean.plan(*EVERYTHING[request.param])
+
+
+def twice(named: Iterable[tuple[Any, str]]) -> list[set[str]]:
+    """The names of each thing that has more than one."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for thing, name in named:
+        names[json.dumps(thing, sort_keys=True, default=str)].add(name)
+    return [found for found in names.values() if len(found) > 1]
+
+
+def of_cells(said: Said, rule: str) -> Iterator[tuple[Job, str, Cell]]:
+    """Jobs about a cell, with preset and cell."""
+    for job in said.of(rule):
+        yield job, job.wildcards["preset"], Cell.parse(job.wildcards["cell"])
+
+
+def test_a_file_has_one_job(said: Said) -> None:
+    made = [name for job in said.jobs if "output" in job.facts for name in job.outputs]
+    assert len(made) > 500
+    assert len(set(made)) == len(made)
+
+
+def test_an_attack_is_run_once(said: Said) -> None:
+    named = []
+    for job, preset, cell in of_cells(said, "attack"):
+        attack = job.wildcards["attack"]
+        named.append(([cell.id, budget(preset, cell, attack)], attack))
+    assert len(named) > 200
+    kept = ALIKE_WITHOUT_DRAWS
+    assert [names for names in twice(named) if not any(names <= alike for alike in kept)] == []
+
+
+def budget(preset: str, cell: Cell, attack: str) -> dict[str, Any]:
+    """What an attack does on a cell. A set of more pictures holds those of a smaller one."""
+    row = {"through": "exact", "average": "loss", **config.attack(attack, preset)}
+    row["pixels"] = config.pixels(row, preset, cell)
+    if "after" in row:
+        row["after"] = budget(preset, cell, row["after"])
+    if config.transform_of(preset, cell)[0] == "none":  # no draws
+        stand_ins = {"fixed"} if cell.purifies else {"fixed", "bpda"}
+        through = "exact" if row["through"] in stand_ins else row["through"]
+        row |= {"eot": 1, "judge": 1, "average": "loss", "through": through}
+    return {key: value for key, value in row.items() if key not in ("scaled", "examples")}
+
+
+def test_a_victim_has_one_name(said: Said) -> None:
+    attacked = of_cells(said, "attack")
+    found = twice((victim(preset, cell), cell.id) for _, preset, cell in attacked)
+    assert [names for names in found if names != SAME_VICTIM] == []
+
+
+def victim(preset: str, cell: Cell) -> list[Any]:
+    """What is attacked: files, the transform, and how pictures are handed on."""
+    sizes = config.sizes(preset, cell)
+    sizes["purifier"] = sizes["input"] if cell.undefended else sizes["purifier"]
+    recipe = config.recipe(cell.recipe, cell.transform, preset)
+    signed = cell.purifies and recipe["classifier_range"] == "signed"
+    return [plan.networks(preset, cell), config.transform_of(preset, cell), sizes, signed]
+
+
+def test_a_network_is_trained_once(said: Said) -> None:
+    rules = ("classifier", "pretrain", "finetune", "tune")
+    jobs = [job for rule in rules for job in said.of(rule)]
+    assert len(jobs) > 15
+    assert twice(([job.rule, job.inputs, training(job)], job.outputs[0]) for job in jobs) == []
+
+
+def training(job: Job) -> Any:
+    """How a network is trained; what it starts from and learns from are inputs."""
+    preset = job.wildcards["preset"]
+    if job.rule == "classifier":
+        dataset, name = job.wildcards["dataset"], job.wildcards["classifier"]
+        network = {**config.classifier(name), "about": ""}
+        return [network, stages.classifier(preset, dataset, name)]
+    if job.rule == "pretrain":
+        return fingerprints.pretrain(preset, job.wildcards["dataset"], job.wildcards["purifier"])
+    cell = Cell.parse(job.wildcards["cell"])
+    return [
+        (cell.finetune, cell.seed, stages.finetune(preset, cell)),
+        config.recipe(cell.recipe, cell.transform, preset),
+        config.transform_of(preset, cell),
+        config.purifier(cell.purifier, preset, cell.dataset),
+    ]
+
+
+def test_a_file_is_downloaded_once(said: Said) -> None:
+    files = [job.wildcards["file"] for job in said.of("checkpoint")]
+    rows = [lookup.row_of(paths.CHECKPOINTS / file) for file in files]
+    # Rows of one address take turns at one place, and what the first has brought is there for all.
+    assert twice((address(row), str(download.place_of(row))) for row in rows) == []
+    sources = [config.dataset(job.wildcards["dataset"])["source"] for job in said.of("fetch")]
+    assert len(set(sources)) == len(sources) >= 1
+
+
+def address(row: config.Dict) -> list[str]:
+    """Where a file comes from: a folder of Google Drive has several."""
+    return [hosts.link(row), row["member"] if "google_drive_folder" in row else ""]
+
+
+def test_a_suite_is_judged_once(said: Said) -> None:
+    named = []
+    for job, preset, cell in of_cells(said, "evaluate"):
+        suite, target = job.wildcards["suite"], job.wildcards["target"]
+        named.append(([cell.id, target, fingerprints.evaluate(preset, cell, suite)], suite))
+    assert [names for names in twice(named) if names != SAME_SUITE] == []

@@ -1,7 +1,7 @@
 """Planning and start-up: `pytest tests/benchmarks/test_workflow_speed.py --benchmark-enable`.
 
-Every call of Snakemake plans first, and each of hundreds of jobs starts Python. Times are CPU seconds,
-which other work on the machine changes little.
+Every call of Snakemake plans first, and each of hundreds of jobs starts Python. Times are seconds
+of CPU, which other work on the machine changes little.
 """
 
 import resource

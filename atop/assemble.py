@@ -46,7 +46,8 @@ def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
     raise AtopError(
         f"preset '{preset}' needs a GPU and torch sees none; smaller presets are 'native' "
         "(tables/native/..., 32 pixels) and 'smoke' (tables/smoke/..., minutes on a CPU); "
-        "to run this one on the CPU all the same, add --config allow_cpu=true"
+        "to run this one on the CPU all the same, add --config allow_cpu=true, or --allow-cpu to a "
+        "command of python -m atop"
     )
 
 

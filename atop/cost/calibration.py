@@ -25,7 +25,10 @@ ENOUGH_S = 1.0
 """Passes are repeated until so many seconds have passed."""
 
 FEW = 2
-"""Pictures at a time where a CPU does, once and unwarmed, what a preset has for a GPU."""
+"""Pictures at a time where a CPU does what a preset has for a GPU."""
+
+LONG_S = 5.0
+"""So long a run on so few pictures needs no other one before it that warms up."""
 
 _JOB = "import torch, atop.evaluate, atop.training.jobs; torch.zeros(1, device='{}')"
 _PEAK = Path("/proc/self/clear_refs")
@@ -53,55 +56,59 @@ def calibrate(rates: Rates, passes: Iterable[Pass], device: torch.device) -> dic
 
 
 def measure(one: Pass, device: torch.device) -> Rate:
-    """What a pass takes on a device, from its first run on.
+    """What a pass takes on a device.
 
     Raises:
         AtopError: a network cannot be built.
         torch.OutOfMemoryError: it does not fit, where a job would not take fewer pictures either.
     """
     few = device.type == "cpu" and config.preset(one.preset)["device"] != "cpu"
+    batch = min(FEW, one.batch) if few else one.batch
     if isinstance(one, Training):
-        batch = FEW if few else one.batch
-        return _rate(lambda: ready.training(one, device, batch=batch), batch, device, few=few)
-    batch, draws = (min(FEW, one.batch), 1) if few else (one.batch, one.draws)
+        return _rate(partial(ready.training, one, device, batch=batch), device, few=few)
+    draws = 1 if few else one.draws
     while True:  # an attack halves a batch that does not fit
-        build = partial(ready.look, one, device, batch=batch, draws=draws)
         try:
-            return _rate(build, batch, device, few=few)
+            build = partial(ready.look, one, device, batch=batch, draws=draws)
+            return _rate(build, device, few=few)
         except torch.OutOfMemoryError:
             if batch == 1:
                 raise
         batch //= 2
 
 
-def _rate(build: Callable[[], ready.Ready], batch: int, device: torch.device, *, few: bool) -> Rate:
+def _rate(build: Callable[[], ready.Ready], device: torch.device, *, few: bool) -> Rate:
     """Build a pass, warm up and time it; its peak is since before it was built."""
     torch.manual_seed(0)
     _forget_peak(device)
     made = build()
-    if not few:
-        made.run()
-    seconds = _seconds(made.run, device) / made.pictures
+    first = _timed(made.run, device)
+    seconds = first if few and first > LONG_S else _repeated(made.run, device)
     weights = made.learns.state_dict().values() if made.learns else []
     size = sum(one.numel() * one.element_size() for one in weights)
     return Rate(
-        ms=1000 * seconds,
+        ms=1000 * seconds / made.pictures,
         peak_mb=_peak_mb(device),
-        pictures=batch,
+        few=few,
         weights_mb=size / 2**20,
     )
 
 
-def _seconds(run: Callable[[], None], device: torch.device) -> float:
+def _repeated(run: Callable[[], None], device: torch.device) -> float:
     """Median seconds of a run, repeated until ENOUGH_S have passed."""
     times: list[float] = []
     while sum(times) < ENOUGH_S:
-        start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
+        times.append(_timed(run, device))
     return median(times)
+
+
+def _timed(run: Callable[[], None], device: torch.device) -> float:
+    """Seconds until the device has done a run."""
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
 
 
 def _forget_peak(device: torch.device) -> None:

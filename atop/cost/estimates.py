@@ -22,7 +22,7 @@ class Estimate:
         seconds: of its passes, as far as their rates are known.
         unknown: passes whose rate is not, or why nothing is known.
         at_most: whether it may take less.
-        memory: peak in MiB, as far as it is known.
+        memory: peak in MiB of what is known, if anything is.
         few: whether that is of fewer pictures at a time than a job takes.
         disk: bytes, as far as they are known.
         took: seconds that it took; None if it is not done.
@@ -34,7 +34,7 @@ class Estimate:
     seconds: float
     unknown: tuple[str, ...]
     at_most: bool
-    memory: float
+    memory: float | None
     few: bool
     disk: float
     took: float | None
@@ -66,14 +66,14 @@ def estimate(step: Step, rates: Rates) -> Estimate:
         work, unknown = Work(), (str(error),)
     found = {one: rates.of(one) for one in work.pictures}
     known = {one: rate for one, rate in found.items() if rate}
-    peak = max((rate.peak_mb for rate in known.values()), default=0.0)
+    peaks = [rate.peak_mb for rate in known.values()]
     return Estimate(
         step=step,
         seconds=sum(rate.ms / 1000 * work.pictures[one] for one, rate in known.items()),
         unknown=unknown + tuple(one.words for one in found if one not in known),
         at_most=work.at_most,
-        memory=peak + work.held / 2**20,
-        few=any(rate.pictures < one.batch for one, rate in known.items()),
+        memory=max(peaks) + work.held / 2**20 if peaks else None,
+        few=any(rate.few for rate in known.values()),
         disk=work.disk + sum(rate.weights_mb for rate in known.values()) * 2**20,
         **_took(step, rates),
     )

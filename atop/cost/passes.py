@@ -14,6 +14,12 @@ Dict = dict[str, Any]
 _OF_SPEED = ("gan", "l1_target", "attack_target", "classifier_range", "mask", "spectral_norm")
 """Keys of a recipe that change what a step of training computes."""
 
+_STAGES = {
+    "none": "L_org", "continued": "L_org", "adversarial": "AToP", "clean": "AToP, clean",
+    "classifier": "tune",
+}  # fmt: skip
+"""What a fine-tuning is called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
@@ -115,9 +121,8 @@ class Training:
 
     @property
     def words(self) -> str:
-        """Such as "training (adversarial) of rt2, deepfill, resnet18: 8 pictures"."""
-        kind = self.cell.finetune if self.verb == "finetune" else self.verb
-        kind = "L_org" if kind in ("none", "continued") else kind
+        """Such as "training (AToP) of rt2, deepfill, resnet18: 8 pictures"."""
+        kind = _STAGES[self.cell.finetune] if self.verb == "finetune" else self.verb
         return f"training ({kind}) of {_told(self.cell)}: {self.batch} pictures"
 
 

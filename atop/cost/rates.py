@@ -27,13 +27,14 @@ class Rate:
 
     Attributes:
         ms: milliseconds for each picture, each draw of it counted.
-        peak_mb: peak memory in MiB with so many `pictures` at a time.
+        peak_mb: peak memory in MiB.
+        few: whether there were fewer pictures at a time than a job takes.
         weights_mb: MiB of the file of the network that learns; 0 where none does.
     """
 
     ms: float
     peak_mb: float
-    pictures: int
+    few: bool = False
     weights_mb: float = 0.0
 
 
@@ -100,5 +101,5 @@ def _write(machine: Machine, rows: dict[str, Dict]) -> None:
 
 def _short(rate: Rate) -> Dict:
     row: Dict = {"ms": float(f"{rate.ms:.4g}"), "peak_mb": round(rate.peak_mb)}
-    row |= {"pictures": rate.pictures}
+    row |= {"few": True} if rate.few else {}
     return row | ({"weights_mb": round(rate.weights_mb, 2)} if rate.weights_mb else {})

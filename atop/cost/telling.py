@@ -49,8 +49,9 @@ def text(
 
 def _title(tables: Sequence[Table], rates: Rates) -> str:
     names, machine = ", ".join(table.name for table in tables), rates.machine
-    threads = "" if machine.cuda else f", {machine.threads} threads a job"
-    return f"{names} of preset {tables[0].preset} on {machine.device}{threads}, one job at a time"
+    threads = f", {machine.threads} thread{'s' * (machine.threads > 1)} a job"
+    where = machine.device + ("" if machine.cuda else threads)
+    return f"{names} of preset {tables[0].preset} on {where}, one job at a time"
 
 
 def _beside(estimates: Sequence[Estimate]) -> Iterator[tuple[str, float]]:
@@ -75,12 +76,11 @@ def _line(
     times = [_spent([one for one in estimates if one.step.kind == kind]) for kind in KINDS]
     took = [one for one in estimates if one.took is not None]
     since = ">= " if any(one.resumed for one in took) else ""
-    few = any(one.few or one.unknown for one in estimates)
     return (
         *times,
         _spent(estimates, seconds),
-        (">= " if few else "") + _size(max(one.memory for one in estimates)),
-        _size((sum(one.disk for one in estimates) + disk) / 1e6),
+        _peak(estimates),
+        _stored(estimates, disk),
         since + _time(sum(one.took or 0 for one in took)) if took else "",
         cell,
     )
@@ -95,6 +95,22 @@ def _spent(estimates: Sequence[Estimate], more: float = 0) -> str:
     if not any(one.unknown for one in estimates):
         return bound + _time(known)
     return f"{bound}{_time(known)} + ?" if known else "?"
+
+
+def _peak(estimates: Sequence[Estimate]) -> str:
+    """The largest peak of some steps that is known."""
+    known = [one.memory for one in estimates if one.memory is not None]
+    if not known:
+        return "?"
+    least = any(one.few or one.unknown for one in estimates)
+    return (">= " if least else "") + _size(max(known))
+
+
+def _stored(estimates: Sequence[Estimate], more: float = 0) -> str:
+    """What some steps leave on disk; the size of weights is known from their training alone."""
+    size = (sum(one.disk for one in estimates) + more) / 1e6
+    unknown = any(one.unknown and one.step.kind == "training" for one in estimates)
+    return " + ".join([*([_size(size)] if size else []), *(["?"] if unknown else [])])
 
 
 def _time(seconds: float) -> str:
@@ -141,11 +157,11 @@ def _compared(estimates: Sequence[Estimate]) -> str:
     if not done:
         return ""
     same = [one for one in done if one.comparable]
-    told = f"{len(done)} of {len(estimates)} jobs are done"
+    told = f"took: {len(done)} of {len(estimates)} jobs are done, timed after their start"
     if same:
         took, thought = sum(one.took or 0 for one in same), sum(one.seconds for one in same)
-        told += f"; {len(same)} took {_time(took)} where {_time(thought)} were estimated"
-        told += f", {took / thought:.2f} times" if thought else ""
+        told += f"; {len(same)} took {_time(took)}, estimated were {_time(thought)}"
+        told += f" (took / estimated {took / thought:.2f})" if thought else ""
     if out := len(done) - len(same):
         told += f"; {out} not compared (bounds, resumed, unknown, or of another device)"
     return f"{told}."

@@ -1,0 +1,138 @@
+"""Looks of attacks, as they are told beforehand and as real runs classify."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atop import assemble, checkpoints, config, paths
+from atop.adversarial import make_adversarial
+from atop.cells import Cell
+from atop.cost import counts, steps, work
+from atop.cost.counts import Looks
+from atop.data import embedded
+from atop.data.fetch import fetch
+from atop.errors import AtopError
+from atop.files import read_json, write_json
+
+BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+STILL = replace(CELL, ablation="no_transform")
+N, BATCH, CLASSES = 5, 2, 10
+Change = Callable[[str, dict[str, Any]], None]
+
+BALL = {"norm": "Linf", "eps": "8/255"}
+FGSM = {"method": "fgsm", **BALL, "eot": 3}
+PGD = {"method": "pgd", **BALL, "step_size": "2/255", "steps": 2, "random_start": True, "eot": 3}
+STADV = {"method": "stadv", "bound": "0.05", "lr": 0.01, "steps": 2, "eot": 3}
+EXACT = {
+    "fgsm": FGSM,
+    "pgd": PGD,
+    "pgd-logits": {**PGD, "average": "logits"},
+    "pgd-bpda": {**PGD, "through": "bpda"},
+    "pgd-fixed": {**PGD, "through": "fixed"},
+    "pgd-restarts": {**PGD, "restarts": 2, "judge": 4, "examples": 3},
+    "stadv": STADV,
+    "noise": {"method": "noise", **BALL},
+}
+# A ball in which nothing breaks, so that nothing stops early.
+AUTO: dict[str, Any] = {"method": "autoattack", "norm": "Linf", "eps": "1/25500"}
+APGD = {**AUTO, "steps": 3, "eot": 2}
+WHOLE = {
+    "apgd-ce": {**APGD, "attack": "apgd-ce"},
+    "apgd-dlr": {**APGD, "attack": "apgd-dlr"},
+    "apgd-t": {**APGD, "attack": "apgd-t", "targets": 12},
+    "fab-t": {**AUTO, "attack": "fab-t", "steps": 2, "targets": 3},
+    "square": {**AUTO, "attack": "square", "queries": 4, "rescale": False, "eot": 3},
+    "cw": {"method": "cw", "norm": "L2", "c": 1.0, "kappa": 0.0, "lr": 1e-4, "steps": 3, "eot": 2},
+    "after": {**PGD, "after": "clean", "judge": 3},
+}
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    """The smoke preset with five pictures in batches of two, its data, and a purifier.
+
+    Their labels are what the bare classifier says, so that it is right on all.
+    """
+    change("presets/smoke", {"evaluation": {"n": N, "batch": BATCH}})
+    fetch("cifar10_slice")
+    split, bare = assemble.evaluation_set("smoke", "cifar10_slice"), assemble.defense("smoke", BARE)
+    about = read_json(paths.dataset("cifar10_slice"))
+    said = dict(zip(split.index.tolist(), bare(split.inputs(32)).argmax(1).tolist(), strict=True))
+    pairs = zip(about["test"]["index"], about["test"]["labels"], strict=True)
+    about["test"]["labels"] = [said.get(index, label) for index, label in pairs]
+    write_json(paths.dataset("cifar10_slice"), about)
+    network = assemble.purifier("smoke", "deepfill")
+    checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
+    checkpoints.save(paths.purifier("smoke", CELL), network, {})
+    return change
+
+
+def told_and_done(change: Change, cell: Cell, row: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Pictures that an attack's work has beforehand, and the account of the attack."""
+    change("attacks", {"attacks": {"mine": row}})
+    *_, step = steps.attacked("smoke", cell, "mine")
+    path = make_adversarial("smoke", cell, "mine", device=torch.device("cpu"))
+    return sum(work.work_of(step).pictures.values()), read_json(path.with_suffix(".json"))
+
+
+@pytest.mark.parametrize("cell", [BARE, CELL, STILL], ids=["bare", "random", "deterministic"])
+@pytest.mark.parametrize("name", EXACT)
+def test_told_is_what_is_classified(small: Change, cell: Cell, name: str) -> None:
+    told, account = told_and_done(small, cell, EXACT[name])
+    assert account["classified"] == told
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
+    told, account = told_and_done(small, BARE, WHOLE[name])
+    assert account["attacked"] == N
+    assert account["classified"] == told
+    assert counts.at_most(WHOLE[name])
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
+    wide = {"lr": 1.0} if name == "cw" else {"eps": "64/255"}
+    told, account = told_and_done(small, BARE, {**WHOLE[name], **wide, "judge": 1})
+    early = name in ("apgd-t", "fab-t", "square", "cw")  # the others run to their end
+    assert (account["classified"] < told) if early else (account["classified"] == told)
+
+
+def test_what_a_random_target_lets_go_is_not_attacked(small: Change) -> None:
+    row = {**WHOLE["apgd-ce"], "after": "clean", "judge": 3}
+    told, account = told_and_done(small, CELL, row)
+    assert 0 < account["classified"] <= told
+
+
+def test_counts_by_hand() -> None:
+    def of(row: dict[str, Any], random: bool) -> list[Looks]:
+        return counts.of_method(row, random=random, classes=CLASSES)
+
+    assert of(PGD, True) == [Looks(True, 3, 2)]
+    assert of(PGD, False) == [Looks(True, 1, 2)]
+    assert of(EXACT["pgd-logits"], True) == [Looks(True, 3, 2), Looks(False, 3, 2)]
+    assert of(WHOLE["apgd-t"], True) == [Looks(False, 1, 1 + 9), Looks(True, 1, 9 * 4 * 2)]
+    assert of(WHOLE["square"], True) == [Looks(False, 3, 7)]
+    assert of({**WHOLE["square"], "queries": 0}, True) == []
+
+
+def test_every_attack_of_the_suite_is_known() -> None:
+    for name in config.read("attacks")["attacks"]:
+        row = config.attack(name, "paper")
+        if row["method"] != "clean":
+            assert counts.of_method(row, random=True, classes=10) or row["method"] == "noise"
+
+
+def test_an_attack_of_a_users_own_is_said_not_to_be_known(change: Change) -> None:
+    change("attacks", {"attacks": {"mine": {"method": "mine", "steps": 3}}})
+    *_, step = steps.attacked("smoke", BARE, "mine")
+    with pytest.raises(AtopError, match=r"^method mine: what it takes is not known to atop/cost"):
+        work.work_of(step)

@@ -1,0 +1,247 @@
+"""Rates: measured by the code that jobs run, kept for the next time, and never guessed."""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atop import assemble, checkpoints
+from atop.cells import Cell
+from atop.cost import calibration, machines, ready
+from atop.cost.calibration import measure
+from atop.cost.machines import Machine
+from atop.cost.passes import Look, Pass, Training
+from atop.cost.rates import Rate, Rates
+from atop.errors import AtopError
+from atop.files import read_json
+
+CPU = torch.device("cpu")
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+TUNED = replace(CELL, purifier="identity", init="none", finetune="classifier")
+BARE = Look(
+    preset="smoke", cell=CELL.bare, pixels=32, batch=4, draws=1, gradient=False, how="evaluate"
+)
+MACHINE = Machine(device="NVIDIA Made-Up 9 (80GB)", cuda=True, threads=4)
+RATE = Rate(ms=2.5, peak_mb=300, weights_mb=0.5)
+Change = Callable[[str, dict[str, Any]], None]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, workdir: Path) -> None:
+    """One run of each pass is enough, and a start needs none."""
+    monkeypatch.setattr(calibration, "ENOUGH_S", 1e-9)
+    monkeypatch.setattr(calibration, "_start", lambda device: 3.5)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Batches and draws of the looks that are made ready."""
+    made: list[tuple[int, int]] = []
+    build = ready.look
+
+    def noted(one: Look, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
+        made.append((batch, draws))
+        return build(one, device, batch=batch, draws=draws)
+
+    monkeypatch.setattr(ready, "look", noted)
+    return made
+
+
+def trainings() -> list[Training]:
+    """One of each kind."""
+    cells = [CELL, replace(CELL, finetune="clean"), CELL.base, TUNED]
+    made = [Training(preset="smoke", cell=cell, verb="finetune") for cell in cells]
+    pretrained = replace(CELL.base, transform="none")
+    robust = Cell(dataset="cifar10_slice", classifier="resnet_small_at")
+    return [
+        *made,
+        Training(preset="smoke", cell=pretrained, verb="pretrain"),
+        Training(preset="smoke", cell=robust, verb="classifier"),
+    ]
+
+
+@pytest.mark.parametrize("one", trainings(), ids=lambda one: one.words)
+def test_every_training_is_measured(quick: None, change: Change, one: Training) -> None:
+    small = {"batch": 2, "overrides": ...}
+    change("presets/smoke", {"stages": dict.fromkeys(("l_org", "atop", "robust", "tune"), small)})
+    change("presets/smoke", {"stages": {"pretrain": small}})
+    rate = measure(one, CPU)
+    assert rate.ms > 0
+    assert rate.peak_mb > 100  # Python and torch alone
+    assert not rate.few
+    classifier = one.cell.classifier
+    if not one.cell.purifies:
+        network = assemble.classifier("cifar10_slice", classifier)
+    else:
+        network = assemble.purifier("smoke", "deepfill")
+    path = Path("weights.safetensors")
+    checkpoints.save(path, network, {})
+    assert rate.weights_mb == pytest.approx(path.stat().st_size / 2**20, rel=0.05)
+
+
+@pytest.mark.parametrize("through", ["exact", "bpda", "fixed"])
+@pytest.mark.parametrize("gradient", [True, False])
+def test_looks_are_measured(quick: None, gradient: bool, through: str) -> None:
+    one = replace(BARE, cell=CELL, gradient=gradient, through=through, how="attack", draws=3)
+    made = ready.look(one, CPU, batch=4, draws=3)
+    assert made.pictures == 12
+    assert measure(one, CPU).ms > 0
+
+
+def test_a_pass_runs_as_its_preset_says(quick: None, change: Change) -> None:
+    change("presets/smoke", {"compute": {"attack": {"precision": "bfloat16"}}})
+    precise: list[torch.dtype] = []
+
+    def note(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        precise.append(output.dtype)
+
+    handle = torch.nn.modules.module.register_module_forward_hook(note)
+    try:
+        ready.look(replace(BARE, how="attack"), CPU, batch=2, draws=1).run()
+        assert torch.bfloat16 in precise
+        precise.clear()
+        for how in ("evaluate", "judge"):
+            ready.look(replace(BARE, how=how), CPU, batch=2, draws=1).run()
+        assert torch.bfloat16 not in precise
+    finally:
+        handle.remove()
+
+
+def test_a_batch_that_does_not_fit_is_halved(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def small(one: Look, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
+        tried.append(batch)
+        if batch > 2:
+            raise torch.OutOfMemoryError
+        return ready.Ready(lambda: None, batch * draws)
+
+    monkeypatch.setattr(ready, "look", small)
+    measure(replace(BARE, batch=8), CPU)
+    assert tried == [8, 4, 2]
+
+
+@pytest.mark.parametrize(("preset", "runs"), [("native", 1), ("smoke", 2)])
+def test_a_long_run_on_few_pictures_needs_no_other(
+    quick: None, monkeypatch: pytest.MonkeyPatch, preset: str, runs: int
+) -> None:
+    done: list[int] = []
+    made = ready.Ready(lambda: done.append(1), 2)
+    monkeypatch.setattr(ready, "look", lambda *_, **__: made)
+    monkeypatch.setattr(calibration, "LONG_S", 0.0)
+    measure(replace(BARE, preset=preset), CPU)
+    assert len(done) == runs
+
+
+def test_what_never_fits_is_said(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(one: Any, device: torch.device, **more: int) -> ready.Ready:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(ready, "look", fails)
+    monkeypatch.setattr(ready, "training", fails)
+    training = trainings()[0]
+    rates = Rates(MACHINE)
+    failed = calibration.calibrate(rates, [BARE, training], CPU)
+    assert failed == dict.fromkeys((BARE.words, training.words), "does not fit into memory")
+    assert rates.of(BARE) is None
+
+
+def test_a_network_that_cannot_be_built_is_said(quick: None, change: Change) -> None:
+    change("presets/smoke", {"purifiers": {"deepfill": {"options": {"depth": 3}}}})
+    one = replace(BARE, cell=CELL)
+    failed = calibration.calibrate(Rates(MACHINE), [one, BARE], CPU)
+    assert list(failed) == [one.words]
+    assert "presets/smoke.yaml" in failed[one.words]
+
+
+def test_a_cpu_does_what_is_meant_for_a_gpu_with_few_pictures(
+    quick: None, seen: list[tuple[int, int]]
+) -> None:
+    cell = Cell(dataset="cifar10", classifier="resnet18_32")
+    rate = measure(replace(BARE, preset="native", cell=cell, batch=64, draws=20), CPU)
+    assert rate.few
+    assert seen == [(2, 1)]
+    measure(replace(BARE, draws=3), CPU)
+    assert seen[1:] == [(4, 3)]
+
+
+def test_the_second_time_nothing_is_measured(
+    quick: None, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = machines.cpu(1)
+    assert calibration.calibrate(Rates(machine), [BARE], CPU) == {}
+    before = machine.file.read_text()
+    other_name = replace(BARE, cell=replace(CELL.bare, seed=5))
+    assert Rates(machine).lacking([BARE, other_name]) == []
+    calibration.calibrate(Rates(machine), [BARE, other_name], CPU)
+    assert len(seen) == 1
+    assert machine.file.read_text() == before
+    more = replace(BARE, batch=2)
+    assert Rates(machine).lacking([BARE, more, more]) == [more]
+    assert Rates(replace(machine, threads=2)).lacking([BARE]) == [BARE]  # another speed
+
+
+def test_rates_are_kept_and_name_no_machine(workdir: Path) -> None:
+    rates = Rates(MACHINE)
+    rates.add(BARE, RATE)
+    rates.add_start(4.321)
+    assert MACHINE.file == Path("results/benchmarks/calibration-nvidia-made-up-9-80gb.json")
+    again = Rates(machines.named("nvidia-made-up-9-80gb", threads=9))
+    assert again.of(BARE) == RATE
+    assert again.start == 4.32
+    text = MACHINE.file.read_text()
+    assert len(text.splitlines()) == 8  # a line a row
+    assert socket.gethostname() not in text
+    assert "/" not in text
+    assert read_json(MACHINE.file)["rows"]["start"].keys() == {"about", "seconds", "torch", "date"}
+
+
+def test_a_device_without_rates_is_answered_with_the_known_ones(workdir: Path) -> None:
+    Rates(MACHINE).add(BARE, RATE)
+    with pytest.raises(AtopError, match="no rates of device 'mine'; known are nvidia-made-up-9"):
+        machines.named("mine", 1)
+    MACHINE.file.write_text("[]")
+    with pytest.raises(AtopError, match=r"80gb\.json: not the rates of a device; delete it"):
+        Rates(MACHINE)
+
+
+def test_a_processor_is_named_and_has_no_more_threads_than_cores() -> None:
+    found = machines.cpu(10_000)
+    assert found.threads == os.cpu_count()
+    assert found.device.strip()
+    assert not found.cuda
+    assert machines.of(CPU, 1) == machines.cpu(1)
+
+
+def test_where_a_job_ran() -> None:
+    assert MACHINE.made({"device": MACHINE.device, "threads": 16})
+    assert not MACHINE.made({"device": "NVIDIA Other", "threads": 4})
+    cpu = machines.cpu(1)
+    assert cpu.made({"device": "cpu", "threads": 1})
+    assert not cpu.made({"device": "cpu", "threads": 2})
+    assert not cpu.made({"device": MACHINE.device, "threads": 1})
+
+
+def test_the_start_of_a_job_is_that_of_python_and_torch() -> None:
+    assert 0.3 < calibration._start(CPU) < 300
+
+
+def test_a_peak_is_of_its_own_pass() -> None:
+    big = torch.ones(100_000_000)  # 381 MiB
+    with_it = calibration._peak_mb(CPU)
+    del big
+    calibration._forget_peak(CPU)
+    assert calibration._peak_mb(CPU) < with_it - 300
+
+
+def test_lacking_takes_passes_of_any_kind(workdir: Path) -> None:
+    both: list[Pass] = [BARE, trainings()[0]]
+    assert Rates(MACHINE).lacking(both) == both

@@ -1,0 +1,35 @@
+"""The steps whose cost is told are the jobs that Snakemake plans."""
+
+from typing import Any
+
+import pytest
+from checkout import Checkout
+
+from atop import paths
+from atop.cost import steps
+from atop.tables import table
+
+COSTLY = ("classifier", "pretrain", "finetune", "tune", "attack", "evaluate")
+
+
+@pytest.mark.parametrize(
+    ("names", "preset", "words"),
+    [
+        ("table7", "paper", {"init": "scratch"}),
+        ("table2 table3", "paper", {"extras": True}),  # which share what is trained
+        ("strict", "native", {}),  # sets of other victims, f on t(x)
+        ("table5", "native", {"recipe": "official", "seed": 1}),  # two suites
+        ("figure4", "smoke", {}),  # a robust classifier
+        ("table8", "smoke", {"target": "untuned"}),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_steps_are_jobs(clean: Checkout, names: str, preset: str, words: dict[str, Any]) -> None:
+    where = paths.place(preset)
+    said = [f"{word}={value}" for word, value in words.items()]
+    files = [f"{where}/{name}.md" for name in names.split()]
+    plan = clean.plan(*(["--config", *said] if said else []), "--", *files)
+    assert plan.code == 0, plan.text
+    planned = sorted(job.outputs[0] for rule in COSTLY for job in plan.of(rule))
+    told = steps.of_tables(table(name, preset, **words) for name in names.split())
+    assert sorted(str(step.file) for step in told) == planned

@@ -13,7 +13,7 @@ Dict = dict[str, Any]
 FOLDER = RESULTS / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 GROUPS = (
-    "The published way",
+    "Beside the published step",
     "Beside others",
     "Networks",
     "Attacks",

@@ -8,15 +8,16 @@ its name there. Without the option everything runs once, small, and is not timed
 
 import os
 import statistics
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pytest
 import torch
+from counting import Operations
 from measuring import DEVICE, Run, ceiling, timed
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from atop import config
 from atop.defense import Defense, Sizes
@@ -32,7 +33,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     machine_info |= {
         "device": torch.cuda.get_device_name() if DEVICE.type == "cuda" else processor,
         "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "snakemake", "pandas")},
+        "versions": dict(_versions()),
     }
 
 
@@ -48,6 +49,12 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
         }
         for row in output_json["benchmarks"]
     ]
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in ("torch", "numpy", "pandas", "snakemake"):
+        with suppress(PackageNotFoundError):  # a machine lent for speed may lack what plans
+            yield name, version(name)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +81,7 @@ def measure(benchmark: Any) -> Callable[..., Any]:
     ) -> Any:
         if not benchmark.enabled:
             return benchmark(run)
-        with FlopCounterMode(display=False) as counter:
+        with Operations() as counted:
             run()
         if DEVICE.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -83,7 +90,7 @@ def measure(benchmark: Any) -> Callable[..., Any]:
         row = {"what": what, "seconds": seconds}
         if pictures:
             row |= {"pictures": pictures, "pictures_per_second": pictures / seconds}
-        if operations := counter.get_total_flops():
+        if operations := counted.total:
             speed = operations / seconds / 1e12
             row |= {"tflops": speed, "share": speed / ceiling(precision)}
             if pictures:

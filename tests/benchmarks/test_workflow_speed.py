@@ -28,34 +28,41 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return check_out(tmp_path_factory.mktemp("clean"))
 
 
-def thrice(benchmark: Any, run: Callable[[], Any]) -> Any:
+def thrice(benchmark: Any, run: Callable[[], Any], what: str) -> Any:
     """Run once, which fills Python's caches, then three times with a clock; what a run returns."""
-    return benchmark.pedantic(run, rounds=3, warmup_rounds=1)
+    result = benchmark.pedantic(run, rounds=3, warmup_rounds=1)
+    if benchmark.enabled:
+        seconds = round(benchmark.stats.stats.median, 2)
+        benchmark.extra_info |= {"what": f"{what}, CPU seconds", "seconds": seconds}
+    return result
 
 
-@pytest.mark.benchmark(group="planning", timer=cpu)
+@pytest.mark.benchmark(group="Suite", timer=cpu)
 @pytest.mark.parametrize("target", ["all", "smoke"])
 def test_planning(benchmark: Any, clean: Checkout, target: str) -> None:
-    said: Said = thrice(benchmark, lambda: clean.plan("--", target))
+    pytest.importorskip("snakemake")
+    what = {"all": "plan all tables", "smoke": "plan preset smoke"}[target]
+    said: Said = thrice(benchmark, lambda: clean.plan("--", target), what)
     tables = set(config.tables()) - ({"convergence"} if target == "smoke" else set())
     assert said.counts["table"] == len(tables)
     benchmark.extra_info["jobs"] = len(said.jobs)
 
 
 STARTS = {
-    "help": ["-m", "atop", "--help"],
-    "table": ["-c", "import atop.render"],
-    "attack": ["-c", "import atop.known, atop.adversarial"],
-    "torch alone": ["-c", "import torch"],
+    "--help": ["-m", "atop", "--help"],
+    "imports of a table": ["-c", "import atop.render"],
+    "imports of an attack": ["-c", "import atop.known, atop.adversarial"],
+    "imports of torch alone": ["-c", "import torch"],
 }
 
 
-@pytest.mark.benchmark(group="start-up", timer=cpu)
-@pytest.mark.parametrize("words", STARTS.values(), ids=STARTS.keys())
-def test_start_up(benchmark: Any, clean: Checkout, words: list[str]) -> None:
-    command = [sys.executable, *words]
+@pytest.mark.benchmark(group="Suite", timer=cpu)
+@pytest.mark.parametrize("what", STARTS)
+def test_start_up(benchmark: Any, clean: Checkout, what: str) -> None:
+    command = [sys.executable, *STARTS[what]]
     done = thrice(
         benchmark,
         lambda: subprocess.run(command, check=False, cwd=clean.folder, capture_output=True),
+        what,
     )
     assert done.returncode == 0, done.stderr

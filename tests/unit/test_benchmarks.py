@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     large = run(
         "A card",
         ("Networks", {**step, "pictures_per_second": 81.0}),
-        ("The published way", {"what": "published step", "ratio": 0.478}),
+        ("Beside the published step", {"what": "published step", "ratio": 0.478}),
         ("What bfloat16 costs", {"what": "PGD", "points": -0.1, "low": -0.42, "high": 0.24}),
         ("What bfloat16 costs", {"what": "loss", "apart": 0.031}),
     )
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 def test_devices_stand_side_by_side_in_the_unit_of_each_row(folder: Path) -> None:
     assert benchmarks.markdown(folder) == "\n".join(
         [
-            "| The published way | A processor | A card |",
+            "| Beside the published step | A processor | A card |",
             "| --- | --- | --- |",
             "| published step |  | 0.48 of the time |",
             "",

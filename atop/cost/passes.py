@@ -108,8 +108,6 @@ class Training:
         before = [replace(cell, transform=name) for name in budget.get("transforms", [])]
         return {
             "networks": networks(preset, cell),
-            "learns": "purifier" if cell.purifies else "classifier",
-            "beside": cell.finetune if cell.weights.classifier != ANY else None,
             "batch": [self.batch, budget.get("parts", 1), budget.get("clip") is not None],
             "data": [data["pixels"], data["shift"] > 0],
             "loss": config.purifier(cell.purifier, preset)["loss"] if cell.purifies else None,

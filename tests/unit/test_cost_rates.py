@@ -98,21 +98,30 @@ def test_looks_are_measured(quick: None, gradient: bool, through: str) -> None:
 
 def test_a_pass_runs_as_its_preset_says(quick: None, change: Change) -> None:
     change("presets/smoke", {"compute": {"attack": {"precision": "bfloat16"}}})
-    precise: list[torch.dtype] = []
+    seen: set[tuple[torch.dtype, str]] = set()
 
     def note(module: Any, inputs: Any, output: torch.Tensor) -> None:
-        precise.append(output.dtype)
+        seen.add((output.dtype, torch.backends.cuda.matmul.fp32_precision))
 
     handle = torch.nn.modules.module.register_module_forward_hook(note)
     try:
         ready.look(replace(BARE, how="attack"), CPU, batch=2, draws=1).run()
-        assert torch.bfloat16 in precise
-        precise.clear()
+        assert (torch.bfloat16, "tf32") in seen
+        seen.clear()
         for how in ("evaluate", "judge"):
             ready.look(replace(BARE, how=how), CPU, batch=2, draws=1).run()
-        assert torch.bfloat16 not in precise
+        assert seen == {(torch.float32, "ieee")}
     finally:
         handle.remove()
+
+
+def test_a_rate_is_of_one_picture_and_one_draw(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "_timed", lambda run, device: 0.6)
+    assert measure(replace(BARE, draws=3), CPU).ms == pytest.approx(600 / (4 * 3))
+    training = trainings()[4]  # two transforms take turns
+    assert measure(training, CPU).ms == pytest.approx(600 / (training.batch * 2))
 
 
 def test_a_batch_that_does_not_fit_is_halved(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""Calibration on a CUDA device: a rate and a peak of its own for each pass; `pytest -m gpu`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from atop.cells import Cell
+from atop.cost import calibration, machines
+from atop.cost.passes import Look, Training
+from atop.cost.rates import Rates
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+CUDA = torch.device("cuda")
+CELL = Cell(
+    dataset="cifar10", classifier="resnet18_32", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
+LOOK = Look(preset="native", cell=CELL, pixels=32, batch=64, draws=4, gradient=True, how="attack")
+
+
+def test_passes_are_measured_whole_and_kept(workdir: Path) -> None:
+    machine = machines.of(CUDA, 1)
+    assert machine.device == torch.cuda.get_device_name()
+    few, more = replace(LOOK, batch=1, draws=1), LOOK
+    training = Training(preset="native", cell=CELL, verb="finetune")
+    assert calibration.calibrate(Rates(machine), [more, few, training], CUDA) == {}
+    found = [Rates(machine).of(one) for one in (more, few, training)]
+    rates = [one for one in found if one]
+    assert len(rates) == 3
+    assert all(one.ms > 0 and not one.few for one in rates)
+    assert rates[0].peak_mb > 10 * rates[1].peak_mb  # forgotten in between
+    assert rates[0].ms < rates[1].ms  # for each picture
+    assert rates[2].weights_mb > 1

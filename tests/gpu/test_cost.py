@@ -33,6 +33,6 @@ def test_passes_are_measured_whole_and_kept(workdir: Path) -> None:
     rates = [one for one in found if one]
     assert len(rates) == 3
     assert all(one.ms > 0 and not one.few for one in rates)
-    assert rates[0].peak_mb > 10 * rates[1].peak_mb  # forgotten in between
+    assert rates[0].peak_mb > 3 * rates[1].peak_mb  # forgotten in between
     assert rates[0].ms < rates[1].ms  # for each picture
     assert rates[2].weights_mb > 1

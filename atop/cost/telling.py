@@ -1,6 +1,7 @@
 """What is told of costs: a line a cell, a total, and what the numbers rest on."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 
 from atop import at_hand, lookup
 from atop.cost.estimates import Estimate
@@ -13,9 +14,10 @@ HEADS = (*KINDS, "all", "memory", "disk", "took", "cell")
 NAMED = 5
 """Passes without a rate that are named."""
 
-NOT_COUNTED = """\
-Not counted: downloads, picture grids, rendering, records on disk, and the few pictures whose
-gradients an evaluation checks."""
+NOT_COUNTED = (
+    "Not counted: downloads, picture grids, rendering, records on disk, and the few pictures whose "
+    "gradients an evaluation checks."
+)
 
 
 def text(
@@ -44,7 +46,8 @@ def text(
     widths = [max(len(row[k]) for row in rows) for k in range(len(HEADS) - 1)]
     aligned = ["  ".join(map(str.rjust, row, widths)) + f"  {row[-1]}" for row in rows]
     notes = _notes(tables, estimates, rates, failed)
-    return "\n".join([_title(tables, rates), "", *aligned, "", *notes])
+    wrapped = [fill(note, 100, subsequent_indent="  ") for note in notes]
+    return "\n".join([_title(tables, rates), "", *aligned, "", *wrapped])
 
 
 def _title(tables: Sequence[Table], rates: Rates) -> str:
@@ -122,6 +125,8 @@ def _time(seconds: float) -> str:
 
 
 def _size(mega: float) -> str:
+    if 0 < mega < 10:
+        return f"{mega:.1f} MB"
     return f"{mega:,.0f} MB" if mega < 10_000 else f"{mega / 1000:,.0f} GB"
 
 

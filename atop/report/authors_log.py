@@ -31,8 +31,9 @@ ABOUT = (
     "Thin dashed lines are the authors' released log of this recipe, one notebook cell of 63 "
     "epochs of 5,000 pictures. They are a reference and no second measurement: the L1 target there "
     "is the clean picture, here an L_org stage comes before, and the accuracies there are of 512 "
-    "test pictures drawn anew each epoch, not of pictures held out of training. As here, the "
-    "classifier alone was attacked."
+    "test pictures drawn anew each epoch, not of pictures held out of training. It was trained in "
+    "float32, here networks run as the preset's `compute` says. As here, the classifier alone was "
+    "attacked."
 )
 
 

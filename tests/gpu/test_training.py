@@ -9,6 +9,7 @@ import torch
 
 from atop import assemble, config
 from atop.cells import Cell
+from atop.compute import FLOAT32, Compute
 from atop.data.dataset import Dataset
 from atop.resizing import resize
 from atop.training.classifier import ClassifierStage
@@ -35,7 +36,12 @@ CELL = Cell(
 
 
 def stage(
-    data: Dataset, device: torch.device, cell: Cell = CELL, parts: int = 1, **recipe: Any
+    data: Dataset,
+    device: torch.device,
+    cell: Cell = CELL,
+    parts: int = 1,
+    compute: Compute = FLOAT32,
+    **recipe: Any,
 ) -> PurifierStage:
     torch.manual_seed(0)
     purifier = assemble.purifier("smoke", cell.purifier).to(device)
@@ -60,6 +66,7 @@ def stage(
         classification=Classification(
             classify=pipeline.classify, attack=lambda x, y, r: fgsm(pipeline, x, y, r)
         ),
+        compute=compute,
     )
 
 

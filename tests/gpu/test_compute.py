@@ -1,0 +1,86 @@
+"""Number formats, recomputation and a loop that never waits, on a CUDA device; `pytest -m gpu`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from test_training import CELL, CUDA, stage
+
+from atop import assemble, config
+from atop.attacks._draws import Victim
+from atop.compute import FLOAT32, Compute
+from atop.data.dataset import Dataset
+from atop.randomness import Randomness
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+WAYS = {
+    "tf32": Compute(precision="tf32", channels_last=True),
+    "bfloat16": Compute(precision="bfloat16", channels_last=True),
+    "recomputing": Compute(recompute=True),
+    "compiled": Compute(precision="bfloat16", compile=True),
+}
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Whoever makes the host wait for the device raises an error."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("transform", ["rt1", "rt2", "rt3"])
+def test_a_step_does_not_wait(cifar_slice: Dataset, transform: str) -> None:
+    taken = stage(cifar_slice, CUDA, replace(CELL, transform=transform))
+    taken.step(0)
+    with no_waiting():
+        taken.step(1)
+
+
+def test_an_attack_does_not_wait(cifar_slice: Dataset) -> None:
+    network = assemble.purifier("smoke", CELL.purifier)
+    classifier = assemble.classifier(CELL.dataset, CELL.classifier)
+    defense = assemble.pipeline("smoke", CELL, network, classifier).cuda().eval()
+    few = cifar_slice.test.take(slice(0, 4)).to(CUDA)
+    x, draw = few.inputs(32), Randomness(0, "attack", few.index)
+    attack, victim = assemble.attack("smoke", "pgd-10"), Victim(defense, rows=64)
+    attack(victim, x, few.labels, draw)
+    with no_waiting():
+        attack(victim, x, few.labels, draw)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_agrees_with_float32(cifar_slice: Dataset, way: str) -> None:
+    with FLOAT32.arithmetic():
+        expected = stage(cifar_slice, CUDA).step(0)
+    found = stage(cifar_slice, CUDA, compute=WAYS[way]).step(0)
+    for name in ("l1", "ce"):
+        assert float(found[name]) == pytest.approx(float(expected[name]), rel=0.05)
+
+
+def test_recomputing_takes_less_memory(cifar_slice: Dataset) -> None:
+    peaks = []
+    for compute in (FLOAT32, WAYS["recomputing"]):
+        taken: Any = stage(cifar_slice, CUDA, compute=compute)
+        taken.step(0)
+        torch.cuda.reset_peak_memory_stats()
+        taken.step(1)
+        peaks.append(torch.cuda.max_memory_allocated())
+    assert peaks[1] < 0.8 * peaks[0]
+
+
+def test_a_preset_may_train_and_attack_as_it_says() -> None:
+    for name in config.presets():
+        for what in ("train", "attack"):
+            compute = assemble.compute(name, what)
+            with compute.arithmetic():
+                out = compute.run(torch.nn.Conv2d(3, 4, 3).cuda(), torch.rand(1, 3, 8, 8).cuda())
+            assert out.dtype == torch.float32

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from atop import assemble, config, paths
 from atop.adversarial import checkpoint_hashes, load_adversarial
 from atop.cells import Cell
+from atop.compute import FLOAT32
 from atop.data.cache import read_about
 from atop.defense import Defense
 from atop.files import sha256, write_json, writing
@@ -23,6 +24,7 @@ from atop.randomness import Randomness
 from atop.resizing import resize
 
 
+@FLOAT32.arithmetic()
 def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     """Store what a cell's defence makes of the first test pictures, clean and under an attack.
 
@@ -64,7 +66,8 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
         "data_sha256": read_about(paths.dataset(cell.dataset))["test"]["sha256"],
     }
     out = paths.pictures(preset, cell, attack)
-    provenance = watch.provenance(checkpoints=checkpoint_hashes(preset, cell))
+    hashes = checkpoint_hashes(preset, cell)
+    provenance = watch.provenance(checkpoints=hashes, compute=FLOAT32.as_dict())
     write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
     with writing(out) as temporary, temporary.open("wb") as file:
         arrays: Any = {name: torch.stack([one[name] for one in found]).cpu() for name in STAGES}

@@ -58,10 +58,10 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def all_cores(benchmark: Any) -> Any:
+def all_cores(request: pytest.FixtureRequest) -> Iterator[None]:
     """Measurements take the whole machine; tests share it."""
     threads = torch.get_num_threads()
-    if benchmark.enabled:
+    if request.config.getoption("benchmark_enable"):
         torch.set_num_threads(os.cpu_count() or 1)
         torch.set_flush_denormal(True)  # as every job does
     yield

@@ -25,7 +25,7 @@ class Stage:
         batch: pictures a step.
         points: lines of `step` and accuracies in percent by name, on pictures held out of training.
         held_out: how many those are; 0 without any.
-        provenance: of the run, if known.
+        provenance: of the run, if known, and whether it was `resumed`.
         logged: whether the authors' log is of this recipe.
     """
 
@@ -63,7 +63,9 @@ def _measured(whole: Aggregate) -> Iterator[Cell]:
 def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:
     here = results / file.relative_to(paths.RESULTS)
     about = asked.read(here, "settings.budget.batch") if here.exists() else {}
-    curve = about.get("curve", {})
+    curve, provenance = about.get("curve", {}), about.get("provenance", {})
+    if about.get("resumed"):
+        provenance = {**provenance, "resumed": True}
     return Stage(
         cell=cell,
         file=file,
@@ -71,6 +73,6 @@ def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:
         batch=about["settings"]["budget"]["batch"] if about else 0,
         points=curve.get("points", []),
         held_out=curve.get("n", 0),
-        provenance=about.get("provenance", {}),
+        provenance=provenance,
         logged=logged,
     )

@@ -195,6 +195,7 @@ def _run(
         measured = {"points": curve.points, "n": len(curve.labels), "sets": list(curve.sets)}
         settings = {**settings, "curve": measured}
     identity = config.digest(settings)
+    resumed = state.exists()  # the time below is then that since
     rows = train(
         stage,
         state=state,
@@ -204,7 +205,7 @@ def _run(
         points=curve.points if curve else 1,
     )
     history = [row for row in rows if "seen" not in row]
-    about = {"settings": settings, **account(), "history": history}
+    about = {"settings": settings, "resumed": resumed, **account(), "history": history}
     if curve:
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()

@@ -140,6 +140,7 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(
     jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
     assert done == [2, 3]
     assert path.read_bytes() == whole
+    assert read_json(path.with_suffix(".json"))["resumed"]
 
 
 def test_whose_weights_a_classifier_has(change: Change, workdir: Path) -> None:

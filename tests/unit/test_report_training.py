@@ -297,6 +297,18 @@ def test_what_was_resumed_is_marked(tmp_path: Path) -> None:
     assert said[BARE]["least"] == set()
 
 
+def test_a_training_that_was_resumed_is_marked(tmp_path: Path) -> None:
+    made = table("table7", "smoke")
+    cell = write_suite(tmp_path, made, "rt2-atop", rate=0.5)
+    write_training(tmp_path, paths.purifier("smoke", cell), 16, resumed=True)
+    write_training(tmp_path, paths.purifier("smoke", cell.base), 16, resumed=False)
+    whole = aggregate(table=made, results=tmp_path)
+    found = trained.stages([whole], tmp_path)
+    said = cost.cost(whole.records, found, tmp_path)
+    least = {line["cell"]: line["least"] for line in said["lines"]}
+    assert (least[cell.id], least[cell.base.id]) == ({"training", "all"}, set())
+
+
 def test_costs_on_the_page_are_marked_and_linked(tmp_path: Path) -> None:
     made = table("table2", "smoke")
     cell = write_suite(tmp_path, made, "ours-wrn28", rate=0.5)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from atop.files import ROOT, digest_of
+from atop.processor import processor
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
 
@@ -22,7 +23,7 @@ PRESENTATION = {
     "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "diff", "figures",
     "findings", "floats", "notes", "paper",
     "pictures/drawing", "pictures/grids", "pictures/layout", "pictures/telling",
-    "progress", "records", "render", "report", "stand_ins", "tables", "verbs", "view",
+    "processor", "progress", "records", "render", "report", "stand_ins", "tables", "verbs", "view",
 }  # fmt: skip
 
 
@@ -70,6 +71,7 @@ class Stopwatch:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in PACKAGES},
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "processor": processor(),
             "threads": torch.get_num_threads(),
             "wall_s": round(time.monotonic() - self.start, 2),
             "peak_memory_mb": round(memory / 2**20, 1),

@@ -1,7 +1,6 @@
 """Machines whose speed is known: a device and, where that is the CPU, the threads of a job."""
 
 import os
-import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atop.benchmarks import FOLDER
 from atop.errors import AtopError
 from atop.files import read_json
+from atop.processor import processor
 
 if TYPE_CHECKING:
     import torch
@@ -33,19 +33,16 @@ class Machine:
         return FOLDER / f"{_PREFIX}{name}.json"
 
     def made(self, provenance: Dict) -> bool:
-        """Whether a job ran on such a one; records tell no CPU from another."""
+        """Whether a job ran on such a one; older records tell no CPU from another."""
         if self.cuda:
             return provenance.get("device") == self.device
-        return provenance.get("device") == "cpu" and provenance.get("threads") == self.threads
+        same = provenance.get("processor", self.device) == self.device
+        return same and provenance.get("device") == "cpu" and provenance["threads"] == self.threads
 
 
 def cpu(threads: int) -> Machine:
     """The processor that this runs on."""
-    linux = Path("/proc/cpuinfo")
-    told = linux.read_text() if linux.exists() else ""
-    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
-    name = found[1] if found else platform.processor() or platform.machine()
-    return Machine(device=name.strip(), cuda=False, threads=min(threads, os.cpu_count() or 1))
+    return Machine(device=processor(), cuda=False, threads=min(threads, os.cpu_count() or 1))
 
 
 def of(device: "torch.device", threads: int) -> Machine:

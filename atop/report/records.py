@@ -11,7 +11,17 @@ from atop.tables import Column, Row
 
 Dict = dict[str, Any]
 
-STEP = ("created", "device", "threads", "compute", "wall_s", "peak_memory_mb", "code_sha", "commit")
+STEP = (
+    "created",
+    "device",
+    "processor",
+    "threads",
+    "compute",
+    "wall_s",
+    "peak_memory_mb",
+    "code_sha",
+    "commit",
+)
 
 
 def slug(path: Path) -> str:

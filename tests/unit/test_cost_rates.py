@@ -232,6 +232,10 @@ def test_a_processor_is_named_and_has_no_more_threads_than_cores() -> None:
 
 def test_where_a_job_ran() -> None:
     assert MACHINE.made({"device": MACHINE.device, "threads": 16})
+    of_cpu = {"device": "cpu", "threads": 2}
+    ours = Machine(device="A processor", cuda=False, threads=2)
+    assert ours.made(of_cpu | {"processor": "A processor"})
+    assert not ours.made(of_cpu | {"processor": "Another"})
     assert not MACHINE.made({"device": "NVIDIA Other", "threads": 4})
     cpu = machines.cpu(1)
     assert cpu.made({"device": "cpu", "threads": 1})

@@ -1,12 +1,14 @@
-"""The hash of the code: of what can change a number, not of what presents numbers."""
+"""The hash of the code, and the machine that a record names."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from atop import provenance
 from atop.files import ROOT
+from atop.processor import processor
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,12 @@ def test_code_that_presents_numbers_makes_no_record_older(
     path = tmp_path / "atop" / file
     path.write_text(path.read_text() + "\n")
     assert (provenance.code_sha.__wrapped__() != before) == counts
+
+
+def test_a_record_names_the_processor_that_rounded_it() -> None:
+    told = provenance.Stopwatch(torch.device("cpu")).provenance()
+    assert (told["device"], told["processor"]) == ("cpu", processor())
+    linux = Path("/proc/cpuinfo")
+    if linux.exists() and "model name" in linux.read_text():
+        assert f": {processor()}\n" in linux.read_text()
+    assert processor()

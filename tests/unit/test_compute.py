@@ -11,7 +11,7 @@ import torch
 from parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
-from atop import assemble, config, stages
+from atop import assemble, config, fingerprints, stages
 from atop.adversarial import Siege
 from atop.cells import Cell
 from atop.compute import FLOAT32, Compute, recompute
@@ -105,11 +105,12 @@ def test_attention_compares_patches_in_float32_under_autocast() -> None:
     attention = deepfill.Generator(8).stage2.contextual_attention
     features = torch.rand(2, 16, 8, 8) * 30  # scores in the thousands
     mask = torch.zeros(2, 1, 32, 32)
-    weights = attention._weights(features, mask)
+    weigh, seen = attention._weights, []
+    attention._weights = lambda *parts: seen.append(weigh(*parts)) or seen[-1]
+    attention(features, mask)
     with HALF.autocast(CPU):
-        same = attention._weights(features, mask)
-        assert attention(features.bfloat16(), mask).isfinite().all()
-    assert torch.equal(weights, same)
+        assert attention(features, mask).isfinite().all()
+    assert torch.equal(*seen)
 
 
 @contextmanager
@@ -236,9 +237,9 @@ def test_a_step_of_preset_paper_waits_for_nothing_and_fits_a_small_card(
     sizes: list[int] = []
     with torch.device("meta"):
         stage = whole_stage(cell)
-        stage.step(0)  # in which Adam makes its moments
-        with Waiting() as waiting, kept(sizes):
-            stage.step(1)
+    stage.step(0)  # in which Adam makes its moments
+    with Waiting() as waiting, kept(sizes):
+        stage.step(1)
     assert waiting.found == []
     assert 2**32 < sum(sizes) < 20 * 2**30  # a card of 24 GB has room for weights beside
 
@@ -276,6 +277,27 @@ def test_whoever_waits_is_found_out() -> None:
     assert waiting.found == ["as_tensor", "to", "__getitem__"]
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         x.sum().item()
+
+
+def test_how_networks_are_run_is_part_of_what_a_result_is_known_by(change: Change) -> None:
+    cell = Cell(
+        dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+        transform="rt2", finetune="adversarial",
+    )  # fmt: skip
+    kinds: dict[str, list[Callable[[], str]]] = {
+        "train": [
+            lambda: fingerprints.finetune("smoke", cell),
+            lambda: fingerprints.pretrain("smoke", "cifar10_slice", "deepfill"),
+            lambda: fingerprints.classifier("smoke", "cifar10_slice", "resnet_small"),
+        ],
+        "attack": [lambda: fingerprints.attack("smoke", cell, "pgd-10")],
+    }
+    before = {what: [digest() for digest in digests] for what, digests in kinds.items()}
+    for what, other in (("train", "attack"), ("attack", "train")):
+        change("presets/smoke", {"compute": {what: {"precision": "bfloat16"}, other: ...}})
+        now = {name: [digest() for digest in digests] for name, digests in kinds.items()}
+        assert not set(now[what]) & set(before[what])
+        assert now[other] == before[other]
 
 
 def test_attacks_may_be_coarse_and_their_judge_is_not(

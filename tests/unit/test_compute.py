@@ -293,6 +293,7 @@ def test_how_networks_are_run_is_part_of_what_a_result_is_known_by(change: Chang
         "attack": [lambda: fingerprints.attack("smoke", cell, "pgd-10")],
     }
     before = {what: [digest() for digest in digests] for what, digests in kinds.items()}
+    change("presets/smoke", {"compute": {}})
     for what, other in (("train", "attack"), ("attack", "train")):
         change("presets/smoke", {"compute": {what: {"precision": "bfloat16"}, other: ...}})
         now = {name: [digest() for digest in digests] for name, digests in kinds.items()}

@@ -1,5 +1,6 @@
 """How networks are run: number formats, recomputation, and a loop that does not wait."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -170,6 +171,7 @@ def test_only_inside_the_block_may_a_gpu_round() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_purifier_takes_the_same_step(make: Callable[..., PurifierStage]) -> None:
     plain, fused = make("dmae"), make("dmae", Compute(compile=True))
     names = list(plain.purifier.state_dict())

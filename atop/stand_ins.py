@@ -15,7 +15,8 @@ def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
     Args:
         named: the cell as the file names it.
         preset: whose stand-ins take the place of its data and networks.
-        words: the user's init, recipe or seed, for a cell that is trained.
+        words: the user's init, recipe or seed, for a cell that is trained; one that a file gives
+            another seed than the first keeps it.
     """
     chosen = config.preset(preset)
     changes: Dict = {
@@ -23,7 +24,8 @@ def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
         "classifier": chosen["classifier"].get(named.classifier, named.classifier),
     }
     if not named.undefended:
-        changes |= {key: word for key, word in words.items() if key != "init"}
+        kept = {"init"} | ({"seed"} if named.seed else set())
+        changes |= {key: word for key, word in words.items() if key not in kept}
     if named.purifies:
         changes["init"] = _init(named, preset, words.get("init"))
     return replace(named, **changes)

@@ -76,6 +76,15 @@ def parser() -> argparse.ArgumentParser:
     _data_verbs(verb)
     _training_verbs(verb)
     _evaluation_verbs(verb)
+    released = verb("released", verbs.released_table)
+    released.add_argument("--table", required=True, help="such as table7")
+    released.add_argument("--records", type=Path, help="results/released/TABLE.jsonl by default")
+    released.add_argument("--out", type=Path, help="folder; tables/released/ by default")
+    quote = verb("quote", verbs.quote)
+    quote.add_argument("template", type=Path, help="such as workflow/report/FINDINGS.md.j2")
+    quote.add_argument("--out", type=Path, required=True, help="file to write")
+    verify = verb("verify", verbs.verify)
+    verify.add_argument("files", nargs="*", type=Path, help="all of results/released/ by default")
     benchmarks = verb("benchmarks", verbs.benchmarks)
     benchmarks.add_argument("--page", type=Path, help="such as README.md; prints by default")
     verb("embed", verbs.embed)
@@ -128,6 +137,8 @@ def _evaluation_verbs(verb: AddVerb) -> None:
         _machine(made)
     table = verb("table", verbs.table)
     table.add_argument("--table", required=True, help="such as table7")
+    release = verb("release", verbs.release)
+    release.add_argument("--table", required=True, help="such as table7")
     report = verb("report", verbs.report)
     cost = verb("cost", verbs.cost)
     cost.add_argument("table", help="such as table7, or all")
@@ -136,26 +147,27 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     cost.add_argument("--allow-cpu", action="store_true", help="of a GPU preset on the CPU")
     cost.add_argument("--no-calibration", action="store_true", help="measure nothing")
     cost.add_argument("--device", help="not this one: DEVICE of a calibration-DEVICE.json")
-    for made in (table, report):
+    for made in (table, release, report):
         made.add_argument("--preset", required=True, help="paper, native or smoke")
-    for made in (table, report, cost):
+    for made in (table, release, report, cost):
         made.add_argument("--extras", action="store_true", help="with the rows beyond the paper's")
     draw = verb("draw", verbs.draw)
     draw.add_argument("--figure", required=True, help="such as figure5")
     draw.add_argument("--preset", required=True, help="paper, native or smoke")
-    for made in (table, report, draw, cost):
+    for made in (table, release, report, draw, cost):
         made.add_argument("--init", help="of the purifiers; the preset's by default")
         made.add_argument("--recipe", help="paper or official; the config's by default")
         made.add_argument("--seed", type=int, help="of the training; the config's by default")
-    for made in (table, report, draw):
+    for made in (table, release, report, draw):
         made.add_argument("--results", type=Path, help="what to read; results/ by default")
+    for made in (table, report, draw):
         made.add_argument("--out", type=Path, help="folder; tables/ or tables/PRESET/ by default")
     plot = verb("plot", verbs.plot)
     plot.add_argument("--data", type=Path, required=True, help="CSV of a rendered table")
     plot.add_argument(
         "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
     )
-    for made in (evaluate, table, report, cost):
+    for made in (evaluate, table, release, report, cost):
         made.add_argument(
             "--target",
             choices=VICTIMS,

@@ -13,7 +13,7 @@ import pandas as pd
 from atop import budgets, config, paths, stats
 from atop.findings import findings
 from atop.paper import numbers
-from atop.records import correct, data, evaluation, lacking, read
+from atop.records import Records, correct, data, evaluation, lacking, read
 from atop.tables import Column, Row, Table
 
 Dict = dict[str, Any]
@@ -51,7 +51,7 @@ class Aggregate:
     pairs: pd.DataFrame
     findings: list[Dict]
     deviations: list[Dict]
-    records: dict[Path, Dict]
+    records: Records
 
     def record(self, row: str, column: str) -> Dict | None:
         """The record that a number comes from, by the keys of its row and column."""
@@ -59,8 +59,8 @@ class Aggregate:
         return self.records.get(path) if path else None
 
 
-def aggregate(*, table: Table, results: Path) -> Aggregate:
-    """Collect a table under its preset from the records below `results`.
+def aggregate(*, table: Table, results: Path | Records) -> Aggregate:
+    """Collect a table under its preset from the records below `results`, or from those given.
 
     A cell without a record is no error: its line says which file is missing and how to make it.
 
@@ -89,18 +89,20 @@ def row_name(table: Table, row: Row) -> str:
     return ", ".join([first[1], *told])
 
 
-def _records(table: Table, results: Path) -> dict[Path, Dict]:
-    records = {}
+def _records(table: Table, results: Path | Records) -> Records:
+    records: Records = {}
     for row, column in table.numbers():
         path, cell = table.record(row, column), table.cell(row, column)
         if path is None or cell is None or path in records:
             continue
-        if (file := results / path.relative_to(paths.RESULTS)).exists():
+        if isinstance(results, dict):
+            records |= {path: results[path]} if path in results else {}
+        elif (file := results / path.relative_to(paths.RESULTS)).exists():
             records[path] = read(file, cell=cell)
     return records
 
 
-def _line(table: Table, row: Row, column: Column, records: dict[Path, Dict], paper: Paper) -> Dict:
+def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper) -> Dict:
     printed = paper.get((row.key, column.key), {})
     cell, path = table.cell(row, column), table.record(row, column)
     record = records.get(path) if path else None
@@ -212,7 +214,7 @@ def _missing(path: Path | None, record: Dict | None, column: Column) -> str:
     return f"no record yet; this makes it: `{command}`"
 
 
-def _pairs(table: Table, records: dict[Path, Dict]) -> Iterator[Dict]:
+def _pairs(table: Table, records: Records) -> Iterator[Dict]:
     for first, second in table.pairs:
         for column in table.columns:
             found = [table.record(table.row(key), column) for key in (first, second)]

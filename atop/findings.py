@@ -9,11 +9,10 @@ from typing import Any
 
 from atop import config
 from atop.cells import Cell
-from atop.records import correct, evaluation, lacking
+from atop.records import Records, correct, evaluation, lacking
 from atop.tables import Table
 
 Dict = dict[str, Any]
-Records = dict[Path, Dict]
 
 POINTS = 1.0
 """So far a worst case may lie above one of its attacks before it is suspected."""

@@ -6,7 +6,7 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ PRESENTATION = {
     "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "diff", "figures",
     "findings", "floats", "notes", "paper",
     "pictures/drawing", "pictures/grids", "pictures/layout", "pictures/telling",
-    "processor", "progress", "records", "render", "report", "stand_ins", "tables", "verbs", "view",
+    "processor", "progress", "quotes", "records", "released", "render", "report", "stand_ins",
+    "tables", "verbs", "verify", "view",
 }  # fmt: skip
 
 
@@ -50,6 +51,14 @@ def commit() -> str | None:
         return None
 
 
+def _version(name: str) -> str | None:
+    """Of a package; None where it is not installed, since no step needs them all."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
 class Stopwatch:
     """Starts when it is made; `provenance` tells what has happened since."""
 
@@ -69,7 +78,7 @@ class Stopwatch:
             **self.code,
             **more,
             "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in PACKAGES},
+            | {name: _version(name) for name in PACKAGES},
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "processor": processor(),
             "threads": torch.get_num_threads(),

@@ -12,29 +12,40 @@ from atop.files import read_json
 from atop.tables import Column
 
 Dict = dict[str, Any]
+Records = dict[Path, Dict]
+"""Records by the paths at which the workflow makes them."""
 
 
 def read(path: Path, *, cell: Cell) -> Dict:
-    """A record, checked against record.schema.yaml and against itself.
+    """A record of a cell, checked against record.schema.yaml and against itself.
 
     Raises:
         AtopError: names the file and the key that is wrong.
     """
-    record: Dict = read_json(path)
-    config.validate(record, "record", where=str(path))
+    record = check(read_json(path), where=str(path))
     if record["cell"]["id"] != cell.id:
         raise AtopError(f"{path}: cell: is {record['cell']['id']}, the file's name says {cell.id}")
+    return record
+
+
+def check(record: Dict, *, where: str) -> Dict:
+    """A record, if it is one by record.schema.yaml and its lengths agree.
+
+    Raises:
+        AtopError: names where it comes from and the key that is wrong.
+    """
+    config.validate(record, "record", where=where)
     n = record["n"]
-    _check(path, "indices", record["indices"], (n,))
-    _check(path, "labels", record["labels"], (n,))
+    _shaped(where, "indices", record["indices"], (n,))
+    _shaped(where, "labels", record["labels"], (n,))
     for i, one in enumerate(record["evaluations"]):
         key = f"evaluations.{i}"
         draws = 1 if one["budget"].get("through") == "fixed" else record["draws"]
-        _check(path, f"{key}.predictions", one["predictions"], (draws, n))
+        _shaped(where, f"{key}.predictions", one["predictions"], (draws, n))
         if "selection" in one:
             shape, picked = (record.get("selection", 0), n), one["selection"]
-            _check(path, f"{key}.selection.predictions", picked["predictions"], shape)
-            _check(path, f"{key}.selection.margins", picked["margins"], (n,), numbers="fi")
+            _shaped(where, f"{key}.selection.predictions", picked["predictions"], shape)
+            _shaped(where, f"{key}.selection.margins", picked["margins"], (n,), numbers="fi")
     return record
 
 
@@ -82,7 +93,7 @@ def correct(record: Dict, column: Column) -> stats.Outcomes:
     return stats.right(predictions[picked, :, np.arange(len(labels))].T, labels, column.metric)
 
 
-def _check(path: Path, key: str, values: Any, shape: tuple[int, ...], numbers: str = "i") -> None:
+def _shaped(where: str, key: str, values: Any, shape: tuple[int, ...], numbers: str = "i") -> None:
     """Raise AtopError unless values are numbers ("i" integers, "f" floats) of a shape."""
     try:
         array = np.asarray(values)
@@ -90,4 +101,4 @@ def _check(path: Path, key: str, values: Any, shape: tuple[int, ...], numbers: s
         array = np.empty(0)
     if array.shape != shape or array.dtype.kind not in numbers:
         kind = "integers" if numbers == "i" else "numbers"
-        raise AtopError(f"{path}: {key}: expected {kind} of shape {shape}; delete and run again")
+        raise AtopError(f"{where}: {key}: expected {kind} of shape {shape}; delete and run again")

@@ -4,14 +4,15 @@ atop/view.py decides what is said; the templates decide how it looks.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
-from atop import diff
-from atop.aggregate import aggregate
+from atop import diff, released
+from atop.aggregate import Aggregate, aggregate
 from atop.files import writing
 from atop.tables import Table
 from atop.view import view
@@ -40,17 +41,32 @@ def render(*, table: Table, results: Path, out: Path) -> list[Path]:
     Raises:
         AtopError: a broken record or config; a missing record is a footnote instead.
     """
-    whole = aggregate(table=table, results=results)
-    page = view(whole)
+    return _write(table.name, [aggregate(table=table, results=results)], out)
+
+
+def render_released(*, name: str, file: Path, out: Path) -> list[Path]:
+    """The same of a file of released records, which need not be there: a section for each preset.
+
+    Raises:
+        AtopError: a broken file.
+    """
+    content = released.read(file) if file.exists() else {}
+    shown = released.sections(name, content)
+    return _write(name, [aggregate(table=table, results=content) for table in shown], out)
+
+
+def _write(name: str, wholes: Sequence[Aggregate], out: Path) -> list[Path]:
+    frame = pd.concat([whole.frame for whole in wholes])
+    pages, differences = [view(whole) for whole in wholes], [diff.view(whole) for whole in wholes]
     texts = {
-        "csv": whole.frame.to_csv(index=False, lineterminator="\n"),
-        "md": _template("table.md.j2").render(page),
-        "tex": _template("table.tex.j2").render(page),
-        "diff.md": _template("diff.md.j2").render(diff.view(whole)),
+        "csv": frame.to_csv(index=False, lineterminator="\n"),
+        "md": "\n".join(_template("table.md.j2").render(page) for page in pages),
+        "tex": "\n".join(_template("table.tex.j2").render(page) for page in pages),
+        "diff.md": "\n".join(_template("diff.md.j2").render(page) for page in differences),
     }
     written = []
     for suffix, text in texts.items():
-        path = out / f"{table.name}.{suffix}"
+        path = out / f"{name}.{suffix}"
         with writing(path) as temporary:
             temporary.write_text(text)
         written.append(path)

@@ -155,6 +155,54 @@ def table(options: Namespace) -> None:
         print(path)
 
 
+def release(options: Namespace) -> None:
+    """Put a table's records into results/released/TABLE.jsonl, in place of older ones."""
+    from atop import paths, released
+
+    made, file = _table(options.table, options), released.file(options.table)
+    new, missing = released.release(made, options.results or paths.RESULTS, file)
+    for path in missing:
+        print(f"not made: {path}")
+    print(f"{new} records of preset {options.preset} are in {file}")
+
+
+def released_table(options: Namespace) -> None:
+    """Render a table from released records, a section for each preset that has some."""
+    from atop import paths, released
+    from atop.render import render_released
+
+    file = options.records or released.file(options.table)
+    out = options.out or paths.place("released")
+    for path in render_released(name=options.table, file=file, out=out):
+        print(path)
+
+
+def quote(options: Namespace) -> None:
+    """Fill the numbers of released records into a text; a number that none holds is an error."""
+    from atop.quotes import fill
+
+    fill(options.template, options.out)
+    print(options.out)
+
+
+def verify(options: Namespace) -> None:
+    """Check released records against the config, the dataset if it is here, and each other.
+
+    Indices, labels, budgets, training settings, hashes, distances and findings; nothing is run.
+    """
+    from atop import released
+    from atop.verify import verify
+
+    problems = []
+    for file in options.files or sorted(released.FOLDER.glob("*.jsonl")):
+        count, found = verify(file)
+        print(f"{file}: {count} records, " + (f"{len(found)} problems" if found else "verified"))
+        problems += found
+    print(*problems, sep="\n", end="\n" if problems else "")
+    if problems:
+        raise AtopError(f"{len(problems)} problems")
+
+
 def plot(options: Namespace) -> None:
     """Draw the figure of a rendered table, curves or bars, from its CSV."""
     from atop.figures import plot

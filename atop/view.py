@@ -63,7 +63,7 @@ def _panel(whole: Aggregate, columns: list[Column], footnotes: dict[str, int]) -
     parts = (
         ("", (False, False)),
         (f"Controls{lacks}", (True, False)),
-        (f"Other defences{lacks}", (True, True)),
+        (f"More rows{lacks}", (True, True)),
     )
     for heading, part in parts:
         rows = [

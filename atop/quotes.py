@@ -1,0 +1,99 @@
+"""Numbers of released tables, as a text quotes them: none stands there that no record holds."""
+
+from functools import cache
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from atop import released
+from atop.aggregate import Aggregate, aggregate
+from atop.errors import AtopError
+from atop.files import writing
+from atop.notes import interval, plain, signed
+from atop.paper import numbers
+from atop.render import environment
+
+Dict = dict[str, Any]
+
+
+def fill(template: Path, out: Path) -> None:
+    """Write a text whose template quotes released records, through the functions below.
+
+    Raises:
+        AtopError: it quotes what was not measured, or what no table has.
+    """
+    page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
+    page.globals.update(number=number, gap=gap, seeds=seeds, paper=paper, n=n, presets=presets)
+    with writing(out) as temporary:
+        temporary.write_text(page.render())
+
+
+def number(table: str, preset: str, row: str, column: str) -> str:
+    """An accuracy with its interval, such as "48.8% [42.8, 54.9]"."""
+    line = _line(table, preset, row, column)
+    return f"{plain(line['measured'])}% {interval(line['low'], line['high'])}"
+
+
+def gap(table: str, preset: str, first: str, second: str, column: str) -> str:
+    """By how many points a row lies above another on the same pictures: "+18.4 [12.2, 24.3]"."""
+    line = _pair(table, preset, first, second, column)
+    return f"{signed(line['difference'])} {interval(line['low'], line['high'])}"
+
+
+def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) -> str:
+    """Differences of some pairs, one a training seed: mean, deviation and each of them."""
+    found = [_pair(table, preset, *pair, column)["difference"] for pair in pairs]
+    each = ", ".join(map(signed, found))
+    return f"{signed(mean(found))}, sd {plain(stdev(found))}, over {len(found)} seeds ({each})"
+
+
+def paper(table: str, row: str, column: str) -> str:
+    """A number as the paper prints it."""
+    found = numbers(table).get((row, column))
+    if not found:
+        raise AtopError(f"tables/paper/{table}.csv: no row '{row}' with a column '{column}'")
+    return found["value"]
+
+
+def n(table: str, preset: str, row: str, column: str) -> int:
+    """Of how many pictures an accuracy is."""
+    return int(_line(table, preset, row, column)["n"])
+
+
+def presets(table: str) -> list[str]:
+    """Presets of which a table has released records."""
+    return [name for name, whole in _wholes(table).items() if whole.records]
+
+
+@cache
+def _wholes(table: str) -> dict[str, Aggregate]:
+    """A released table by preset."""
+    file = released.file(table)
+    content = released.read(file) if file.exists() else {}
+    sections = released.sections(table, content)
+    return {one.preset: aggregate(table=one, results=content) for one in sections}
+
+
+def _line(table: str, preset: str, row: str, column: str) -> Dict:
+    whole = _whole(table, preset)
+    frame = whole.frame
+    found = frame[(frame["row"] == row) & (frame["column"] == column)].dropna(subset=["measured"])
+    if found.empty:
+        raise AtopError(f"{released.file(table)}: no number of {row}, {column} under {preset}")
+    return {str(key): value for key, value in found.iloc[0].items()}
+
+
+def _pair(table: str, preset: str, first: str, second: str, column: str) -> Dict:
+    pairs = _whole(table, preset).pairs
+    same = (pairs["first"] == first) & (pairs["second"] == second) & (pairs["column"] == column)
+    found = pairs[same & (pairs["reason"] == "")]
+    if found.empty:
+        raise AtopError(f"{released.file(table)}: no {first} minus {second}, {column}, {preset}")
+    return {str(key): value for key, value in found.iloc[0].items()}
+
+
+def _whole(table: str, preset: str) -> Aggregate:
+    wholes = _wholes(table)
+    if preset not in wholes:
+        raise AtopError(f"{released.file(table)}: no records of preset {preset}")
+    return wholes[preset]

@@ -1,0 +1,190 @@
+"""Whether released records are what they claim to be.
+
+What a record says of itself is held against the config as it stands, against the dataset if that is
+here, and against the other records. Nothing is run again.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atop import config, fingerprints, paths, released
+from atop.cells import Cell
+from atop.checks import findings
+from atop.data.cache import read_about
+from atop.errors import AtopError
+from atop.records import Records, data
+
+Dict = dict[str, Any]
+Problems = Iterator[str]
+
+SLACK = 1e-6
+"""So far float32 may carry a picture out of its ball."""
+
+
+def verify(path: Path) -> tuple[int, list[str]]:
+    """How many records a file of results/released/ holds, and what is wrong with them.
+
+    Raises:
+        AtopError: a line that is no record.
+    """
+    if path.stem not in config.tables():
+        raise AtopError(f"{path}: not called like a table; known are {', '.join(config.tables())}")
+    content = released.read(path)
+    strangers = released.strangers(path.stem, content)
+    found = [f"{one}: no row of {path.stem} shows it" for one in strangers]
+    for where, record in content.items():
+        cell = released.cell(record)
+        for check in (_pictures, _settings, _training, _sets, _provenance, _findings):
+            found += [f"{where}: {problem}" for problem in check(record, cell)]
+    return len(content), [*found, *_one_run(content)]
+
+
+def _pictures(record: Dict, cell: Cell) -> Problems:
+    """They are the first n of the preset's choice, with the dataset's labels."""
+    row, about = config.dataset(cell.dataset), data(record)
+    chosen = config.preset(record["preset"])["evaluation"]
+    if about["name"] != cell.dataset:
+        yield f"provenance.data: of {about['name']}"
+    known = row["sha256"]["test"]
+    if known and about.get("sha256") != known:
+        yield f"provenance.data: another hash than datasets.yaml has for {cell.dataset}"
+    if about["positions"] == "published":
+        order = np.random.RandomState(chosen["seed"]).permutation(row["test_size"])
+        if record["indices"] != order[: record["n"]].tolist():
+            yield "indices: not the first of the preset's choice of test pictures"
+    if paths.dataset(cell.dataset).exists():
+        test = read_about(paths.dataset(cell.dataset))["test"]
+        labels = dict(zip(test["index"], test["labels"], strict=True))
+        if [labels.get(one) for one in record["indices"]] != record["labels"]:
+            yield f"labels: not those of {paths.dataset(cell.dataset)}"
+
+
+def _settings(record: Dict, cell: Cell) -> Problems:
+    """Suite, budgets, sizes, transform and seed are those of the config."""
+    preset, suite = record["preset"], config.suite(record["suite"], record["preset"])
+    here = {
+        "draws": suite["draws"],
+        "selection": suite["selection"],
+        "sizes": config.sizes(preset, cell),
+        "transform": config.transform_of(preset, cell)[1],
+        "seed": config.preset(preset)["seed"],
+        "victim": cell.victim(record["target"]).id,
+    }
+    for key, told in here.items():
+        if record.get(key) != told:
+            yield f"{key}: {record.get(key)}, the config says {told}"
+    attacks = [one["attack"] for one in record["evaluations"]]
+    if attacks != suite["attacks"]:
+        yield f"evaluations: {attacks}, the suite has {suite['attacks']}"
+    budgets = {one: config.attack(config.entry(one, "")[0], preset) for one in attacks}
+    n = min(config.examples(config.entry(one, "")[0], preset) for one in attacks)
+    if record["n"] != n:
+        yield f"n: {record['n']}, the config says {n}"
+    for one in record["evaluations"]:
+        if one["budget"] != budgets[one["attack"]]:
+            yield f"{one['attack']}: {one['budget']}, the config says {budgets[one['attack']]}"
+
+
+def _training(record: Dict, cell: Cell) -> Problems:
+    """Its weights were trained as the config says, with the classifier that was evaluated."""
+    made = record.get("training")
+    own = cell.purifies or cell.finetune == "classifier"
+    if not made or not own:
+        if bool(made) != own:
+            yield "training: there" if made else "training: missing"
+        return
+    settings = made["settings"]
+    if settings["cell"]["id"] != cell.weights.id:
+        yield f"training: of {settings['cell']['id']}"
+    if settings["fingerprint"] != fingerprints.finetune(record["preset"], cell.weights):
+        yield "training: with other settings than the config's"
+    with_f = settings.get("classifier_sha256")
+    if with_f and with_f != _hash_of_f(record):
+        yield "training: with another classifier than the one evaluated"
+
+
+def _sets(record: Dict, cell: Cell) -> Problems:
+    """Each set was made by its attack on its victim, and stays in its ball."""
+    for one in record["evaluations"]:
+        made, budget, name = one["adversarial"], one["budget"], one["attack"]
+        if budget["method"] == "clean":
+            if one["distance"]["linf"] or made:
+                yield f"{name}: clean pictures that were changed"
+            continue
+        attack, target = config.entry(name, record["target"])
+        victim = cell.victim(target)
+        if (made["attack"], made["victim"]["id"]) != (attack, victim.id):
+            yield f"{name}: is {made['attack']} on {made['victim']['id']}"
+        if made["budget"] != budget:
+            yield f"{name}: made with another budget than the one reported"
+        weights = made["provenance"]["checkpoints"]
+        evaluated = record["provenance"]["checkpoints"]
+        same_f = (victim.finetune == "classifier") == (cell.finetune == "classifier")
+        if same_f and weights.get("classifier") != evaluated.get("classifier"):
+            yield f"{name}: made on another classifier than the one evaluated"
+        if victim.weights == cell.weights and weights != evaluated:
+            yield f"{name}: made on other weights than those evaluated"
+        reached = one["distance"].get("linf" if budget.get("norm") == "Linf" else "l2_max")
+        if "eps" in budget and not (reached and reached <= config.number(budget["eps"]) + SLACK):
+            yield f"{name}: reaches {reached}, its ball is {budget['eps']}"
+
+
+def _provenance(record: Dict, cell: Cell) -> Problems:
+    """Code, device and weights are named; the code was a commit as it stands."""
+    steps = {"evaluated": record["provenance"]}
+    if made := record.get("training"):
+        steps["trained"] = made["provenance"]
+    for one in record["evaluations"]:
+        if one["adversarial"]:
+            steps[one["attack"]] = one["adversarial"]["provenance"]
+    for what, step in steps.items():
+        if not step.get("commit") or step["commit"].endswith("+"):
+            yield f"{what} by code that is no commit ({step.get('commit')})"
+        if not step.get("processor"):
+            yield f"{what} on a machine that is not named"
+    public = [str(config.checkpoint(name).get("sha256")) for name in _public(cell)]
+    if public and "None" not in public and _hash_of_f(record) != "+".join(public):
+        yield "provenance.checkpoints: not the public classifier of checkpoints.yaml"
+
+
+def _findings(record: Dict, _: Cell) -> Problems:
+    """What it is suspected of follows from its outcomes."""
+    if findings(record) != record["findings"]:
+        yield "findings: not those that its outcomes lead to"
+
+
+def _one_run(content: Records) -> Problems:
+    """Records that name the same weights, set or picture mean the same one."""
+    seen: dict[tuple[str, ...], str] = {}
+
+    def differs(value: object, *name: str) -> bool:
+        return seen.setdefault(name, str(value)) != str(value)
+
+    for where, record in content.items():
+        preset, cell = record["preset"], released.cell(record)
+        if differs(record["provenance"]["checkpoints"].get("purifier"), preset, cell.weights.id):
+            yield f"{where}: other weights than another record has of {cell.weights.id}"
+        for index, label in zip(record["indices"], record["labels"], strict=True):
+            if differs(label, config.whole(cell.dataset), str(index)):
+                yield f"{where}: picture {index} has another label in another record"
+        for one in record["evaluations"]:
+            made = one["adversarial"]
+            if made and differs(made["sha256"], preset, made["victim"]["id"], made["attack"]):
+                yield f"{where}: {one['attack']}: another set than another record was handed"
+
+
+def _hash_of_f(record: Dict) -> str:
+    """SHA-256 of the classifier's files, as a training names them."""
+    hashes = record["provenance"]["checkpoints"]
+    return "+".join(hashes[name] for name in sorted(hashes) if name.startswith("classifier"))
+
+
+def _public(cell: Cell) -> list[str]:
+    """Rows of checkpoints.yaml of its classifier, if it has public weights and keeps them."""
+    if cell.finetune == "classifier":
+        return []
+    names = config.public_weights(cell.dataset, cell.classifier)
+    return [name for name in names if name in config.read("checkpoints")]

@@ -1,0 +1,53 @@
+# Released tables: from the records in results/released/, offline, a section for each preset.
+
+
+localrules:
+    released,
+    released_table,
+    released_findings,
+
+
+rule released:
+    input:
+        expand("tables/released/{table}.md", table=settings.tables()),
+        "tables/released/FINDINGS.md",
+
+
+rule released_table:
+    input:
+        records=lambda w: [file for file in [releases.file(w.table)] if file.exists()],
+        told=lambda w: [
+            file
+            for preset in settings.presets()
+            for file in plan.table(tables.table(w.table, preset))
+        ],
+        source=["atop/released.py", *rules.table.input.source],
+        templates=rules.table.input.templates,
+    output:
+        "tables/released/{table}.md",
+        "tables/released/{table}.diff.md",
+        "tables/released/{table}.tex",
+        "tables/released/{table}.csv",
+    log:
+        "results/logs/tables/released/{table}.log",
+    conda:
+        "../../envs/conda.yaml"
+    shell:
+        "python -m atop released --table {wildcards.table} 2>&1 | tee {log}"
+
+
+rule released_findings:
+    input:
+        template="workflow/report/FINDINGS.md.j2",
+        records=[
+            file for name in settings.tables() if (file := releases.file(name)).exists()
+        ],
+        source=["atop/quotes.py", "atop/released.py", *rules.table.input.source],
+    output:
+        "tables/released/FINDINGS.md",
+    log:
+        "results/logs/tables/released/FINDINGS.log",
+    conda:
+        "../../envs/conda.yaml"
+    shell:
+        "python -m atop quote {input.template} --out {output} 2>&1 | tee {log}"

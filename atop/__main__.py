@@ -48,6 +48,14 @@ def positive(text: str) -> int:
     return value
 
 
+def minutes(text: str) -> float:
+    """A positive number of minutes."""
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    return value
+
+
 Run = Callable[[argparse.Namespace], None]
 AddVerb = Callable[[str, Run], Parser]
 
@@ -85,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     quote.add_argument("--out", type=Path, required=True, help="file to write")
     verify = verb("verify", verbs.verify)
     verify.add_argument("files", nargs="*", type=Path, help="all of results/released/ by default")
+    _spending_verbs(verb)
     benchmarks = verb("benchmarks", verbs.benchmarks)
     benchmarks.add_argument("--page", type=Path, help="such as README.md; prints by default")
     verb("embed", verbs.embed)
@@ -173,6 +182,19 @@ def _evaluation_verbs(verb: AddVerb) -> None:
             choices=VICTIMS,
             help="what the attacker differentiates; the suite's by default",
         )
+
+
+def _spending_verbs(verb: AddVerb) -> None:
+    spend = verb("spend", verbs.spend)
+    spend.add_argument("minutes", type=minutes, help="such as 9, or 0.5")
+    spend.add_argument("--preset", default="paper", help="paper (default), native or smoke")
+    spend.add_argument("--threads", type=positive, help="CPU threads; the preset's by default")
+    spend.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
+    spend.add_argument("--folder", type=Path, help="of data and weights, searched two deep")
+    spend.add_argument(
+        "--bundles", type=Path, help="folder of tar files: unpacked before, written after"
+    )
+    spend.add_argument("--list", action="store_true", help="do nothing, say what is next")
 
 
 def _cell(verb: Parser) -> None:

@@ -1,7 +1,7 @@
 """Adversarial sets: an attack on a cell, a batch at a time, handed to every evaluation."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from atop import assemble, checkpoints, config, paths
+from atop import assemble, checkpoints, config, fingerprints, paths
 from atop.attacks._base import Attack, Target, margin
 from atop.attacks._draws import Victim, expectation
 from atop.cells import Cell
@@ -22,10 +22,14 @@ from atop.progress import progress
 from atop.provenance import Stopwatch
 from atop.randomness import Randomness
 from atop.surrogates import SURROGATES
-from atop.training.loop import SAVE_EVERY_S
+from atop.training.loop import SAVE_EVERY_S, sigterm
 
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""
+
+TOGETHER = 256
+"""Pictures, draws counted, that a batch has on a GPU at most. They keep it busy, and a batch, which
+is what a stop may cost, takes hundreds of such passes."""
 
 
 class Standing(NamedTuple):
@@ -65,6 +69,8 @@ class Siege:
         seen = SURROGATES[through](defense)
         self.seen = Victim(seen, rows=rows, random=random, compute=self.compute)
         self.defense = defense
+        if device.type == "cuda" and random:
+            self.batch = min(self.batch, max(1, TOGETHER // self.row.get("eot", 1)))
         self.restarts: int = self.row.get("restarts", 1)
         self.chooses = "after" in self.row or self.restarts > 1
 
@@ -151,7 +157,8 @@ def run_attack(
 def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:
     """Attack a cell on the preset's test pictures; store them as float32 with an account.
 
-    A run that was killed goes on after the last batch that it saved.
+    A run that was killed goes on after the last batch that it saved. SIGTERM lets it end its batch
+    and save it; the process then ends with exit code 143.
     """
     watch = Stopwatch(device)
     siege = Siege(preset, victim, attack, device)
@@ -165,18 +172,22 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
         "victim": victim.as_dict(),
         "attack": attack,
         "budget": siege.row,
+        "fingerprint": fingerprints.attack(preset, victim, attack),
         "after_sha256": before,
         "attacked": int(left.sum()),
     }
     hashes = checkpoint_hashes(preset, victim)
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
-    of_run = [account, siege.compute.as_dict(), hashes, data, split.index.tolist()]
+    of_run = [account, siege.batch, siege.compute.as_dict(), hashes, data, split.index.tolist()]
     state, identity = paths.state(out), config.digest(of_run)
     account["resumed"] = state.exists()  # the costs below are then those since
     images = start.clone()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
-    with progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar:
-        for where in _resumable(batches, images, state, identity):
+    with (
+        sigterm() as asked,
+        progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar,
+    ):
+        for where in _resumable(batches, images, state, identity, asked):
             y, index = split.labels[where], split.index[where]
             images[where] = siege.run(x[where], start[where], y, index)
             bar.update(len(where))
@@ -207,9 +218,12 @@ def _start(
 
 
 def _resumable(
-    batches: Iterable[Tensor], images: Tensor, state: Path, identity: str
+    batches: Sequence[Tensor], images: Tensor, state: Path, identity: str, asked: list[int]
 ) -> Iterator[Tensor]:
-    """The batches still to be done; `images`, which the caller fills, is saved in between."""
+    """The batches still to be done; `images`, which the caller fills, is saved in between.
+
+    It ends the process when `asked`, a list of signals, has one.
+    """
     done, saved = 0, time.monotonic()
     if state.exists() and (content := checkpoints.read(state)).get("identity") == identity:
         done = content["done"]
@@ -218,11 +232,13 @@ def _resumable(
         if number < done:
             continue
         yield where
-        if time.monotonic() - saved > SAVE_EVERY_S:
+        if asked or time.monotonic() - saved > SAVE_EVERY_S:
             with writing(state) as temporary:
                 content = {"identity": identity, "done": number + 1, "images": images.cpu()}
                 torch.save(content, temporary)
             saved = time.monotonic()
+        if asked:
+            raise SystemExit(143)
 
 
 def load_adversarial(path: Path, split: Split) -> Tensor:

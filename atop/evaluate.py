@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atop import assemble, config, paths
+from atop import assemble, config, fingerprints, paths
 from atop.adversarial import checkpoint_hashes, load_adversarial
 from atop.attacks._base import margin
 from atop.cells import Cell
@@ -128,6 +128,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "suite": suite,
         "target": target,
         "victim": cell.victim(target).id,
+        "fingerprint": fingerprints.evaluate(preset, cell, suite),
         "n": n,
         "draws": row["draws"],
         "selection": row["selection"],

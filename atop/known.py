@@ -46,6 +46,20 @@ def check_everything(words: dict[str, Any]) -> None:
             check_table(tables.table(name, preset, extras=True, **said))
     for name in config.read("attacks")["suites"]:
         _check_suite(name)
+    check_queue()
+
+
+def check_queue() -> None:
+    """Check that the tables, rows, words and presets of queue.yaml exist."""
+    for item in config.read("queue")["queue"]:
+        if "command" in item:
+            config.preset(item["preset"])
+            continue
+        for preset in config.presets():
+            table = tables.table(item["table"], preset, **item.get("words", {}))
+            check_table(table)
+            for key in item.get("rows", []):
+                table.row(key)
 
 
 def check_table(table: Table) -> None:

@@ -23,8 +23,8 @@ PRESENTATION = {
     "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "diff", "figures",
     "findings", "floats", "notes", "paper",
     "pictures/drawing", "pictures/grids", "pictures/layout", "pictures/telling",
-    "processor", "progress", "quotes", "records", "released", "render", "report", "stand_ins",
-    "tables", "verbs", "verify", "view",
+    "processor", "progress", "quotes", "records", "released", "render", "report", "spending",
+    "stand_ins", "tables", "verbs", "verify", "view",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Imports are inside, so that `table` needs no torch and `--help` is quick.
 """
 
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from atop.errors import AtopError
@@ -240,6 +241,35 @@ def cost(options: Namespace) -> None:
         options.threads = machine.threads
         failed = calibrate(rates, passes, _device(options))
     print(telling.text(tables, [estimates.estimate(one, rates) for one in jobs], rates, failed))
+
+
+def spend(options: Namespace) -> None:
+    """Spend some minutes of this machine on whatever is next; call it again and it goes on.
+
+    What is next says workflow/config/queue.yaml. What runs when the minutes are up is stopped, at
+    most ten seconds later, and goes on where it was: a training after its last step, an attack
+    after its last batch. Nothing is downloaded.
+    """
+    import time
+
+    moment = time.monotonic() + 60 * options.minutes
+    from atop import config, known
+    from atop.cost import machines
+    from atop.spending import call, telling
+    from atop.spending.order import Queue
+
+    known.check_queue()
+    options.threads = options.threads or config.preset(options.preset)["threads"]
+    options.allow_cpu |= options.list  # which there is without a GPU too
+    device = _device(options)
+    queue = Queue(options.preset, machines.of(device, options.threads), options.folder)
+    if options.list:
+        print(*telling.listing(queue), sep="\n")
+        return
+    say = partial(print, flush=True)
+    code = call.spend(queue, device=device, moment=moment, folder=options.bundles, say=say)
+    if code:
+        raise SystemExit(code)
 
 
 def draw(options: Namespace) -> None:

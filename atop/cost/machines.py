@@ -27,10 +27,14 @@ class Machine:
     threads: int
 
     @property
+    def name(self) -> str:
+        """What files call it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-")
+
+    @property
     def file(self) -> Path:
         """Where its rates lie."""
-        name = re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-")
-        return FOLDER / f"{_PREFIX}{name}.json"
+        return FOLDER / f"{_PREFIX}{self.name}.json"
 
     def made(self, provenance: Dict) -> bool:
         """Whether a job ran on such a one; older records tell no CPU from another."""

@@ -86,7 +86,7 @@ def train(
         history.append({"step": 0, "seen": watch()})
     saved = time.monotonic()
     with (
-        _sigterm() as asked,
+        sigterm() as asked,
         progress(title, stage.steps * stage.batch, unit="img", done=done * stage.batch) as bar,
     ):
         for number in range(done, stage.steps):
@@ -134,8 +134,8 @@ def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums
 
 
 @contextmanager
-def _sigterm() -> Iterator[list[int]]:
-    """Collect SIGTERM in a list, so that the loop can end the step that it is in."""
+def sigterm() -> Iterator[list[int]]:
+    """Collect SIGTERM in a list, so that a loop can end the step or batch that it is in."""
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:

@@ -19,7 +19,7 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "pictures", "table", "cost", "draw", "plot", "report"]
+VERBS += ["attack", "evaluate", "pictures", "table", "cost", "draw", "plot", "report", "spend"]
 VERBS += ["benchmarks", "embed"]
 ASK = """
 import sys

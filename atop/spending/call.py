@@ -1,0 +1,39 @@
+"""One call of `spend`: bundles in, tasks until the deadline, bundles out."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from atop.spending import bundles, telling
+from atop.spending.deadline import StoppedError, until
+from atop.spending.order import Queue
+from atop.spending.running import Runner, Say
+
+
+def spend(
+    queue: Queue, *, device: torch.device, moment: float, folder: Path | None, say: Say
+) -> int:
+    """Do what is next until a moment; return the exit code.
+
+    Args:
+        queue: what there is to do.
+        device: on which.
+        moment: of the monotonic clock.
+        folder: of bundles, if there is one.
+        say: is told a line at a time.
+    """
+    if folder is not None:
+        for path in bundles.unpack(folder):
+            say(f"unpacked           {path}")
+    runner = Runner(queue, device, say)
+    wanted = queue.wanted()
+    with suppress(StoppedError), until(moment) as deadline:
+        runner.run(wanted, deadline)
+    for line in telling.summary(queue, runner.tally):
+        say(line)
+    if folder is not None:
+        left_behind = bundles.pack(bundles.finished(queue), folder)
+        for line in telling.bundles(bundles.written(folder), left_behind):
+            say(line)
+    return 143 if runner.tally.terminated else 0

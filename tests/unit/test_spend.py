@@ -1,0 +1,322 @@
+"""A machine for a few minutes at a time: order, what is done again, deadlines, commands."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from atop import known, paths
+from atop.__main__ import main
+from atop.cells import Cell
+from atop.cost import machines
+from atop.errors import AtopError
+from atop.spending.deadline import StoppedError, until
+from atop.spending.order import Queue, told
+
+Change = Callable[[str, dict[str, Any]], None]
+Lines = Callable[..., list[str]]
+BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
+
+
+def cell(transform: str, finetune: str) -> Cell:
+    return Cell(
+        dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+        transform=transform, finetune=finetune,
+    )  # fmt: skip
+
+
+NONE, ATOP = cell("rt2", "none"), cell("rt2", "adversarial")
+ROWS = ["undefended", "rt2-none", "rt2-atop"]
+LEFT_OUT = ["pgd-10", "pgd-20", "pgd-1000", "cw-100"]
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    """Eight pictures, one attack, trainings of a few steps, three rows of Table 7."""
+    stages = {"l_org": {"images": 16, "batch": 4}, "atop": {"images": 12, "batch": 4}}
+    stages["atop"]["overrides"] = {"rt1": ..., "rt3": ...}  # type: ignore[assignment]
+    suites = {"table7": {"leave_out": LEFT_OUT}}
+    evaluation = {"n": 8, "batch": 2}
+    change(
+        "presets/smoke",
+        {"evaluation": evaluation, "stages": stages, "suites": suites, "curves": ...},
+    )
+    change("queue", {"queue": [{"table": "table7", "rows": ROWS}]})
+    return change
+
+
+@pytest.fixture
+def spend(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """Call the verb; what it printed, line by line."""
+
+    def call(minutes: float = 5, *more: str) -> list[str]:
+        try:
+            assert main(["spend", str(minutes), "--preset", "smoke", "--threads", "1", *more]) == 0
+        finally:
+            torch.set_flush_denormal(False)
+        return capsys.readouterr().out.splitlines()
+
+    return call
+
+
+def queue(preset: str = "smoke") -> Queue:
+    return Queue(preset, machines.cpu(1), None)
+
+
+def done(lines: list[str]) -> list[str]:
+    """The tasks that were done, in order."""
+    return [line.partition(" s  ")[2] for line in lines if line.startswith("done ")]
+
+
+def test_the_queue_is_in_order_and_each_task_comes_after_what_it_takes(small: Change) -> None:
+    one, two = {"table": "table7", "rows": ["rt2-atop", "undefended"]}, {"table": "table8"}
+    small("queue", {"queue": [one, {**two, "rows": ["rt2-none", "rt2-atop"]}]})
+    tasks = list(queue().tasks.values())
+    names = [told(task) for task in tasks]
+    assert names[:5] == [
+        f"finetune {NONE.weights.id}",
+        f"finetune {ATOP.id}",
+        f"attack fgsm {BARE.id}",
+        f"evaluate table7 {ATOP.id}",
+        f"evaluate table7 {BARE.id}",
+    ]
+    assert names[-1] == f"evaluate table8 {ATOP.id}"
+    assert len(set(names)) == len(names)
+    files = [task.file for task in tasks]
+    for task in tasks:
+        needed = [path for path in queue().needs(task) if path in files]
+        assert all(files.index(path) < files.index(task.file) for path in needed)
+
+
+def test_what_is_done_is_not_done_again(small: Change, spend: Lines) -> None:
+    lines = spend()
+    assert len(done(lines)) == 6
+    assert lines[-3:] == [
+        "6 done, 0 failed, 0 skipped, 0 to do",
+        "records:  3 of 3 are here",
+        "next:     nothing, all that can be made here is made",
+    ]
+    times = {path: path.stat().st_mtime_ns for path in Path("results").rglob("*.*")}
+    assert done(spend()) == []
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_a_record_needs_no_weights_and_no_set_once_it_is_there(small: Change, spend: Lines) -> None:
+    spend()
+    for folder in ("adversarial", "purifiers"):
+        for path in (paths.RESULTS / "smoke" / folder).rglob("*.*"):
+            path.unlink()
+    assert queue().wanted() == []
+    paths.record("smoke", BARE, "table7", "classifier").unlink()
+    verbs = [told(task) for task in queue().wanted()]
+    assert verbs == [f"attack fgsm {BARE.id}", f"evaluate table7 {BARE.id}"]
+
+
+def test_changed_settings_make_a_step_again_and_what_follows_from_it(
+    small: Change, spend: Lines
+) -> None:
+    spend()
+    small("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}})
+    verbs = [told(task).split()[0] for task in queue().wanted()]
+    # FGSM is also what AToP trains on.
+    assert verbs == ["attack", "evaluate", "evaluate", "finetune", "evaluate"]
+    small("attacks", {"attacks": {"fgsm": {"eps": "8/255"}}})
+    small("presets/smoke", {"stages": {"l_org": {"lr": 2e-3}}})
+    again = [f"finetune {NONE.weights.id}", f"evaluate table7 {NONE.id}", f"finetune {ATOP.id}"]
+    assert done(spend()) == [*again, f"evaluate table7 {ATOP.id}"]
+    assert queue().wanted() == []
+
+
+def test_weights_that_are_others_now_make_a_record_again(small: Change, spend: Lines) -> None:
+    spend()
+    out = paths.purifier("smoke", ATOP)
+    out.unlink()
+    out.with_suffix(".json").unlink()
+    assert queue().wanted() == []
+    small("presets/smoke", {"stages": {"atop": {"lr": 2e-3}}})
+    assert main(["finetune", "--preset", "smoke", "--cell", ATOP.id, "--threads", "1"]) == 0
+    assert [told(task) for task in queue().wanted()] == [f"evaluate table7 {ATOP.id}"]
+
+
+def test_a_step_that_fails_stops_only_what_needs_it(small: Change, spend: Lines) -> None:
+    small("queue", {"queue": [{"table": "table7", "rows": ["rt1-none", "rt1-atop", *ROWS]}]})
+    small(
+        "presets/smoke", {"stages": {"l_org": {"overrides": {"rt1": {"lr": 1e30, "clip": None}}}}}
+    )
+    lines = spend()
+    bad = cell("rt1", "none").weights.id
+    (line,) = (line for line in lines if line.startswith("failed "))
+    assert line.endswith("is not finite at step 2; lower lr or set clip")
+    skipped = [line for line in lines if line.startswith("skipped")]
+    assert [line.partition(":")[2] for line in skipped] == [
+        f" needs finetune {bad}",
+        f" needs finetune {bad}",
+        f" needs finetune {cell('rt1', 'adversarial').id}",
+    ]
+    assert len(done(lines)) == 6
+    assert "6 done, 1 failed, 3 skipped, 4 to do" in lines
+    assert lines[-1] == "next:     nothing but what failed or was skipped"
+
+
+def test_nothing_is_trained_for_a_record_that_lacks_what_is_not_here(small: Change) -> None:
+    words = {"init": "scratch"}
+    small("queue", {"queue": [{"table": "table5", "rows": ["ughini2022-atop"], "words": words}]})
+    whole = queue("paper")
+    assert whole.wanted() == []
+    assert {one for goal in whole.goals() for one in whole.lacks(goal)} == {
+        "dataset cifar10",
+        "dataset cifar100",
+        "results/checkpoints/robustbench/cifar10/Linf/Standard.pt",
+    }
+
+
+def slow(small: Change) -> None:
+    """Make a training and an attack that take seconds."""
+    small("presets/smoke", {"stages": {"l_org": {"images": 400, "batch": 2}}})
+    small("attacks", {"attacks": {"fgsm": {**PGD, "steps": 300}}})
+
+
+PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": True}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rows", "out"),
+    [
+        (["rt2-none"], paths.purifier("smoke", NONE)),
+        (["undefended"], paths.adversarial("smoke", BARE, "fgsm")),
+    ],
+)
+def test_what_the_deadline_stopped_ends_to_the_same_bits(
+    small: Change, spend: Lines, rows: list[str], out: Path
+) -> None:
+    slow(small)
+    small("queue", {"queue": [{"table": "table7", "rows": rows}]})
+    start = time.monotonic()
+    lines = spend(0.03)
+    assert time.monotonic() - start < 20
+    assert any(line.startswith("stopped") for line in lines)
+    assert lines[-1].endswith(", goes on")
+    assert not out.exists()
+    spend()
+    stopped = out.read_bytes()
+    assert json.loads(out.with_suffix(".json").read_text())["resumed"]
+    for path in (out, *paths.RESULTS.glob("smoke/records/*/*")):
+        path.unlink()
+    spend()
+    assert not json.loads(out.with_suffix(".json").read_text())["resumed"]
+    assert out.read_bytes() == stopped
+
+
+def test_what_collects_the_signal_is_stopped_after_the_grace() -> None:
+    start, collected = time.monotonic(), []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def deaf() -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: collected.append(number))
+        while time.monotonic() - start < 20:
+            time.sleep(0.01)
+
+    with pytest.raises(StoppedError), until(start + 0.1, grace=0.4):
+        deaf()
+    assert collected == [signal.SIGTERM]
+    assert 0.4 < time.monotonic() - start < 10
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+COMMAND: dict[str, Any] = {
+    "command": ["python"], "makes": "results/x", "minutes": 1, "preset": "smoke", "device": "cpu",
+}  # fmt: skip
+
+
+def command(code: str, **changes: Any) -> dict[str, Any]:
+    made = {"makes": "results/benchmarks/{device}.txt", "minutes": 0.01}
+    row = {**COMMAND, "command": ["python", "-c", code, "{makes}"], **made, **changes}
+    return {"queue": [row]}
+
+
+def test_a_command_makes_its_file_once(small: Change, spend: Lines) -> None:
+    small("queue", command("import sys; open(sys.argv[1], 'w').write('made')"))
+    (file,) = queue().tasks
+    assert file == paths.RESULTS / "benchmarks" / f"{machines.cpu(1).name}.txt"
+    assert done(spend()) == [f"command {file.name}"]
+    assert file.read_text() == "made"
+    assert done(spend()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"preset": "paper"}, "belongs to preset paper"),
+        ({"device": "cuda"}, "belongs to cuda, and this is cpu"),
+    ],
+)
+def test_a_command_of_another_place_is_left_out_and_listed(
+    small: Change, spend: Lines, changes: dict[str, Any], reason: str
+) -> None:
+    small("queue", command("", **changes))
+    name = f"command {machines.cpu(1).name}.txt"
+    assert f"left out   {name}: {reason}" in spend(1, "--list")
+    assert done(spend()) == []
+
+
+def test_a_command_waits_for_enough_time(small: Change, spend: Lines) -> None:
+    small("queue", command("", minutes=10))
+    assert any("needs 10 minutes" in line for line in spend(1))
+
+
+@pytest.mark.parametrize(
+    ("code", "minutes", "reason"),
+    [
+        ("print('so it goes'); raise SystemExit(3)", 5, "exit code 3 (so it goes), see "),
+        ("", 5, "no "),
+        ("import time; time.sleep(60)", 0.02, "stopped before its end, or killed"),
+    ],
+)
+def test_a_command_that_failed_or_was_stopped_is_not_tried_again(
+    small: Change, spend: Lines, code: str, minutes: float, reason: str
+) -> None:
+    small("queue", command(code))
+    start = time.monotonic()
+    spend(minutes)
+    assert time.monotonic() - start < 20
+    (task,) = queue().tasks.values()
+    assert not task.file.exists()
+    (line,) = [line for line in spend() if line.startswith("skipped")]
+    assert f": {reason}" in line
+    assert line.endswith(f"delete {task.tried} to try it again")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"table": "table77"}, "no such file"),
+        ({"table": "table7", "rows": ["rt9"]}, "no 'rt9'; known are"),
+        ({"table": "table7", "words": {"init": "nowhere"}}, "no such init"),
+        ({"table": "table7", "words": {"colour": 1}}, "known keys are init"),
+        ({"command": ["python"], "makes": "results/x"}, r"queue\.0: 'minutes' is a dependency of"),
+        ({"rows": ["rt1-none"]}, r"queue\.0"),
+        ({"table": "table7", **COMMAND}, r"queue\.0: .* is valid under each"),
+    ],
+)
+def test_a_queue_of_unknown_names_is_refused(
+    small: Change, item: dict[str, Any], reason: str
+) -> None:
+    small("queue", {"queue": [item]})
+    with pytest.raises(AtopError, match=reason):
+        known.check_queue()
+
+
+def test_the_queue_of_the_suite_is_known() -> None:
+    known.check_queue()
+    names = [told(task) for task in queue("paper").tasks.values()]
+    assert names[0] == "classifier cifar10-resnet18"
+    assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(
+        "pretrain cifar10-deepfill"
+    )

@@ -245,7 +245,9 @@ def provenance(records: Iterable[Dict]) -> str:
     )
     days = sorted(one["created"][:10] for one in made)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    devices = dict.fromkeys(one["device"] for one in made)
+    devices = dict.fromkeys(
+        one["device"] + (f" ({one['processor']})" if one.get("processor") else "") for one in made
+    )
     return (
         f"Made {when} on {' and '.join(devices)} by code {' and '.join(code)} with "
         f"{'; '.join(versions)}."

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from atop import released
+from atop import benchmarks, released
 from atop.aggregate import Aggregate, aggregate
 from atop.errors import AtopError
 from atop.files import writing
@@ -23,7 +23,8 @@ def fill(template: Path, out: Path) -> None:
         AtopError: it quotes what was not measured, or what no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
-    page.globals.update(number=number, gap=gap, seeds=seeds, paper=paper, n=n, presets=presets)
+    functions = (number, gap, seeds, paper, n, presets, benchmark)
+    page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
         temporary.write_text(page.render())
 
@@ -63,6 +64,15 @@ def n(table: str, preset: str, row: str, column: str) -> int:
 def presets(table: str) -> list[str]:
     """Presets of which a table has released records."""
     return [name for name, whole in _wholes(table).items() if whole.records]
+
+
+def benchmark(device: str, what: str, key: str) -> float:
+    """A measured speed: a row of results/benchmarks/, on the device that its file names."""
+    for run in benchmarks.read():
+        for row in run["rows"]:
+            if (run["name"], row["what"]) == (device, what) and key in row:
+                return float(row[key])
+    raise AtopError(f"{benchmarks.FOLDER}: no {key} of '{what}' on {device}")
 
 
 @cache

@@ -76,6 +76,9 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     for key, told in here.items():
         if record.get(key) != told:
             yield f"{key}: {record.get(key)}, the config says {told}"
+    mark = fingerprints.evaluate(preset, cell, record["suite"])
+    if record.get("fingerprint", mark) != mark:
+        yield "fingerprint: not that of the config"
     attacks = [one["attack"] for one in record["evaluations"]]
     if attacks != suite["attacks"]:
         yield f"evaluations: {attacks}, the suite has {suite['attacks']}"

@@ -6,6 +6,8 @@ localrules:
 
 
 rule plot:
+    wildcard_constraints:
+        where="|".join(["", "released/", *(f"{one}/" for one in settings.presets())]),
     input:
         data="tables/{where}{table}.csv",
         source=["atop/bars.py", *sorted(Path("atop/figures").glob("*.py"))],

@@ -40,7 +40,9 @@ rule released_findings:
     input:
         template="workflow/report/FINDINGS.md.j2",
         records=[
-            file for name in settings.tables() if (file := releases.file(name)).exists()
+            file
+            for name in settings.tables()
+            if (file := releases.file(name)).exists()
         ],
         source=["atop/quotes.py", "atop/released.py", *rules.table.input.source],
     output:

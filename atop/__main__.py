@@ -103,6 +103,9 @@ def parser() -> argparse.ArgumentParser:
 def _data_verbs(verb: AddVerb) -> None:
     fetch = verb("fetch", verbs.fetch)
     fetch.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
+    pack = verb("pack", verbs.pack)
+    pack.add_argument("dataset", help="a name of workflow/config/datasets.yaml")
+    pack.add_argument("--out", type=Path, required=True, help="folder; NAME/ is made in it")
     checkpoint = verb("checkpoint", verbs.checkpoint)
     which = checkpoint.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", help="a row of workflow/config/checkpoints.yaml")

@@ -20,8 +20,8 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake
 
 # Files and folders of atop/ that only present numbers: editing them makes no record older.
 PRESENTATION = {
-    "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "diff", "figures",
-    "findings", "floats", "notes", "paper",
+    "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "data/pack", "diff",
+    "figures", "findings", "floats", "notes", "paper",
     "pictures/drawing", "pictures/grids", "pictures/layout", "pictures/telling",
     "processor", "progress", "quotes", "records", "released", "render", "report", "spending",
     "stand_ins", "tables", "verbs", "verify", "view",

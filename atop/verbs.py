@@ -48,6 +48,14 @@ def fetch(options: Namespace) -> None:
     print(about)
 
 
+def pack(options: Namespace) -> None:
+    """Write a fetched dataset as lossless mosaics, which travel in parts and `files` reads."""
+    from atop.data.pack import pack
+
+    for path in pack(options.dataset, options.out):
+        print(f"{path.stat().st_size / 2**20:6.1f} MiB  {path}", flush=True)
+
+
 def checkpoint(options: Namespace) -> None:
     """Fetch public weights, verify them, store them in results/checkpoints/."""
     from atop import download

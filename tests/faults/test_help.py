@@ -11,6 +11,7 @@ from atop.files import ROOT
 
 VERBS = [
     "fetch",
+    "pack",
     "checkpoint",
     "prefetch",
     "checkpoints",

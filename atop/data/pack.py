@@ -65,4 +65,4 @@ def mosaic(images: Array, side: int) -> Array:
 
 def _write(pixels: Array, path: Path) -> None:
     with writing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, ENDING, lossless=True, quality=100, method=6)
+        Image.fromarray(pixels).save(temporary, ENDING, lossless=True, quality=75, method=4)

@@ -46,16 +46,16 @@ def check_everything(words: dict[str, Any]) -> None:
             check_table(tables.table(name, preset, extras=True, **said))
     for name in config.read("attacks")["suites"]:
         _check_suite(name)
-    check_queue()
+    check_queue(*config.presets())
 
 
-def check_queue() -> None:
-    """Check that the tables, rows, words and presets of queue.yaml exist."""
+def check_queue(*presets: str) -> None:
+    """Check that queue.yaml names tables, rows, words and presets that exist, under some presets."""
     for item in config.read("queue")["queue"]:
         if "command" in item:
             config.preset(item["preset"])
             continue
-        for preset in config.presets():
+        for preset in presets:
             table = tables.table(item["table"], preset, **item.get("words", {}))
             check_table(table)
             for key in item.get("rows", []):

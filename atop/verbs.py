@@ -266,7 +266,7 @@ def spend(options: Namespace) -> None:
     from atop.spending import call, telling
     from atop.spending.order import Queue
 
-    known.check_queue()
+    known.check_queue(options.preset)
     options.threads = options.threads or config.preset(options.preset)["threads"]
     options.allow_cpu |= options.list  # which there is without a GPU too
     device = _device(options)

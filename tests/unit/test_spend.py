@@ -310,11 +310,11 @@ def test_a_queue_of_unknown_names_is_refused(
 ) -> None:
     small("queue", {"queue": [item]})
     with pytest.raises(AtopError, match=reason):
-        known.check_queue()
+        known.check_queue("smoke")
 
 
 def test_the_queue_of_the_suite_is_known() -> None:
-    known.check_queue()
+    known.check_queue("paper", "smoke")
     names = [told(task) for task in queue("paper").tasks.values()]
     assert names[0] == "classifier cifar10-resnet18"
     assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(

@@ -50,7 +50,7 @@ def check_everything(words: dict[str, Any]) -> None:
 
 
 def check_queue(*presets: str) -> None:
-    """Check that queue.yaml names tables, rows, words and presets that exist, under some presets."""
+    """Check that the tables, rows, words and presets of queue.yaml exist, under some presets."""
     for item in config.read("queue")["queue"]:
         if "command" in item:
             config.preset(item["preset"])

@@ -1,12 +1,13 @@
 """Outcomes of a cell on clean pictures and on the adversarial sets of a suite."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from atop import assemble, config, fingerprints, paths
+from atop import assemble, checkpoints, config, fingerprints, paths
 from atop.adversarial import checkpoint_hashes, load_adversarial
 from atop.attacks._base import margin
 from atop.cells import Cell
@@ -16,12 +17,13 @@ from atop.data.cache import read_about
 from atop.data.dataset import Split
 from atop.defense import Defense
 from atop.errors import AtopError
-from atop.files import read_json, sha256, write_json
+from atop.files import read_json, sha256, write_json, writing
 from atop.probe import EXAMPLES, probe
 from atop.progress import progress
 from atop.provenance import Stopwatch
 from atop.randomness import Randomness
 from atop.surrogates import held
+from atop.training.loop import SAVE_EVERY_S, sigterm
 
 Dict = dict[str, Any]
 
@@ -96,7 +98,11 @@ class Evaluation:
 
 @FLOAT32.arithmetic()
 def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.device) -> Path:
-    """Classify a suite's adversarial sets with a cell; write its record."""
+    """Classify a suite's adversarial sets with a cell; write its record.
+
+    A run that was killed goes on after the last set that it saved. SIGTERM lets it end its set and
+    save it; the process then ends with exit code 143.
+    """
     watch = Stopwatch(device)
     chosen, row = config.preset(preset), config.suite(suite, preset)
     entries = {text: config.entry(text, target) for text in row["attacks"]}
@@ -105,22 +111,13 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     defense = assemble.defense(preset, cell).to(device)
     batch = chosen["evaluation"]["batch"]
     judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch)
-    evaluations = []
-    with progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar:
-        for text, (attack, victim) in entries.items():
-            budget = config.attack(attack, preset)
-            clean = split.inputs(config.pixels(budget, preset, cell)).cpu()
-            images, account = _handed(preset, cell.victim(victim), attack, split, clean)
-            evaluations.append(
-                {
-                    "attack": text,
-                    "budget": budget,
-                    **judge.outcomes(images, budget, row),
-                    "distance": _distance(images, clean),
-                    "adversarial": account,
-                }
-            )
-            bar.update()
+    hashes, data = checkpoint_hashes(preset, cell), _data(cell.dataset)
+    fingerprint = fingerprints.evaluate(preset, cell, suite)
+    out = paths.record(preset, cell, suite, target)
+    state = paths.state(out)
+    resumed = state.exists()  # the time below is then that since
+    earlier = _Earlier(state, config.digest(fingerprint, hashes, data))
+    evaluations = _evaluations(preset, cell, entries, row=row, judge=judge, earlier=earlier)
     record = {
         "schema": 1,
         "preset": preset,
@@ -128,7 +125,8 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "suite": suite,
         "target": target,
         "victim": cell.victim(target).id,
-        "fingerprint": fingerprints.evaluate(preset, cell, suite),
+        "fingerprint": fingerprint,
+        "resumed": resumed,
         "n": n,
         "draws": row["draws"],
         "selection": row["selection"],
@@ -150,13 +148,72 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
         config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
-        checkpoints=checkpoint_hashes(preset, cell),
-        data=_data(cell.dataset),
+        checkpoints=hashes,
+        data=data,
         compute=FLOAT32.as_dict(),
     )
-    out = paths.record(preset, cell, suite, target)
     write_json(out, record)
+    state.unlink(missing_ok=True)
     return out
+
+
+def _evaluations(
+    preset: str,
+    cell: Cell,
+    entries: dict[str, tuple[str, str]],
+    *,
+    row: Dict,
+    judge: Evaluation,
+    earlier: "_Earlier",
+) -> list[Dict]:
+    """Outcomes on each set of a suite, `row`; what was found earlier is not looked for again."""
+    evaluations: list[Dict] = []
+    with (
+        sigterm() as asked,
+        progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar,
+    ):
+        for text, (attack, victim) in entries.items():
+            budget = config.attack(attack, preset)
+            clean = judge.split.inputs(config.pixels(budget, preset, cell)).cpu()
+            images, account = _handed(preset, cell.victim(victim), attack, judge.split, clean)
+            told = {"attack": text, "budget": budget, "adversarial": account}
+            found = earlier.found(told) or {
+                **told,
+                **judge.outcomes(images, budget, row),
+                "distance": _distance(images, clean),
+            }
+            evaluations.append(found)
+            bar.update()
+            earlier.save(evaluations, asked)
+    return evaluations
+
+
+class _Earlier:
+    """What a run found of its sets before it was killed, and what this one has found.
+
+    Args:
+        state: where that lies.
+        identity: digest of what shapes it; a state of another identity is ignored.
+    """
+
+    def __init__(self, state: Path, identity: str) -> None:
+        self.state, self.identity, self.saved = state, identity, time.monotonic()
+        content = checkpoints.read(state) if state.exists() else {}
+        self.held = content["evaluations"] if content.get("identity") == identity else []
+
+    def found(self, told: Dict) -> Dict | None:
+        """The outcomes of the same attack, budget and set; None if there are none yet."""
+        same = (one for one in self.held if told.items() <= one.items())
+        return next(same, None)
+
+    def save(self, evaluations: list[Dict], asked: list[int]) -> None:
+        """Save what was found, now and then; if asked to stop, at once, which ends the process."""
+        if asked or time.monotonic() - self.saved > SAVE_EVERY_S:
+            with writing(self.state) as temporary:
+                torch.save({"identity": self.identity, "evaluations": evaluations}, temporary)
+            self.saved = time.monotonic()
+        if asked:
+            raise SystemExit(143)
 
 
 def _handed(

@@ -1,5 +1,6 @@
 """From pictures to records: which pictures, how adversarial sets are stored, what records hold."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,38 @@ def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
     small("presets/smoke", {"evaluation": {"n": 513}})
     with pytest.raises(AtopError, match=r"about\.json: lacks test picture \d+ .*lower eval"):
         assemble.evaluation_set("smoke", "cifar10_slice")
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_evaluation_that_was_stopped_goes_on_after_the_set_that_it_saved(
+    small: Change, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    suite = {"target": "classifier", "attacks": ["clean", "fgsm", "pgd-10"], "draws": 2}
+    small("attacks", {"suites": {"quick": suite}})
+    for attack in ("fgsm", "pgd-10"):
+        make_adversarial("smoke", BARE, attack, device=CPU)
+    whole = run(CELL)
+    outcomes, asked = evaluate.Evaluation.outcomes, []
+
+    def stopping(self: evaluate.Evaluation, *of: Any) -> Any:
+        asked.append(of[1]["method"])
+        if len(asked) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return outcomes(self, *of)
+
+    monkeypatch.setattr(evaluate.Evaluation, "outcomes", stopping)
+    with pytest.raises(SystemExit) as stopped:
+        run(CELL)
+    assert stopped.value.code == 143
+    assert paths.state(paths.record("smoke", CELL, "quick", "classifier")).exists()
+    if changed:  # another set under the same name
+        small("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}})
+        make_adversarial("smoke", BARE, "fgsm", device=CPU)
+    again = run(CELL)
+    assert asked == ["clean", "fgsm", *(["clean", "fgsm"] if changed else []), "pgd"]
+    assert (again["evaluations"] == whole["evaluations"]) is not changed
+    assert (again["resumed"], whole["resumed"]) == (True, False)
+    assert not paths.state(paths.record("smoke", CELL, "quick", "classifier")).exists()
 
 
 def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:

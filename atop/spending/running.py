@@ -157,28 +157,39 @@ def run_step(step: Step, device: torch.device) -> None:
 
 
 def run_command(command: Command) -> None:
-    """Run a command to its end; its file is there only if it ended well.
+    """Run a command to its end.
+
+    A command that fails keeps the file that it made: of tests and benchmarks some may fail, and the
+    file says so. One that made none, or was stopped, is not tried again.
 
     Raises:
-        AtopError: it failed. It is then not tried again, nor is one that was stopped.
+        AtopError: it failed.
     """
     for path in (command.log, command.tried):
         path.parent.mkdir(parents=True, exist_ok=True)
     command.tried.write_text("stopped before its end, or killed\n")
-    with writing(command.file) as temporary, command.log.open("w") as log:
-        words = [word.replace("{makes}", str(temporary.resolve())) for word in command.words]
-        words = [sys.executable if word == "python" else word for word in words]
+    with writing(command.file) as temporary:
+        code = _exit_code(command, temporary)
+        what = f"exit code {code}" if code else f"no {command.file.name}"
+        failure = AtopError(f"{what} ({_last_line(command.log)}), see {command.log}")
+        if code < 0 or not (temporary.exists() and temporary.stat().st_size):
+            command.tried.write_text(f"{failure}\n")
+            raise failure
+    command.tried.unlink()
+    if code:
+        raise failure
+
+
+def _exit_code(command: Command, makes: Path) -> int:
+    """How a command ended, whose words are said to the log; a stop ends it too."""
+    words = [word.replace("{makes}", str(makes.resolve())) for word in command.words]
+    words = [sys.executable if word == "python" else word for word in words]
+    with command.log.open("w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         try:
-            code = process.wait()
+            return process.wait()
         finally:
             _end(process)
-        if code or not temporary.exists():
-            what = f"exit code {code}" if code else f"no {command.file.name}"
-            reason = f"{what} ({_last_line(command.log)}), see {command.log}"
-            command.tried.write_text(f"{reason}\n")
-            raise AtopError(reason)
-    command.tried.unlink()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

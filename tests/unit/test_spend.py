@@ -271,11 +271,22 @@ def test_a_command_waits_for_enough_time(small: Change, spend: Lines) -> None:
     assert any("needs 10 minutes" in line for line in spend(1))
 
 
+def test_a_command_of_which_a_part_failed_keeps_its_file(small: Change, spend: Lines) -> None:
+    code = "import sys; open(sys.argv[1], 'w').write('made'); print('1 of 9 failed'); sys.exit(1)"
+    small("queue", command(code))
+    (task,) = queue().tasks.values()
+    (line,) = [line for line in spend() if line.startswith("failed ")]
+    assert line.endswith(f": exit code 1 (1 of 9 failed), see {task.log}")  # type: ignore[union-attr]
+    assert task.file.read_text() == "made"
+    assert "0 done, 0 failed, 0 skipped, 0 to do" in spend()
+
+
 @pytest.mark.parametrize(
     ("code", "minutes", "reason"),
     [
         ("print('so it goes'); raise SystemExit(3)", 5, "exit code 3 (so it goes), see "),
         ("", 5, "no "),
+        ("import sys; open(sys.argv[1], 'w')", 5, "no "),
         ("import time; time.sleep(60)", 0.02, "stopped before its end, or killed"),
     ],
 )

@@ -103,8 +103,15 @@ def _add(tar: tarfile.TarFile, piece: Piece) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-def unpack(folder: Path) -> list[Path]:
-    """Bring what bundles in a folder hold into results/, but for what is there; return what came.
+class Unpacked(NamedTuple):
+    """Files that came, and those of which a piece is missing."""
+
+    came: list[Path]
+    incomplete: list[Path]
+
+
+def unpack(folder: Path) -> Unpacked:
+    """Bring what bundles in a folder hold into results/, but for what is there.
 
     Raises:
         AtopError: a bundle is broken, or holds what does not belong into results/.
@@ -127,7 +134,7 @@ def unpack(folder: Path) -> list[Path]:
             if whole := _joined(parts, size=key[1], digest=key[2]):
                 _write(path, whole, changed)
                 came.append(path)
-    return came
+    return Unpacked(came, sorted({path for path, *_ in pieces}.difference(came)))
 
 
 def _members(bundle: Path) -> Iterator[tuple[str, bytes, int]]:

@@ -24,8 +24,11 @@ def spend(
         say: is told a line at a time.
     """
     if folder is not None:
-        for path in bundles.unpack(folder):
+        came, incomplete = bundles.unpack(folder)
+        for path in came:
             say(f"unpacked           {path}")
+        for path in incomplete:
+            say(f"incomplete         {path}: a bundle with a piece of it is not here")
     runner = Runner(queue, device, say)
     wanted = queue.wanted()
     with suppress(StoppedError), until(moment) as deadline:

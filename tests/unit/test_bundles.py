@@ -46,10 +46,10 @@ def test_what_travels_is_the_same_at_the_other_end(tight: Path) -> None:
     found = bundles.written(tight)
     assert [path.name for path in found] == ["bundle-0.tar", "bundle-1.tar", "bundle-2.tar"]
     assert all(path.stat().st_size <= 40960 for path in found)
-    assert bundles.unpack(tight) == []  # all of it is there
+    assert bundles.unpack(tight) == ([], [])  # all of it is there
     for path in files:
         path.unlink()
-    assert sorted(bundles.unpack(tight)) == sorted(files)
+    assert sorted(bundles.unpack(tight).came) == sorted(files)
     assert {path: path.read_bytes() for path in files} == files
     assert {path.stat().st_mtime for path in files} == {1_000_000_000}
 
@@ -63,7 +63,7 @@ def test_the_first_come_first_and_groups_are_not_torn_apart(tight: Path) -> None
     assert told[1] == "          no room for results/weights, 0.1 MiB"
     for path in files:
         path.unlink()
-    assert sorted(bundles.unpack(tight)) == [first, small]
+    assert sorted(bundles.unpack(tight).came) == [first, small]
 
 
 def test_bundles_fill_to_the_brim_and_not_beyond(tight: Path) -> None:
@@ -87,7 +87,7 @@ def test_what_is_there_stays_as_it_is(tight: Path) -> None:
     (path,) = write({"record": 100})
     bundles.pack([[path]], tight)
     path.write_text("newer")
-    assert bundles.unpack(tight) == []
+    assert bundles.unpack(tight) == ([], [])
     assert path.read_text() == "newer"
 
 
@@ -97,12 +97,12 @@ def test_a_file_of_which_a_piece_is_missing_or_another_ones_does_not_come(tight:
     path.unlink()
     second = (tight / "bundle-1.tar").read_bytes()
     (tight / "bundle-1.tar").unlink()
-    assert bundles.unpack(tight) == []
+    assert bundles.unpack(tight) == ([], [path])
     (path,) = write({"whole": 50_000})  # other bytes of the same size
     bundles.pack([[path]], tight)
     path.unlink()
     (tight / "bundle-1.tar").write_bytes(second)
-    assert bundles.unpack(tight) == []
+    assert set(bundles.unpack(tight).incomplete) == {path}
     assert not path.exists()
 
 
@@ -129,7 +129,7 @@ def test_a_broken_bundle_is_named(tight: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tight: Path) -> None:
-    assert bundles.unpack(tight) == []
+    assert bundles.unpack(tight) == ([], [])
 
 
 def test_records_travel_first_and_sets_and_states_never(

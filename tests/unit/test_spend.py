@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from atop import known, paths
+from atop import config, known, paths
 from atop.__main__ import main
 from atop.cells import Cell
 from atop.cost import machines
@@ -325,7 +325,8 @@ def test_a_queue_of_unknown_names_is_refused(
 
 
 def test_the_queue_of_the_suite_is_known() -> None:
-    known.check_queue("paper", "smoke")
+    for preset in config.presets():
+        known.check_queue(preset)
     names = [told(task) for task in queue("paper").tasks.values()]
     assert names[0] == "classifier cifar10-resnet18"
     assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(

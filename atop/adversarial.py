@@ -69,8 +69,8 @@ class Siege:
         seen = SURROGATES[through](defense)
         self.seen = Victim(seen, rows=rows, random=random, compute=self.compute)
         self.defense = defense
-        if device.type == "cuda" and random:
-            self.batch = min(self.batch, max(1, TOGETHER // self.row.get("eot", 1)))
+        if random:
+            self.batch = at_once(self.batch, self.row.get("eot", 1), device)
         self.restarts: int = self.row.get("restarts", 1)
         self.chooses = "after" in self.row or self.restarts > 1
 
@@ -142,6 +142,11 @@ class Siege:
         half = len(x) // 2
         parts = [slice(None, half), slice(half, None)]
         return torch.cat([self._attempt(x[p], y[p], index[p], restart) for p in parts])
+
+
+def at_once(batch: int, eot: int, device: torch.device) -> int:
+    """Pictures of a batch of an attack that averages over draws, of a preset's `batch` at most."""
+    return min(batch, max(1, TOGETHER // eot)) if device.type == "cuda" else batch
 
 
 def run_attack(

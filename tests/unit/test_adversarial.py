@@ -285,6 +285,14 @@ def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Chan
     assert torch.equal(siege.run(x, x, y, index), whole)
 
 
+def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:
+    cuda = torch.device("cuda")
+    sizes = [adversarial.at_once(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
+    assert sizes == [64, 64, 12, 5, 1]
+    assert adversarial.at_once(64, 20, CPU) == 64
+    assert Siege("smoke", CELL, "strict-pgd", CPU).batch == 8
+
+
 def test_what_an_attack_took_is_counted(small: Change) -> None:
     small("attacks", {"attacks": {"mine": {**ROW, "eot": 3}}})
     for cell, each in ((BARE, 2), (CELL, 2 * 3)):  # draws of the bare classifier do not differ

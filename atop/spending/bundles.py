@@ -42,7 +42,7 @@ def pack(files: Iterable[list[Path]], folder: Path) -> list[Path]:
         folder: is made if it is not there.
 
     Returns:
-        What did not fit.
+        The first of each group that did not fit.
     """
     bundles, left_behind = _layout(files)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,13 +60,13 @@ def pack(files: Iterable[list[Path]], folder: Path) -> list[Path]:
 
 
 def _layout(groups: Iterable[list[Path]]) -> tuple[list[list[Piece]], list[Path]]:
-    """Which piece goes into which bundle, and the files that fit into none."""
+    """Which piece goes into which bundle, and the first of each group that fits into none."""
     bundles: list[list[Piece]] = []
     room, left_behind = 0, []
     for group in groups:
         more, left = _with(group, bundles, room)
         if len(more) > COUNT:
-            left_behind += group
+            left_behind.append(group[0])
         else:
             bundles, room = more, left
     return bundles, left_behind

@@ -21,7 +21,7 @@ VERBS = [
     "finetune",
 ]
 VERBS += ["attack", "evaluate", "pictures", "table", "cost", "draw", "plot", "report", "spend"]
-VERBS += ["benchmarks", "embed"]
+VERBS += ["release", "released", "quote", "verify", "benchmarks", "embed"]
 ASK = """
 import sys
 from atop.__main__ import main

@@ -84,7 +84,7 @@ def test_a_worst_case_names_its_attacks_and_an_entry_its_victim() -> None:
     column = strict.column("transfer")
     run = budgets.as_run(strict, column, [])
     assert budgets.of_column(strict, column, run) == (
-        "each picture's worst of strict-pgd@classifier, strict-pgd@untransformed, "
+        "each picture's worst of PGD on f alone (grey box), strict-pgd@untransformed, "
         "strict-pgd@untuned"
     )
     told = {entry: budgets.of_entry(strict, entry, budget) for entry, budget in run.items()}

@@ -12,7 +12,6 @@ os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop import config as settings
 from atop import cells, fingerprints, known, lookup, paper, paths, plan, tables
-from atop import released as releases
 from atop.errors import AtopError
 
 try:

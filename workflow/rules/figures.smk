@@ -6,8 +6,6 @@ localrules:
 
 
 rule plot:
-    wildcard_constraints:
-        where="|".join(["", "released/", *(f"{one}/" for one in settings.presets())]),
     input:
         data="tables/{where}{table}.csv",
         source=["atop/bars.py", *sorted(Path("atop/figures").glob("*.py"))],
@@ -23,6 +21,8 @@ rule plot:
         svg="tables/{where}{table}.svg",
     log:
         "results/logs/figures/{where}{table}.log",
+    wildcard_constraints:
+        where="|".join(["", "released/", *(f"{one}/" for one in settings.presets())]),
     conda:
         "../../envs/conda.yaml"
     shell:

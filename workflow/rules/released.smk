@@ -1,16 +1,11 @@
 # Released tables: from the records in results/released/, offline, a section for each preset.
 
+from atop import released as releases
+
 
 localrules:
-    released,
     released_table,
     released_findings,
-
-
-rule released:
-    input:
-        expand("tables/released/{table}.md", table=settings.tables()),
-        "tables/released/FINDINGS.md",
 
 
 rule released_table:

@@ -23,7 +23,7 @@ def fill(template: Path, out: Path) -> None:
         AtopError: it quotes what was not measured, or what no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
-    functions = (number, gap, seeds, paper, n, presets, benchmark)
+    functions = (number, gap, seeds, paper, paper_gap, n, benchmark)
     page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
         temporary.write_text(page.render())
@@ -56,14 +56,14 @@ def paper(table: str, row: str, column: str) -> str:
     return found["value"]
 
 
+def paper_gap(table: str, first: str, second: str, column: str) -> str:
+    """By how many points one printed number lies above another."""
+    return signed(float(paper(table, first, column)) - float(paper(table, second, column)))
+
+
 def n(table: str, preset: str, row: str, column: str) -> int:
     """Of how many pictures an accuracy is."""
     return int(_line(table, preset, row, column)["n"])
-
-
-def presets(table: str) -> list[str]:
-    """Presets of which a table has released records."""
-    return [name for name, whole in _wholes(table).items() if whole.records]
 
 
 def benchmark(device: str, what: str, key: str) -> float:

@@ -92,8 +92,8 @@ def release(table: Table, results: Path, path: Path) -> tuple[int, list[Path]]:
 def sections(name: str, content: Records) -> list[Table]:
     """A table under each preset, and each init and recipe, that some of its records were made with.
 
-    Rows that only --config extras=true shows are there as far as there are records of them. Without
-    records it is that of preset `paper`.
+    Rows that only --config extras=true shows, or that the preset leaves out, are there as far as
+    there are records of them. Without records it is that of preset `paper`.
     """
     found = []
     for preset in sorted({one["preset"] for one in content.values()}, key=_rank):
@@ -140,12 +140,14 @@ def _records_of(table: Table) -> dict[Path, Cell]:
 
 
 def _shown(table: Table, content: Records) -> Table:
-    """A table without the extra rows of which there is no record."""
+    """A table without the rows of no record that are extra, or that its preset leaves out."""
+    left_out = table.left_out()
 
-    def there(row: tables.Row) -> bool:
-        return any(table.record(row, column) in content for column in table.columns)
+    def shown(row: tables.Row) -> bool:
+        there = any(table.record(row, column) in content for column in table.columns)
+        return there or not (row.extra or row.key in left_out)
 
-    return replace(table, rows=tuple(row for row in table.rows if not row.extra or there(row)))
+    return replace(table, rows=tuple(row for row in table.rows if shown(row)))
 
 
 def _rank(preset: str) -> tuple[bool, bool, str]:

@@ -12,15 +12,16 @@ from browsing import (
     opened,
     playwright,
 )
+from released_records import smoke_run
 
 from atop import config, paths
-from atop.files import ROOT, write_json
+from atop.files import write_json
 from atop.report import authors_log
 from atop.report.making import report
 from atop.report.page import COLUMNS
 from atop.tables import table
 
-RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+RUN = smoke_run()
 
 pytestmark = pytest.mark.browser
 

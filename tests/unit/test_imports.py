@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from released_records import smoke_run
 
 from atop.files import ROOT
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0"
 BARE = "cifar10_slice-resnet_small-undefended"
-RUN = str(ROOT / "results" / "released" / "2026-11-22-smoke")
+RUN = str(smoke_run())
 HEAVY = {
     "altair", "jinja2", "matplotlib", "pandas", "pyautoattack", "robustbench", "scipy.stats",
     "timm", "torch", "torchvision",

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 from latex import compiles
+from released_records import smoke_run
 from synthetic_config import use_config
 from synthetic_records import write_figure, write_records, write_strict
 
 from atop import config
-from atop.files import ROOT
 from atop.render import render
 from atop.tables import Table, table
 
-RELEASED = ROOT / "results" / "released" / "2026-11-22-smoke"
+RELEASED = smoke_run()
 WRITERS = {"table7": write_records, "strict": write_strict, "figure4": write_figure}
 
 

@@ -1,50 +1,170 @@
-"""Released records render as they stand, and the README's numbers are theirs."""
+"""What is released is verified, renders as it is committed, and is what the README quotes."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from atop.aggregate import Aggregate, aggregate
+from atop import config, quotes, released
+from atop.errors import AtopError
 from atop.files import ROOT
-from atop.render import render
-from atop.tables import table
+from atop.records import Records
+from atop.render import render_released
+from atop.verify import verify
 
-RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+RECORDS = sorted((ROOT / "results" / "released").glob("*.jsonl"))
+PAGES = ROOT / "tables" / "released"
 README = " ".join((ROOT / "README.md").read_text().split())
 
 
-@pytest.fixture(scope="module")
-def whole() -> Aggregate:
-    return aggregate(table=table("table7", "smoke", extras=True), results=RUN)
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
 
 
-def test_released_records_render(tmp_path: Path) -> None:
-    made = render(table=table("table7", "smoke"), results=RUN, out=tmp_path)
-    assert "not run" not in made[1].read_text()
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_records_are_verified(path: Path) -> None:
+    count, problems = verify(path)
+    assert count
+    assert problems == []
 
 
-@pytest.mark.parametrize("first", ["rt2", "dmae"])
-@pytest.mark.parametrize("second", ["none", "continued"])
-@pytest.mark.parametrize("column", ["standard", "pgd-20"])
-def test_the_readme_quotes_the_paired_differences(
-    whole: Aggregate, first: str, second: str, column: str
-) -> None:
-    pairs = whole.pairs.set_index(["first", "second", "column"])
-    found = pairs.loc[(f"{first}-atop", f"{first}-{second}", column)]
-    quoted = f"{found['low']:.1f} to {found['high']:.1f}"
-    assert f"{found['difference']:.1f}" in README
-    assert quoted in README
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_pages_are_what_the_records_say(path: Path, tmp_path: Path) -> None:
+    for made in render_released(name=path.stem, file=path, out=tmp_path):
+        if made.suffix == ".md":
+            assert made.read_text() == (PAGES / made.name).read_text()
 
 
-def test_the_readme_quotes_the_accuracies(whole: Aggregate) -> None:
-    everything = table("table7", "smoke", target="defense", extras=True)
-    strict = aggregate(table=everything, results=RUN).frame
-    for frame, row, column in (
-        (whole.frame, "undefended", "standard"),
-        (whole.frame, "rt2-atop", "pgd-20"),
-        (strict, "rt2-atop", "pgd-20"),
-        (whole.frame, "dmae-atop", "pgd-20"),
-        (strict, "dmae-atop", "pgd-20"),
+def test_the_findings_are_what_the_records_say(tmp_path: Path) -> None:
+    quotes.fill(ROOT / "workflow" / "report" / "FINDINGS.md.j2", tmp_path / "FINDINGS.md")
+    assert (tmp_path / "FINDINGS.md").read_text() == (PAGES / "FINDINGS.md").read_text()
+
+
+def test_every_table_has_a_page_even_without_records(tmp_path: Path) -> None:
+    for name in config.tables():
+        page = render_released(name=name, file=tmp_path / "none", out=tmp_path)[1].read_text()
+        assert "preset paper" in page
+        assert "not run" in page
+
+
+def test_a_section_for_each_preset(tmp_path: Path) -> None:
+    shown = released.sections("table7", released.read(released.file("table7")))
+    assert [one.preset for one in shown] == ["native_cpu", "smoke"]
+    page = render_released(name="table7", file=released.file("table7"), out=tmp_path)[1].read_text()
+    assert re.findall(r"^# (.*)", page, re.M) == [
+        f"Table 7, preset {one.preset}".replace("_", "_") for one in shown
+    ]
+
+
+def test_rows_that_nobody_asked_for_are_not_shown() -> None:
+    content = released.read(released.file("table7"))
+    native, smoke = released.sections("table7", content)
+    keys = [{row.key for row in one.rows} for one in (native, smoke)]
+    assert "rt2-atop-s1" in keys[0] - keys[1]  # extras of which there are records
+    assert "dmae-atop" in keys[1] - keys[0]
+    strict = released.sections("strict", released.read(released.file("strict")))[0]
+    assert {row.key for row in strict.rows}.isdisjoint(strict.left_out())
+    lone = {path: one for path, one in content.items() if one["cell"]["id"].endswith("undefended")}
+    assert "rt1-atop" in {row.key for row in released.sections("table7", lone)[0].rows}
+
+
+def test_words_of_the_records_choose_the_cells() -> None:
+    content = released.read(released.file("table7"))
+    official: Records = {}
+    for record in content.values():
+        if record["preset"] == "smoke" and record["cell"]["purifier"] == "deepfill":
+            cell = {**record["cell"], "recipe": "official"}
+            cell["id"] = cell["id"].replace("-paper-", "-official-")
+            official[released.place({**record, "cell": cell})] = {**record, "cell": cell}
+    assert official
+    shown = released.sections("table7", content | official)
+    recipes = [one.words.get("recipe") for one in shown if one.preset == "smoke"]
+    assert recipes == [None, "official"]
+    assert released.strangers("table7", content | official) == []
+
+
+def test_a_release_replaces_records_of_the_same_cells(tmp_path: Path) -> None:
+    content, file = released.read(released.file("table7")), tmp_path / "table7.jsonl"
+    released.write(file, content)
+    assert released.read(file) == content
+    where, record = next(iter(content.items()))
+    made = released.sections("table7", {where: record})[0]
+    lone = tmp_path / "results" / where.relative_to("results")
+    lone.parent.mkdir(parents=True)
+    lone.write_text(file.read_text().splitlines()[0].replace('"wall_s":', '"wall_s":1'))
+    new, missing = released.release(made, tmp_path / "results", file)
+    assert new == 1
+    assert where not in missing
+    after = released.read(file)
+    assert after.keys() == content.keys()
+    assert [one for one in content if after[one] != content[one]] == [where]
+
+
+def test_nothing_to_release(tmp_path: Path) -> None:
+    made = released.sections("table7", {})[0]
+    with pytest.raises(AtopError, match="no record of table7 under preset paper"):
+        released.release(made, tmp_path, tmp_path / "table7.jsonl")
+
+
+def test_a_text_cannot_quote_what_was_not_measured(tmp_path: Path) -> None:
+    for wrong in (
+        "number('table7', 'smoke', 'rt2-atop', 'no-column')",
+        "number('table2', 'paper', 'ours-wrn28', 'autoattack-linf')",
+        "number('table7', 'native', 'rt2-atop', 'pgd-20')",
+        "gap('table7', 'smoke', 'rt2-none', 'rt2-atop', 'pgd-20')",
+        "paper('table7', 'undefended', 'pgd-20')",
+        "benchmark('AMD EPYC', 'no step', 'seconds')",
     ):
-        line = frame[(frame["row"] == row) & (frame["column"] == column)].iloc[0]
-        assert f"{line['measured']:.1f}%" in README
+        template = tmp_path / "text.md.j2"
+        template.write_text("{{ " + wrong + " }}")
+        with pytest.raises(AtopError, match="no "):
+            quotes.fill(template, tmp_path / "text.md")
+
+
+def test_what_a_text_quotes() -> None:
+    pair = ("rt2-atop", "rt2-none")
+    pages = (PAGES / "table7.md").read_text()
+    for preset in ("native_cpu", "smoke"):
+        page = pages[pages.index(f"# Table 7, preset {preset}") :]
+        accuracy, interval = quotes.number("table7", preset, "rt2-atop", "pgd-20").split("% ")
+        assert f"**{accuracy}** {interval}" in page
+        points, interval = quotes.gap("table7", preset, *pair, "pgd-20").split(" ", 1)
+        assert f"**{points}** {interval}" in page
+    twice = quotes.seeds("table7", "smoke", [pair, pair], "pgd-20")
+    assert twice == f"{points}, sd 0.0, over 2 seeds ({points}, {points})"
+
+
+@pytest.mark.parametrize("column", ["standard", "pgd-20"])
+@pytest.mark.parametrize(
+    ("preset", "first", "second"),
+    [
+        ("smoke", "rt2-atop", "rt2-none"),
+        ("smoke", "rt2-atop", "rt2-continued"),
+        ("smoke", "dmae-atop", "dmae-none"),
+        ("native_cpu", "rt2-atop", "rt2-none"),
+    ],
+)
+def test_the_readme_quotes_the_gains(preset: str, first: str, second: str, column: str) -> None:
+    points, low, high = in_figures(quotes.gap("table7", preset, first, second, column))
+    assert f"{points} [{low}, {high}]" in README
+
+
+def test_the_readme_quotes_what_else_was_measured() -> None:
+    for column, words in (("standard", "clean"), ("pgd-20", "under PGD-20")):
+        pairs = (("rt2-atop-s1", "rt2-none-s1"), ("rt2-atop-s2", "rt2-none-s2"))
+        gains = [quotes.gap("table7", "native_cpu", *pair, column) for pair in pairs]
+        one, other = (in_figures(gain)[0] for gain in gains)
+        assert f"{one} and {other} {words}" in README
+    points, high, low = in_figures(
+        quotes.gap("table7", "native_cpu", "rt2-atop", "rt1-atop", "pgd-20")
+    )
+    assert f"RT1 with AToP is {points} [{low}, {high}] points better" in README
+    assert quotes.number("strict", "native_cpu", "rt2-atop", "worst") in README
+    before = quotes.number("strict", "native_cpu", "rt2-none", "worst")
+    assert f"and {before.partition(' ')[0]} without AToP" in README
+
+
+def in_figures(text: str) -> list[str]:
+    """The figures of a text, without their signs."""
+    return re.findall(r"[\d.]+", text)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,18 +11,19 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
+from released_records import smoke_run
 from suite_records import write_suite
 
 from atop import config
 from atop.errors import AtopError
-from atop.files import ROOT, write_json
+from atop.files import read_json, write_json
 from atop.pictures import grids
 from atop.report import charts, figures, page
 from atop.report.commands import command
 from atop.report.making import report
 from atop.tables import Table, table
 
-RUN = ROOT / "results" / "released" / "2026-11-22-smoke"
+RUN = smoke_run()
 VOID = {"meta", "link", "br", "img", "input"}
 
 
@@ -58,12 +60,16 @@ def smoke_tables() -> list[Table]:
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the released records, with no figure beside it but figure 5."""
+    """The page of the released records, one as of other code, with no figure but figure 5."""
     out = tmp_path_factory.mktemp("report")
+    results = shutil.copytree(RUN, out / "results")
+    path = next(results.rglob("*rt3-none*/table7-classifier.json"))
+    record = read_json(path)
+    write_json(path, {**record, "provenance": {**record["provenance"], "code_sha": "0"}})
     Image.new("RGB", (4, 4)).save(out / "figure5.png")
     told = {"title": "Figure 5: RT1", "caption": "Six <b>.", "alt": 'a "grid"', "missing": ["No X"]}
     write_json(out / "figure5.json", told)
-    return report(tables=smoke_tables(), results=RUN, out=out).read_text()
+    return report(tables=smoke_tables(), results=results, out=out).read_text()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,167 @@
+"""What `atop verify` finds: each thing that is wrong with a released record, and nothing else."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atop import released
+from atop.__main__ import main
+from atop.data.fetch import fetch
+from atop.errors import AtopError
+from atop.files import ROOT
+from atop.records import Records
+from atop.verify import verify
+
+RELEASED = ROOT / "results" / "released"
+CELL = "cifar10-resnet18_32-deepfill-scratch-rt2-adversarial-paper-s0"
+Change = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def no_data_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def table7() -> Records:
+    return released.read(RELEASED / "table7.jsonl")
+
+
+@pytest.fixture(scope="module")
+def strict() -> Records:
+    return released.read(RELEASED / "strict.jsonl")
+
+
+def problems(
+    content: Records, name: str, change: Change, folder: Path, cell: str = CELL
+) -> list[str]:
+    """What is found after a change to the record of a cell under preset native_cpu."""
+    changed = deepcopy(content)
+    for one in changed.values():
+        if one["preset"] == "native_cpu" and one["cell"]["id"] == cell:
+            change(one)
+    path = folder / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in changed.values()))
+    return verify(path)[1]
+
+
+def pgd(record: dict[str, Any]) -> dict[str, Any]:
+    """Its evaluation under PGD-20."""
+    return next(one for one in record["evaluations"] if one["attack"] == "pgd-20")
+
+
+CHANGES: dict[str, tuple[Change, list[str]]] = {
+    "other pictures": (lambda r: r["indices"].reverse(), ["indices", "label"]),
+    "another label": (lambda r: r["labels"].insert(0, 9 - r["labels"].pop(0)), ["another label"]),
+    "another seed": (lambda r: r.update(seed=1), ["seed: 1"]),
+    "another size": (lambda r: r["sizes"].update(purifier=48), ["sizes: "]),
+    "another transform": (lambda r: r["transform"].update(sigma=0.1), ["transform: "]),
+    "an attack less": (lambda r: r["evaluations"].pop(), ["evaluations: "]),
+    "a weaker attack": (lambda r: pgd(r)["budget"].update(steps=5), ["pgd-20: {", "reported"]),
+    "a set of a weaker attack": (
+        lambda r: pgd(r)["adversarial"]["budget"].update(steps=5),
+        ["another budget than the one reported"],
+    ),
+    "a set made elsewhere": (
+        lambda r: pgd(r)["adversarial"]["victim"].update(id=CELL),
+        [f"pgd-20: is pgd-20 on {CELL}"],
+    ),
+    "a set of other pictures": (
+        lambda r: pgd(r)["adversarial"].update(sha256="0"),
+        ["another set"],
+    ),
+    "a set made on another classifier": (
+        lambda r: pgd(r)["adversarial"]["provenance"]["checkpoints"].update(classifier="0"),
+        ["made on another classifier"],
+    ),
+    "out of its ball": (lambda r: pgd(r)["distance"].update(linf=0.04), ["its ball is 8/255"]),
+    "changed clean pictures": (
+        lambda r: r["evaluations"][0]["distance"].update(linf=0.01),
+        ["clean pictures that were changed"],
+    ),
+    "other training": (
+        lambda r: r["training"]["settings"].update(fingerprint="0"),
+        ["training: with other settings"],
+    ),
+    "trained with another classifier": (
+        lambda r: r["training"]["settings"].update(classifier_sha256="0"),
+        ["training: with another classifier"],
+    ),
+    "no training": (lambda r: r.update(training=None), ["training: missing"]),
+    "weights of another cell": (
+        lambda r: r["training"]["settings"]["cell"].update(id="x"),
+        ["training: of x"],
+    ),
+    "changed code": (
+        lambda r: r["provenance"].update(commit="abc+"),
+        ["evaluated by code that is no commit"],
+    ),
+    "an unnamed machine": (lambda r: r["provenance"].pop("processor"), ["not named"]),
+    "another dataset": (lambda r: r["provenance"]["data"].update(sha256="0"), ["another hash"]),
+    "another classifier": (
+        lambda r: r["provenance"]["checkpoints"].update(classifier="0"),
+        ["not the public classifier", "made on another classifier", "with another classifier"],
+    ),
+    "hidden suspicion": (
+        lambda r: r["findings"].append({"name": "x", "text": "y"}),
+        ["findings: "],
+    ),
+    "a cell that no row has": (
+        lambda r: r["cell"].update(seed=7, id=CELL.replace("s0", "s7")),
+        ["no row of table7", "training: of"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_found_and_nothing_else(table7: Records, name: str, tmp_path: Path) -> None:
+    change, words = CHANGES[name]
+    found = problems(table7, "table7", change, tmp_path)
+    assert all(any(word in problem for problem in found) for word in words)
+    assert all(any(word in problem for word in words) for problem in found)
+
+
+def test_weights_that_two_records_name_differently(strict: Records, tmp_path: Path) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["provenance"]["checkpoints"]["purifier"] = "0"
+        for one in record["evaluations"]:
+            if (made := one["adversarial"]) and made["victim"]["id"].startswith(CELL):
+                made["provenance"]["checkpoints"]["purifier"] = "0"
+
+    found = problems(strict, "strict", change, tmp_path, cell=f"{CELL}-no_transform")
+    assert found
+    assert all("other weights" in problem for problem in found)
+
+
+def test_labels_are_those_of_the_dataset_that_is_here(table7: Records, tmp_path: Path) -> None:
+    path = tmp_path / "table7.jsonl"
+    smoke = {where: deepcopy(one) for where, one in table7.items() if one["preset"] == "smoke"}
+    for one in smoke.values():  # so that they agree among themselves
+        one["labels"][0] = (one["labels"][0] + 1) % 10
+    path.write_text("".join(json.dumps(one) + "\n" for one in smoke.values()))
+    assert not any("labels" in problem for problem in verify(path)[1])
+    fetch("cifar10_slice", folder=None, offline=True)
+    found = verify(path)[1]
+    assert sum("labels: not those of" in problem for problem in found) == len(smoke)
+
+
+def test_a_record_twice(table7: Records, tmp_path: Path) -> None:
+    one, path = next(iter(table7.values())), tmp_path / "table7.jsonl"
+    path.write_text(2 * (json.dumps(one) + "\n"))
+    with pytest.raises(AtopError, match=r"table7\.jsonl:2: .* a second time"):
+        verify(path)
+
+
+def test_the_verb_says_how_many_and_fails(
+    table7: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems(table7, "table7", lambda r: r.update(seed=1), tmp_path)
+    assert main(["verify", str(tmp_path / "table7.jsonl")]) == 2
+    said = capsys.readouterr()
+    assert f"{len(table7)} records, 1 problems" in said.out
+    assert "seed: 1, the config says 0" in said.out
+    assert "1 problems" in said.err

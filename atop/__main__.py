@@ -151,6 +151,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     table.add_argument("--table", required=True, help="such as table7")
     release = verb("release", verbs.release)
     release.add_argument("--table", required=True, help="such as table7")
+    release.set_defaults(seed=None, target=None)  # a row's own, as released tables show it
     report = verb("report", verbs.report)
     cost = verb("cost", verbs.cost)
     cost.add_argument("table", help="such as table7, or all")
@@ -169,6 +170,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     for made in (table, release, report, draw, cost):
         made.add_argument("--init", help="of the purifiers; the preset's by default")
         made.add_argument("--recipe", help="paper or official; the config's by default")
+    for made in (table, report, draw, cost):
         made.add_argument("--seed", type=int, help="of the training; the config's by default")
     for made in (table, release, report, draw):
         made.add_argument("--results", type=Path, help="what to read; results/ by default")
@@ -179,7 +181,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     plot.add_argument(
         "--out", type=Path, required=True, action="append", help="a .png, .pdf or .svg; repeatable"
     )
-    for made in (evaluate, table, release, report, cost):
+    for made in (evaluate, table, report, cost):
         made.add_argument(
             "--target",
             choices=VICTIMS,

@@ -77,11 +77,14 @@ def benchmark(device: str, what: str, key: str) -> float:
 
 @cache
 def _wholes(table: str) -> dict[str, Aggregate]:
-    """A released table by preset."""
+    """A released table by preset; of several sections the one with the fewest words."""
     file = released.file(table)
     content = released.read(file) if file.exists() else {}
-    sections = released.sections(table, content)
-    return {one.preset: aggregate(table=one, results=content) for one in sections}
+    found: dict[str, Aggregate] = {}
+    for one in sorted(released.sections(table, content), key=lambda one: len(one.words)):
+        if one.preset not in found:
+            found[one.preset] = aggregate(table=one, results=content)
+    return found
 
 
 def _line(table: str, preset: str, row: str, column: str) -> Dict:

@@ -38,16 +38,19 @@ def read(path: Path) -> Records:
         where = f"{path}:{number}"
         try:
             record = records.check(json.loads(line), where=where)
+            made = place(record)
         except ValueError as error:
             raise AtopError(f"{where}: not JSON ({error})") from error
-        if place(record) in found:
-            raise AtopError(f"{where}: {place(record)} a second time")
-        found[place(record)] = record
+        if record["preset"] not in config.presets():
+            raise AtopError(f"{where}: preset: no '{record['preset']}'")
+        if made in found:
+            raise AtopError(f"{where}: {made} a second time")
+        found[made] = record
     return found
 
 
 def write(path: Path, content: Records) -> None:
-    """Write records as JSON lines, those of the largest preset first."""
+    """Write records as JSON lines, those of preset `paper` first and of `smoke` last."""
     ordered = sorted(content.items(), key=lambda one: (_rank(one[1]["preset"]), str(one[0])))
     with writing(path) as temporary:
         lines = (json.dumps(record, separators=(",", ":")) + "\n" for _, record in ordered)
@@ -64,7 +67,7 @@ def cell(record: Dict) -> Cell:
     words = {name: word for name, word in record["cell"].items() if name != "id"}
     found = Cell(**words)
     if found.id != record["cell"]["id"]:
-        raise AtopError(f"cell: {record['cell']['id']}: its words say {found.id}")
+        raise AtopError(f"cell {record['cell']['id']}: its words say {found.id}")
     return found
 
 
@@ -151,5 +154,5 @@ def _shown(table: Table, content: Records) -> Table:
 
 
 def _rank(preset: str) -> tuple[bool, bool, str]:
-    """The paper's own preset first, the smallest last."""
+    """Preset `paper` first, `smoke` last, the others by name."""
     return preset != "paper", preset == "smoke", preset

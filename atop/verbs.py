@@ -202,14 +202,15 @@ def verify(options: Namespace) -> None:
     from atop import released
     from atop.verify import verify
 
-    problems = []
-    for file in options.files or sorted(released.FOLDER.glob("*.jsonl")):
-        count, found = verify(file)
-        print(f"{file}: {count} records, " + (f"{len(found)} problems" if found else "verified"))
-        problems += found
-    print(*problems, sep="\n", end="\n" if problems else "")
-    if problems:
-        raise AtopError(f"{len(problems)} problems")
+    found = verify(options.files or sorted(released.FOLDER.glob("*.jsonl")))
+    for file, count in found.counts.items():
+        print(f"{file}: {count} records")
+    for name in found.unread:
+        print(f"labels of {name} were held against each other only: `atop fetch --dataset {name}`")
+    print(*found.problems, sep="\n", end="\n" if found.problems else "")
+    if found.problems:
+        raise AtopError(f"not verified: {len(found.problems)} of these are wrong")
+    print("verified")
 
 
 def plot(options: Namespace) -> None:

@@ -4,9 +4,9 @@ What a record says of itself is held against the config as it stands, against th
 here, and against the other records. Nothing is run again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,23 +23,55 @@ Problems = Iterator[str]
 SLACK = 1e-6
 """So far float32 may carry a picture out of its ball."""
 
+ACCOUNT = {"attack", "victim", "budget", "provenance"}
+"""What the account of an adversarial set says of it."""
 
-def verify(path: Path) -> tuple[int, list[str]]:
-    """How many records a file of results/released/ holds, and what is wrong with them.
+
+class Verified(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        counts: how many records each file holds.
+        problems: what is wrong with them.
+        unread: datasets that are not here, so that labels were held against other records only.
+    """
+
+    counts: dict[Path, int]
+    problems: list[str]
+    unread: list[str]
+
+
+def verify(files: Iterable[Path]) -> Verified:
+    """Check files of results/released/, each by itself and all against each other.
 
     Raises:
         AtopError: a line that is no record.
     """
+    counts, problems, everything = {}, [], []
+    for path in files:
+        content = _read(path)
+        counts[path] = len(content)
+        problems += list(_of_file(path, content))
+        everything += list(content.items())
+    datasets = sorted({record["cell"]["dataset"] for _, record in everything})
+    unread = [name for name in datasets if not paths.dataset(name).exists()]
+    return Verified(counts, [*problems, *_one_run(everything)], unread)
+
+
+def _read(path: Path) -> Records:
     if path.stem not in config.tables():
         raise AtopError(f"{path}: not called like a table; known are {', '.join(config.tables())}")
-    content = released.read(path)
-    strangers = released.strangers(path.stem, content)
-    found = [f"{one}: no row of {path.stem} shows it" for one in strangers]
+    return released.read(path)
+
+
+def _of_file(path: Path, content: Records) -> Problems:
+    """What is wrong with the records of a file, one by one."""
+    for stranger in released.strangers(path.stem, content):
+        yield f"{stranger}: no row of {path.stem} shows it"
     for where, record in content.items():
-        cell = released.cell(record)
-        for check in (_pictures, _settings, _training, _sets, _provenance, _findings):
-            found += [f"{where}: {problem}" for problem in check(record, cell)]
-    return len(content), [*found, *_one_run(content)]
+        for check in (_pictures, _settings, _outcomes, _training, _sets, _provenance, _findings):
+            for problem in check(record, released.cell(record)):
+                yield f"{where}: {problem}"
 
 
 def _pictures(record: Dict, cell: Cell) -> Problems:
@@ -79,6 +111,8 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     mark = fingerprints.evaluate(preset, cell, record["suite"])
     if record.get("fingerprint", mark) != mark:
         yield "fingerprint: not that of the config"
+    if record["provenance"]["compute"]["precision"] != "float32":
+        yield "provenance.compute: evaluated in another number format than float32"
     attacks = [one["attack"] for one in record["evaluations"]]
     if attacks != suite["attacks"]:
         yield f"evaluations: {attacks}, the suite has {suite['attacks']}"
@@ -89,6 +123,19 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     for one in record["evaluations"]:
         if one["budget"] != budgets[one["attack"]]:
             yield f"{one['attack']}: {one['budget']}, the config says {budgets[one['attack']]}"
+
+
+def _outcomes(record: Dict, cell: Cell) -> Problems:
+    """Predictions are classes, and there are selection draws where the suite has some."""
+    classes = config.dataset(cell.dataset)["classes"]
+    wanted = bool(config.suite(record["suite"], record["preset"])["selection"])
+    for one in record["evaluations"]:
+        selected = one.get("selection", {}).get("predictions", [])
+        if not all(0 <= k < classes for draw in (*one["predictions"], *selected) for k in draw):
+            yield f"{one['attack']}: predictions that are no classes"
+        fixed = one["budget"].get("through") == "fixed"
+        if ("selection" in one) != (wanted and not fixed):
+            yield f"{one['attack']}: selection draws are missing, or not the suite's"
 
 
 def _training(record: Dict, cell: Cell) -> Problems:
@@ -104,8 +151,8 @@ def _training(record: Dict, cell: Cell) -> Problems:
         yield f"training: of {settings['cell']['id']}"
     if settings["fingerprint"] != fingerprints.finetune(record["preset"], cell.weights):
         yield "training: with other settings than the config's"
-    with_f = settings.get("classifier_sha256")
-    if with_f and with_f != _hash_of_f(record):
+    knows_f = cell.finetune in ("adversarial", "clean")
+    if settings.get("classifier_sha256") != (_hash_of_f(record) if knows_f else None):
         yield "training: with another classifier than the one evaluated"
 
 
@@ -114,13 +161,22 @@ def _sets(record: Dict, cell: Cell) -> Problems:
     for one in record["evaluations"]:
         made, budget, name = one["adversarial"], one["budget"], one["attack"]
         if budget["method"] == "clean":
-            if one["distance"]["linf"] or made:
+            if one["distance"].get("linf") != 0 or made:
                 yield f"{name}: clean pictures that were changed"
+            continue
+        if not made or not made.keys() >= ACCOUNT:
+            yield f"{name}: no account of its set"
             continue
         attack, target = config.entry(name, record["target"])
         victim = cell.victim(target)
         if (made["attack"], made["victim"]["id"]) != (attack, victim.id):
             yield f"{name}: is {made['attack']} on {made['victim']['id']}"
+        mark = fingerprints.attack(record["preset"], victim, attack)
+        if made.get("fingerprint", mark) != mark:
+            yield f"{name}: fingerprint: not that of the config"
+        told = {"precision": "float32", **config.compute(record["preset"], "attack")}
+        if not told.items() <= made["provenance"]["compute"].items():
+            yield f"{name}: made with {made['provenance']['compute']}, the config says {told}"
         if made["budget"] != budget:
             yield f"{name}: made with another budget than the one reported"
         weights = made["provenance"]["checkpoints"]
@@ -131,17 +187,19 @@ def _sets(record: Dict, cell: Cell) -> Problems:
         if victim.weights == cell.weights and weights != evaluated:
             yield f"{name}: made on other weights than those evaluated"
         reached = one["distance"].get("linf" if budget.get("norm") == "Linf" else "l2_max")
-        if "eps" in budget and not (reached and reached <= config.number(budget["eps"]) + SLACK):
+        if "eps" in budget and (reached is None or reached > config.number(budget["eps"]) + SLACK):
             yield f"{name}: reaches {reached}, its ball is {budget['eps']}"
 
 
 def _provenance(record: Dict, cell: Cell) -> Problems:
     """Code, device and weights are named; the code was a commit as it stands."""
+    if cell.purifies and not record["provenance"]["checkpoints"].get("purifier"):
+        yield "provenance.checkpoints: no purifier"
     steps = {"evaluated": record["provenance"]}
     if made := record.get("training"):
         steps["trained"] = made["provenance"]
     for one in record["evaluations"]:
-        if one["adversarial"]:
+        if (one["adversarial"] or {}).get("provenance"):
             steps[one["attack"]] = one["adversarial"]["provenance"]
     for what, step in steps.items():
         if not step.get("commit") or step["commit"].endswith("+"):
@@ -159,24 +217,33 @@ def _findings(record: Dict, _: Cell) -> Problems:
         yield "findings: not those that its outcomes lead to"
 
 
-def _one_run(content: Records) -> Problems:
+def _one_run(content: list[tuple[Path, Dict]]) -> Problems:
     """Records that name the same weights, set or picture mean the same one."""
     seen: dict[tuple[str, ...], str] = {}
 
     def differs(value: object, *name: str) -> bool:
         return seen.setdefault(name, str(value)) != str(value)
 
-    for where, record in content.items():
+    for where, record in content:
         preset, cell = record["preset"], released.cell(record)
-        if differs(record["provenance"]["checkpoints"].get("purifier"), preset, cell.weights.id):
-            yield f"{where}: other weights than another record has of {cell.weights.id}"
         for index, label in zip(record["indices"], record["labels"], strict=True):
             if differs(label, config.whole(cell.dataset), str(index)):
                 yield f"{where}: picture {index} has another label in another record"
+        used = [(cell, record["provenance"])]
         for one in record["evaluations"]:
             made = one["adversarial"]
-            if made and differs(made["sha256"], preset, made["victim"]["id"], made["attack"]):
-                yield f"{where}: {one['attack']}: another set than another record was handed"
+            if made and made.keys() >= ACCOUNT:
+                victim = Cell.parse(made["victim"]["id"])
+                used.append((victim, made["provenance"]))
+                if differs(made["sha256"], preset, made["victim"]["id"], made["attack"]):
+                    yield f"{where}: {one['attack']}: another set than another record was handed"
+        for of, provenance in used:
+            hashes = provenance["checkpoints"]
+            if of.purifies and differs(hashes.get("purifier"), preset, of.weights.id):
+                yield f"{where}: other weights than another record has of {of.weights.id}"
+            tuned = of.weights.id if of.finetune == "classifier" else ""
+            if differs(hashes.get("classifier"), preset, of.dataset, of.classifier, tuned):
+                yield f"{where}: another {of.classifier} than another record has"
 
 
 def _hash_of_f(record: Dict) -> str:

@@ -23,7 +23,7 @@ def view(whole: Aggregate) -> Dict:
     missing = frame[frame["measured"].isna()]
     return {
         "name": title(whole.table.name),
-        "preset": whole.table.preset,
+        "preset": notes.preset(whole.table),
         "summary": summary(frame),
         "notes": notes.notes(whole),
         "lines": [_line(line) for line in measured.to_dict("records")],

@@ -10,6 +10,7 @@ from atop import budgets, config, stats
 from atop.aggregate import Aggregate, row_name
 from atop.cells import Cell
 from atop.records import data
+from atop.tables import Table
 
 Dict = dict[str, Any]
 
@@ -48,6 +49,11 @@ def p_value(p: float | None) -> str:
     if p is None or pd.isna(p):
         return ""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def preset(table: Table) -> str:
+    """A table's preset and the user's words, such as "smoke, recipe official"."""
+    return ", ".join([table.preset, *(f"{name} {word}" for name, word in table.words.items())])
 
 
 def notes(whole: Aggregate) -> list[tuple[str, str]]:

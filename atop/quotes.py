@@ -76,7 +76,7 @@ def benchmark(device: str, what: str, key: str) -> float:
 
 
 @cache
-def _wholes(table: str) -> dict[str, Aggregate]:
+def read(table: str) -> dict[str, Aggregate]:
     """A released table by preset; of several sections the one with the fewest words."""
     file = released.file(table)
     content = released.read(file) if file.exists() else {}
@@ -106,7 +106,7 @@ def _pair(table: str, preset: str, first: str, second: str, column: str) -> Dict
 
 
 def _whole(table: str, preset: str) -> Aggregate:
-    wholes = _wholes(table)
+    wholes = read(table)
     if preset not in wholes:
         raise AtopError(f"{released.file(table)}: no records of preset {preset}")
     return wholes[preset]

@@ -27,7 +27,7 @@ def view(whole: Aggregate) -> Dict:
         "again": printed,
         "spread": bool(whole.frame["draw_sd"].notna().any()),
         "key": f"{table.name}-{table.preset}",
-        "preset": table.preset,
+        "preset": notes.preset(table),
         "title": table.spec["title"],
         "caption": table.spec.get("caption", "").strip(),
         "summary": diff.summary(whole.frame),

@@ -15,13 +15,14 @@ def plot(data: Path, out: list[Path]) -> None:
     """Draw the figure that a table's config names, or else the curves that its columns name.
 
     Args:
-        data: the CSV of a rendered table, called as the table.
+        data: the CSV of a rendered table, called as the table. Of presets the first is drawn.
         out: files to write; their suffix is the format.
 
     Raises:
         AtopError: nothing that can be drawn was measured.
     """
     frame, name = pd.read_csv(data), data.stem
+    frame = frame[frame["preset"] == frame["preset"].iloc[0]]
     if name in config.tables() and config.read(f"tables/{name}", "table").get("figure"):
         drawn = of_bars(tables.table(name, frame["preset"].iloc[0]), frame)
     elif frame.dropna(subset=["measured", "curve"]).empty:

@@ -10,21 +10,22 @@ from matplotlib.figure import Figure
 from atop import figures
 from atop.errors import AtopError
 
-COLUMNS = ["row", "labels", "curve", "x", "measured", "low", "high", "n"]
+COLUMNS = ["preset", "row", "labels", "curve", "x", "measured", "low", "high", "n"]
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two rows, four curves, a point that was not measured and a column that is no point."""
+    """Two rows, four curves, a point that was not measured, one of another preset, and no point."""
     lines = []
     for row in ("RT2, no", "RT2, yes"):
         for curve, points in (("eot", (20, 1)), ("steps", (10, 200)), ("eps", (8, 64))):
-            lines += [(row, row, curve, x, 50 - x / 10, 40 - x / 10, 70.0, 64) for x in points]
+            lines += [("a", row, row, curve, x, 50 - x / 10, 40 - x / 10, 70.0, 64) for x in points]
         lines += [
-            (row, row, "noise", 8, 80.0, 70.0, 90.0, 64),
-            (row, row, "", None, 90, 80, 95, 64),
+            ("a", row, row, "noise", 8, 80.0, 70.0, 90.0, 64),
+            ("a", row, row, "", None, 90, 80, 95, 64),
         ]
-        lines += [(row, row, "eot", 50, None, None, None, None)]
+        lines += [("a", row, row, "eot", 50, None, None, None, None)]
+        lines += [("b", row, row, "eot", 30, 5.0, 0.0, 9.0, 64)]
     path = tmp_path / "convergence.csv"
     pd.DataFrame(lines, columns=COLUMNS).to_csv(path, index=False)
     return path
@@ -63,7 +64,7 @@ def test_points_stand_in_order_with_their_intervals(drawn: Figure) -> None:
 
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
     path = tmp_path / "convergence.csv"
-    pd.DataFrame([("a", "a", "eot", 1, None, None, None, None)], columns=COLUMNS).to_csv(path)
+    pd.DataFrame([("a", "a", "a", "eot", 1, None, None, None, None)], columns=COLUMNS).to_csv(path)
     with pytest.raises(AtopError, match=r"convergence\.csv: nothing was measured"):
         figures.plot(path, [tmp_path / "a.png"])
     assert not (tmp_path / "a.png").exists()

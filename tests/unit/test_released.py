@@ -68,19 +68,33 @@ def test_rows_that_nobody_asked_for_are_not_shown() -> None:
     assert "rt1-atop" in {row.key for row in released.sections("table7", lone)[0].rows}
 
 
-def test_words_of_the_records_choose_the_cells() -> None:
+def test_words_of_the_records_choose_the_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = released.read(released.file("table7"))
     official: Records = {}
     for record in content.values():
         if record["preset"] == "smoke" and record["cell"]["purifier"] == "deepfill":
             cell = {**record["cell"], "recipe": "official"}
             cell["id"] = cell["id"].replace("-paper-", "-official-")
-            official[released.place({**record, "cell": cell})] = {**record, "cell": cell}
+            wrong = [{**one, "predictions": [[0] * record["n"]]} for one in record["evaluations"]]
+            made = {**record, "cell": cell, "evaluations": wrong}
+            official[released.place(made)] = made
     assert official
     shown = released.sections("table7", content | official)
     recipes = [one.words.get("recipe") for one in shown if one.preset == "smoke"]
     assert recipes == [None, "official"]
     assert released.strangers("table7", content | official) == []
+    file = tmp_path / "table7.jsonl"
+    released.write(file, content | official)
+    page = render_released(name="table7", file=file, out=tmp_path)[1].read_text()
+    assert "# Table 7, preset smoke\n" in page
+    assert "# Table 7, preset smoke, recipe official\n" in page
+    before = quotes.number("table7", "smoke", "rt2-atop", "pgd-20")
+    monkeypatch.setattr(released, "FOLDER", tmp_path)
+    quotes.read.cache_clear()
+    assert quotes.number("table7", "smoke", "rt2-atop", "pgd-20") == before
+    quotes.read.cache_clear()
 
 
 def test_a_release_replaces_records_of_the_same_cells(tmp_path: Path) -> None:

@@ -39,7 +39,16 @@ rule released_findings:
             for name in settings.tables()
             if (file := releases.file(name)).exists()
         ],
-        source=["atop/quotes.py", "atop/released.py", *rules.table.input.source],
+        told=[
+            *sorted(Path("results/benchmarks").glob("*.json")),
+            *sorted(Path("tables/paper").glob("*.csv")),
+        ],
+        source=[
+            "atop/benchmarks.py",
+            "atop/quotes.py",
+            "atop/released.py",
+            *rules.table.input.source,
+        ],
     output:
         "tables/released/FINDINGS.md",
     log:

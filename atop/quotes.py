@@ -5,12 +5,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from atop import benchmarks, released
+from atop import benchmarks, released, stats
 from atop.aggregate import Aggregate, aggregate
 from atop.errors import AtopError
 from atop.files import writing
 from atop.notes import interval, plain, signed
 from atop.paper import numbers
+from atop.records import correct
 from atop.render import environment
 
 Dict = dict[str, Any]
@@ -23,7 +24,7 @@ def fill(template: Path, out: Path) -> None:
         AtopError: it quotes what was not measured, or what no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
-    functions = (number, gap, seeds, paper, paper_gap, n, benchmark)
+    functions = (number, gap, between, seeds, paper, paper_gap, n, benchmark)
     page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
         temporary.write_text(page.render())
@@ -39,6 +40,17 @@ def gap(table: str, preset: str, first: str, second: str, column: str) -> str:
     """By how many points a row lies above another on the same pictures: "+18.4 [12.2, 24.3]"."""
     line = _pair(table, preset, first, second, column)
     return f"{signed(line['difference'])} {interval(line['low'], line['high'])}"
+
+
+def between(table: str, preset: str, row: str, first: str, second: str) -> str:
+    """By how many points a row stands higher in one column than in another of its record."""
+    whole = _whole(table, preset)
+    records = [whole.record(row, column) for column in (first, second)]
+    if records[0] is None or records[0] is not records[1]:
+        raise AtopError(f"{released.file(table)}: no record of {row} with {first} and {second}")
+    columns = [whole.table.column(column) for column in (first, second)]
+    found = stats.paired(*(correct(records[0], column) for column in columns))
+    return f"{signed(found.value)} {interval(found.low, found.high)}"
 
 
 def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) -> str:

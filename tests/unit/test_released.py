@@ -173,9 +173,14 @@ def test_the_readme_quotes_what_else_was_measured() -> None:
         quotes.gap("table7", "native_cpu", "rt2-atop", "rt1-atop", "pgd-20")
     )
     assert f"RT1 with AToP is {points} [{low}, {high}] points better" in README
-    assert quotes.number("strict", "native_cpu", "rt2-atop", "worst") in README
-    before = quotes.number("strict", "native_cpu", "rt2-none", "worst")
-    assert f"and {before.partition(' ')[0]} without AToP" in README
+    nothing = quotes.gap("table7", "native_cpu", "rt2-continued", "rt2-none", "pgd-20")
+    assert f"gains nothing: {nothing}." in README
+    for row, words in (
+        ("rt2-atop", "RT2 with AToP"),
+        ("rt2-none", "RT2 without AToP"),
+        ("tuned-classifier", "with no purifier at all,"),
+    ):
+        assert f"{words} {quotes.number('strict', 'native_cpu', row, 'worst')}" in README
 
 
 def in_figures(text: str) -> list[str]:

@@ -173,6 +173,9 @@ def test_the_readme_quotes_what_else_was_measured() -> None:
         quotes.gap("table7", "native_cpu", "rt2-atop", "rt1-atop", "pgd-20")
     )
     assert f"RT1 with AToP is {points} [{low}, {high}] points better" in README
+    for row in ("rt2-atop", "tuned-classifier"):
+        known = quotes.number("strict", "native_cpu", row, "fixed").partition(" ")[0]
+        assert f"who knows the draw leaves {known} of the first and of the last" in README
     nothing = quotes.gap("table7", "native_cpu", "rt2-continued", "rt2-none", "pgd-20")
     assert f"gains nothing: {nothing}." in README
     for row, words in (

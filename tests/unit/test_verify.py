@@ -165,7 +165,7 @@ def test_weights_that_two_records_name_differently(strict: Records, tmp_path: Pa
             if (made := one["adversarial"]) and made["victim"]["id"].startswith(CELL):
                 made["provenance"]["checkpoints"]["purifier"] = "0"
 
-    found = problems(strict, "strict", change, tmp_path, cell=f"{CELL}-no_transform")
+    found = problems(strict, "strict", change, tmp_path, cell=f"{CELL}-no_noise")
     assert found
     assert all("other weights" in problem for problem in found)
 

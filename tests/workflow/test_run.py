@@ -57,6 +57,7 @@ def tiny(checkout: Checkout) -> None:
     spec["columns"] = [c for c in spec["columns"] if c["attack"] in ("clean", "fgsm", "pgd-20")]
     spec["pairs"] = [pair for pair in spec["pairs"] if set(pair) <= kept]
     checkout.write("workflow/config/tables/table7.yaml", yaml.safe_dump(spec, sort_keys=False))
+    checkout.write("workflow/config/queue.yaml", "queue: [{table: table7}]\n")
 
 
 def kill_in_training(checkout: Checkout) -> list[str]:

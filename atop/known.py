@@ -58,7 +58,10 @@ def check_queue(preset: str) -> None:
         table = tables.table(item["table"], preset, **item.get("words", {}))
         check_table(table)
         for key in item.get("rows", []):
-            table.row(key)
+            try:
+                table.row(key)
+            except AtopError as error:
+                raise AtopError(f"{config.folder()}/queue.yaml: {error}") from error
 
 
 def check_table(table: Table) -> None:

@@ -101,14 +101,15 @@ def sections(name: str, content: Records) -> list[Table]:
     found = []
     for preset in sorted({one["preset"] for one in content.values()}, key=_rank):
         left = {path for path, one in content.items() if one["preset"] == preset}
-        choices = list(_choices(name, preset, [content[path] for path in left]))
+        tried = _choices(name, preset, [content[path] for path in left])
+        choices = [(one, _records_of(one).keys()) for one in tried]
         while left:
             # Of equals the first, which says the least.
-            best = max(choices, key=lambda one: len(left & _records_of(one).keys()))
-            if not left & _records_of(best).keys():
+            best, asked = max(choices, key=lambda choice: len(left & choice[1]))
+            if not left & asked:
                 break  # no row asks for these; `verify` says so
             found.append(_shown(best, content))
-            left -= _records_of(best).keys()
+            left -= asked
     return found or [tables.table(name, "paper")]
 
 

@@ -169,7 +169,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     draw.add_argument("--preset", required=True, help="paper, native or smoke")
     for made in (table, release, report, draw, cost):
         made.add_argument("--init", help="of the purifiers; the preset's by default")
-        made.add_argument("--recipe", help="paper or official; the config's by default")
+        made.add_argument("--recipe", help="paper, official or minmax; the config's by default")
     for made in (table, report, draw, cost):
         made.add_argument("--seed", type=int, help="of the training; the config's by default")
     for made in (table, release, report, draw):

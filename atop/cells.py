@@ -10,6 +10,9 @@ FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
 ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
 VICTIMS = ("classifier", "defense", "untransformed", "untuned")
 ANY = "any"  # the classifier of weights that know none
+ALIKE = {"minmax": "paper"}
+"""Recipes that differ from another in the examples of AToP alone. All that learns from none of
+these is trained, attacked and evaluated once, under the name of that other recipe."""
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -92,7 +95,7 @@ class Cell:
             "classifier": self.bare,
             "defense": self,
             "untransformed": replace(self, ablation="no_transform"),
-            "untuned": replace(self, finetune="none"),
+            "untuned": replace(self, finetune="none").shared,
         }
         if name not in victims:
             raise AtopError(f"target '{name}' is not known; known are {', '.join(victims)}")
@@ -104,9 +107,16 @@ class Cell:
         return self.purifier != "identity"
 
     @property
+    def shared(self) -> "Cell":
+        """This cell under the first of the recipes that make it alike."""
+        if self.finetune == "adversarial":
+            return self
+        return replace(self, recipe=ALIKE.get(self.recipe, self.recipe))
+
+    @property
     def weights(self) -> "Cell":
         """The cell whose trained weights this one uses: L_org knows no classifier."""
-        whole = replace(self, ablation="none")
+        whole = replace(self.shared, ablation="none")
         if self.finetune in ("none", "continued"):
             return replace(whole, classifier=ANY)
         return whole

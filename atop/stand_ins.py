@@ -1,12 +1,15 @@
 """What runs in place of the cell that a file names: a preset's stand-ins and a user's words."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from atop import config
 from atop.cells import Cell
 
 Dict = dict[str, Any]
+
+FIRST: Dict = {one.name: one.default for one in fields(Cell)}
+"""What a cell has where a file says nothing."""
 
 
 def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
@@ -16,7 +19,7 @@ def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
         named: the cell as the file names it.
         preset: whose stand-ins take the place of its data and networks.
         words: the user's init, recipe or seed, for a cell that is trained; one that a file gives
-            another seed than the first keeps it.
+            another recipe or seed than the first keeps it.
     """
     chosen = config.preset(preset)
     changes: Dict = {
@@ -24,11 +27,11 @@ def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
         "classifier": chosen["classifier"].get(named.classifier, named.classifier),
     }
     if not named.undefended:
-        kept = {"init"} | ({"seed"} if named.seed else set())
+        kept = {"init"} | {key for key in ("recipe", "seed") if getattr(named, key) != FIRST[key]}
         changes |= {key: word for key, word in words.items() if key not in kept}
     if named.purifies:
         changes["init"] = _init(named, preset, words.get("init"))
-    return replace(named, **changes)
+    return replace(named, **changes).shared
 
 
 def _init(named: Cell, preset: str, said: str | None) -> str:

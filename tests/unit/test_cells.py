@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from atop import paths
-from atop.cells import ABLATIONS, FINETUNES, VICTIMS, Cell
+from atop import config, paths
+from atop.cells import ABLATIONS, ALIKE, FINETUNES, VICTIMS, Cell
 from atop.errors import AtopError
 
 CELL = Cell(
@@ -67,6 +67,23 @@ def test_the_victim_of_a_grey_box_attack_is_the_bare_classifier() -> None:
     assert CELL.victim("defense") == CELL
     with pytest.raises(AtopError, match="target 'purifier' is not known; known are cl"):
         CELL.victim("purifier")
+
+
+def test_what_no_example_of_a_recipe_touches_is_shared() -> None:
+    """And the recipes that share it differ in those examples alone."""
+    cell, paper = replace(CELL, recipe="minmax"), replace(CELL, recipe="paper")
+    assert cell.weights == cell.shared == cell
+    assert cell.base == paper.base
+    assert cell.victim("untuned") == paper.victim("untuned")
+    assert (
+        replace(cell, finetune="continued").weights == replace(paper, finetune="continued").weights
+    )
+    assert replace(cell, finetune="clean").shared == replace(paper, finetune="clean")
+    for one, other in ALIKE.items():
+        for preset in config.presets():
+            here, there = (config.recipe(name, "rt2", preset) for name in (one, other))
+            differing = {key for key in here if here[key] != there[key]}
+            assert differing == {"attack_target"}
 
 
 def test_victims_of_transfer_attacks() -> None:

@@ -94,6 +94,18 @@ def test_recipes_reach_the_training(small: Any) -> None:
     assert history(RT2) == [{"l1", "ce"}] * 3
 
 
+def test_the_recipes_of_one_l_org_stage_share_it_and_differ_after_it(small: Any) -> None:
+    base = jobs.finetune("smoke", RT2.base, device=CPU)
+    made = {}
+    for recipe in ("paper", "minmax"):
+        path = jobs.finetune("smoke", replace(RT2, recipe=recipe), device=CPU)
+        settings = read_json(path.with_suffix(".json"))["settings"]
+        assert settings["start_sha256"] == sha256(base)
+        made[recipe] = (settings["recipe"]["attack_target"], sha256(path))
+    assert [one for one, _ in made.values()] == ["classifier", "defense"]
+    assert made["paper"][1] != made["minmax"][1]
+
+
 def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
     change: Any, workdir: Path
 ) -> None:

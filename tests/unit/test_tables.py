@@ -78,6 +78,15 @@ def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
     assert cell_of(table("table7", "paper", init="scratch"), "rt1-none").init == "scratch"
 
 
+def test_a_row_with_a_recipe_of_its_own_keeps_it() -> None:
+    for said in (None, "official", "minmax"):
+        made = table("table7", "paper", recipe=said, seed=4)
+        cell = cell_of(made, "rt2-minmax")
+        assert (cell.recipe, cell.seed) == ("minmax", 4)
+        assert cell_of(made, "rt2-atop").recipe == (said or "paper")
+        assert cell_of(made, "rt2-none").recipe == ("official" if said == "official" else "paper")
+
+
 def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
     rows = config.read("tables/table7", "table")["rows"]
     own = {**rows[0], "key": "own", "cell": {**rows[0]["cell"], "init": "scratch"}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from atop import assemble, config
 from atop.cells import Cell
@@ -61,6 +61,42 @@ def test_what_the_training_attack_differentiates(
     }
     assert same.pop(target) > 0.99
     assert max(same.values()) < 0.95
+
+
+def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_from(
+    small: Any, purifier: nn.Module, pictures: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eq. 9 with one draw a step: maximised and minimised at the same one (ledger B8)."""
+    cell = replace(RT2, recipe="minmax")
+    recipe = config.recipe("minmax", "rt2", "smoke")
+    bare = assemble.defense("smoke", cell.bare)
+    whole = assemble.pipeline("smoke", cell, purifier.requires_grad_(True), bare.classifier)
+    stage = parts.purifier_stage(
+        "smoke",
+        cell,
+        purifier,
+        pictures,
+        transforms=["rt2"],
+        recipe=recipe,
+        stream="test",
+        budget=BUDGET,
+        classification=parts.classification("smoke", cell, recipe, whole, bare),
+    )
+    transform, drawn = type(stage.transforms[0]), []
+    views = transform.__call__
+
+    def watched(self: Any, x: Tensor, randomness: Randomness) -> Any:
+        found = views(self, x, randomness)
+        drawn.append(found.mask)
+        return found
+
+    monkeypatch.setattr(transform, "__call__", watched)
+    for number in (0, 2):  # of two epochs
+        drawn.clear()
+        stage.step(number)
+        attacked, learned = drawn
+        assert torch.equal(attacked, learned)
+    assert purifier.training
 
 
 def test_a_job_works_at_the_purifiers_size(

@@ -7,7 +7,7 @@ from checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop import config
 
-TABLE7 = {"finetune": 7, "attack": 5, "evaluate": 8, "table": 1}
+TABLE7 = {"finetune": 8, "attack": 5, "evaluate": 9, "table": 1}
 ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
 
 
@@ -27,8 +27,8 @@ def test_headline(headline: Said) -> None:
 
 def test_headline_cells(headline: Said) -> None:
     words = Counter(cell.split("-")[5] for cell in cells(headline, "finetune"))
-    assert words == {"none": 3, "adversarial": 3, "continued": 1}
-    assert len(cells(headline, "evaluate")) == 8
+    assert words == {"none": 3, "adversarial": 4, "continued": 1}
+    assert len(cells(headline, "evaluate")) == 9
     assert "cifar10-resnet18-undefended" in cells(headline, "evaluate")
 
 
@@ -43,14 +43,14 @@ def test_adversarial_sets_are_shared(headline: Said) -> None:
 
 def test_every_gpu_job_waits_for_the_answer_about_the_gpu(headline: Said) -> None:
     trained = [job for rule in ("classifier", "finetune", "attack") for job in headline.of(rule)]
-    assert len(trained) == 13
+    assert len(trained) == 14
     assert all("results/paper/device" in job.inputs for job in trained)
     assert all("gpu=1" in job.facts["resources"] for job in trained + headline.of("evaluate"))
 
 
 def test_target_defense_is_one_word(clean: Checkout) -> None:
     said = clean.plan("--config", "target=defense", "--", HEADLINE)
-    assert said.counts["attack"] == 5 * 8
+    assert said.counts["attack"] == 5 * 9
     sets = Counter((job.wildcards["cell"], job.wildcards["attack"]) for job in said.of("attack"))
     assert set(sets.values()) == {1}
     for job in said.of("evaluate"):
@@ -101,8 +101,14 @@ def test_all_is_every_table_of_the_paper(clean: Checkout) -> None:
 
 def test_recipe_and_seed_change_the_cells(clean: Checkout) -> None:
     said = clean.plan("--config", "recipe=official", "seed=1", "--", SMOKE)
-    assert said.counts == {"fetch": 1, **TABLE7}
-    assert all(cell.endswith("-official-s1") for cell in cells(said, "finetune"))
+    assert said.counts == {"fetch": 1, **TABLE7, "finetune": 9}
+    words = Counter(tuple(cell.split("-")[6:]) for cell in cells(said, "finetune"))
+    # One row is about another recipe, whose L_org stage is that of recipe paper.
+    assert words == {("official", "s1"): 7, ("minmax", "s1"): 1, ("paper", "s1"): 1}
+    said = clean.plan("--config", "recipe=minmax", "--", SMOKE)
+    assert said.counts == {"fetch": 1, **TABLE7, "finetune": 7, "evaluate": 8}
+    words = Counter(tuple(cell.split("-")[5:7]) for cell in cells(said, "finetune"))
+    assert words == {("none", "paper"): 3, ("adversarial", "minmax"): 3, ("continued", "paper"): 1}
     # Grey-box sets belong to the classifier, which neither word changes.
     assert cells(said, "attack") == {"cifar10_slice-resnet_small-undefended"}
 

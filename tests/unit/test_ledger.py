@@ -1,0 +1,94 @@
+"""What the ledger says of presets is what the presets do, and it says nothing of them unchecked."""
+
+import re
+from typing import Any
+
+import pytest
+
+from atop import assemble, config
+
+LEDGER: list[dict[str, Any]] = config.read("deviations")["deviations"]
+CLAIMS = [
+    pytest.param(key, preset, value, id=f"{row['id']}-{key}-{preset}")
+    for row in LEDGER
+    for key, told in row.get("presets", {}).items()
+    for preset, value in told.items()
+]
+GROUPS = {
+    r"\b(GPU presets|presets for a GPU)": {"gpu"},
+    r"\b(on a CPU|presets for a CPU|small presets)": {"cpu"},
+    r"\b(the other presets|every preset|all presets)": {"cpu", "gpu"},
+}
+"""Words for several presets, by the devices that these want."""
+
+
+def runs(key: str, preset: str) -> Any:
+    """What a preset does under a key of the ledger; None if it says nothing of it."""
+    where, *path = key.split(".")
+    if where == "compute":
+        found: Any = assemble.compute(preset, path.pop(0)).as_dict()
+    elif where == "recipe":
+        found = config.recipe(path.pop(0), "rt2", preset)
+    elif where == "attack":
+        found = config.attack(path.pop(0), preset)
+    else:
+        found = config.preset(preset)[where]
+    for name in path:
+        found = (found or {}).get(name)
+    return found
+
+
+def named(row: dict[str, Any]) -> set[str]:
+    """The presets that a row's text speaks of."""
+    text = f"{row['topic']} {row['here']}".replace("presets/*.yaml", "")
+    lists = re.findall(r"\bpresets? ((?:\w+(?: \([^)]*\))?(?:, | and )?)+)", text)
+    words = {word for one in lists for word in re.findall(r"\w+", one)}
+    words |= set(re.findall(r"\w+", text)) - {"paper"}  # which is also what the authors wrote
+    devices = {one for words, ones in GROUPS.items() if re.search(words, text) for one in ones}
+    known = config.presets()
+    grouped = {name for name in known if config.preset(name)["device"] in devices}
+    return words & set(known) | grouped
+
+
+@pytest.mark.parametrize(("key", "preset", "value"), CLAIMS)
+def test_a_preset_does_what_the_ledger_says(key: str, preset: str, value: Any) -> None:
+    assert runs(key, preset) == value
+
+
+@pytest.mark.parametrize("row", LEDGER, ids=lambda row: row["id"])
+def test_a_row_that_names_a_preset_says_every_presets_value(row: dict[str, Any]) -> None:
+    claims = row.get("presets", {})
+    assert not named(row) or claims
+    for key, told in claims.items():
+        assert set(told) == set(config.presets()), key
+        assert named(row), f"{key} says more than the text"
+
+
+def test_presets_are_found_in_words() -> None:
+    def found(here: str, topic: str = "x") -> set[str]:
+        return named({"topic": topic, "here": here})
+
+    assert found("As the paper; recipe paper.") == set()
+    assert found("30 epochs in preset paper.") == {"paper"}
+    assert found("Off in presets smoke, paper (32 pixels) and native_cpu; else on.") == {
+        "smoke", "paper", "native_cpu",
+    }  # fmt: skip
+    assert found("3 in smoke.") == {"smoke"}
+    assert found("All.", "GAN term in small presets") == {"smoke", "native_cpu", "embedded"}
+    assert found("TF32 in the GPU presets.") == {"paper", "native"}
+    assert found("Elsewhere, as in the other presets, none.") == set(config.presets())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("compute.train.precision", "float32"),  # where a preset says nothing
+        ("recipe.official.ce_after_images", 0),  # over what the recipe says
+        ("attack.cw-100.steps", 50),
+        ("stages.robust.attack", "fgsm"),
+        ("evaluation.grey_box", None),
+        ("stages.l_org.overrides.dmae.images", None),
+    ],
+)
+def test_values_are_those_that_are_run(key: str, value: Any) -> None:
+    assert runs(key, "smoke") == value

@@ -1,7 +1,5 @@
 """Adversarial sets: an attack on a cell, a batch at a time, handed to every evaluation."""
 
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ from atop.attacks._draws import Victim, expectation
 from atop.cells import Cell
 from atop.compute import FLOAT32, recompute
 from atop.data.cache import read_about
-from atop.data.dataset import Split
+from atop.data.dataset import Inputs, Split
 from atop.errors import AtopError
 from atop.files import sha256, write_json, writing
 from atop.progress import progress
@@ -23,6 +21,7 @@ from atop.provenance import Stopwatch
 from atop.randomness import Randomness
 from atop.surrogates import SURROGATES
 from atop.training.loop import SAVE_EVERY_S, sigterm
+from atop.unfinished import Unfinished
 
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""
@@ -160,18 +159,22 @@ def run_attack(
 
 
 def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:
-    """Attack a cell on the preset's test pictures; store them as float32 with an account.
+    """Attack a cell on the preset's test images; store them as float32 with an account.
 
-    A run that was killed goes on after the last batch that it saved. SIGTERM lets it end its batch
-    and save it; the process then ends with exit code 143.
+    Images are on the device a batch at a time, and all of them in a file only. A run that was
+    killed goes on after the last batch that it saved. SIGTERM lets it end its batch and save it;
+    the process then ends with exit code 143.
     """
     watch = Stopwatch(device)
     siege = Siege(preset, victim, attack, device)
-    n = config.examples(attack, preset)
-    split = assemble.evaluation_set(preset, victim.dataset, n).to(device)
-    x = split.inputs(config.pixels(siege.row, preset, victim))
-    start, before = _start(preset, victim, siege.row, split, x)
-    left = siege.left(start, split.labels, split.index)
+    n = config.examples(
+        attack, preset, victim.dataset, "classifier" if victim.undefended else "defense"
+    )
+    split = assemble.evaluation_set(preset, victim.dataset, n)
+    x = Inputs(split, config.pixels(siege.row, preset, victim), device)
+    start, before = _start(preset, victim, siege.row, x)
+    labels, indices = split.labels.to(device), split.index.to(device)
+    left = _left(siege, start, labels, indices)
     out = paths.adversarial(preset, victim, attack)
     account: dict[str, Any] = {
         "victim": victim.as_dict(),
@@ -184,66 +187,55 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     hashes = checkpoint_hashes(preset, victim)
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
     of_run = [account, siege.batch, siege.compute.as_dict(), hashes, data, split.index.tolist()]
-    state, identity = paths.state(out), config.digest(of_run)
+    state = paths.state(out)
     account["resumed"] = state.exists()  # the costs below are then those since
-    images = start.clone()
+    made = Unfinished(state, config.digest(of_run), shape=(n, 3, x.size, x.size))
+    if not made.done:
+        for where in torch.split((~left).nonzero()[:, 0], siege.batch):
+            made.images[where] = start[where].cpu()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
     with (
         sigterm() as asked,
         progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar,
     ):
-        for where in _resumable(batches, images, state, identity, asked):
-            y, index = split.labels[where], split.index[where]
-            images[where] = siege.run(x[where], start[where], y, index)
+        for where in made.resumable(batches, asked, save_every_s=SAVE_EVERY_S):
+            here = where.to(device)
+            found = siege.run(x[where], start[where].to(device), labels[here], indices[here])
+            made.images[where] = found.cpu()
             bar.update(len(where))
     if batches:
-        first = batches[0]
-        account["flags"] = siege.flags(x[first], split.labels[first], split.index[first])
+        first, here = batches[0], batches[0].to(device)
+        account["flags"] = siege.flags(x[first], labels[here], indices[here])
     account["classified"] = siege.seen.pictures + siege.whole.pictures
     provenance = watch.provenance(checkpoints=hashes, compute=siege.compute.as_dict())
     write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
     with writing(out) as temporary:
-        save_file({"images": images.cpu(), "index": split.index.cpu()}, temporary)
-    state.unlink(missing_ok=True)
+        save_file({"images": made.images, "index": split.index}, temporary)
+    made.remove()
     return out
 
 
 def _start(
-    preset: str, victim: Cell, row: dict[str, Any], split: Split, clean: Tensor
-) -> tuple[Tensor, str | None]:
-    """The pictures that an attack goes on from, and the hash of their file."""
+    preset: str, victim: Cell, row: dict[str, Any], clean: Inputs
+) -> tuple[Inputs | Tensor, str | None]:
+    """The images that an attack goes on from, and the hash of their file."""
     after = row.get("after", "clean")
     if config.attack(after, preset)["method"] == "clean":
         return clean, None
     path = paths.adversarial(preset, victim, after)
-    images = load_adversarial(path, split).to(clean.device)
-    if images.shape != clean.shape:
+    images = load_adversarial(path, clean.split)
+    if images.shape[1:] != (3, clean.size, clean.size):
         raise AtopError(f"{path}: made at another size; `pixels` of the two attacks must agree")
     return images, sha256(path)
 
 
-def _resumable(
-    batches: Sequence[Tensor], images: Tensor, state: Path, identity: str, asked: list[int]
-) -> Iterator[Tensor]:
-    """The batches still to be done; `images`, which the caller fills, is saved in between.
-
-    It ends the process when `asked`, a list of signals, has one.
-    """
-    done, saved = 0, time.monotonic()
-    if state.exists() and (content := checkpoints.read(state)).get("identity") == identity:
-        done = content["done"]
-        images.copy_(content["images"])
-    for number, where in enumerate(batches):
-        if number < done:
-            continue
-        yield where
-        if asked or time.monotonic() - saved > SAVE_EVERY_S:
-            with writing(state) as temporary:
-                content = {"identity": identity, "done": number + 1, "images": images.cpu()}
-                torch.save(content, temporary)
-            saved = time.monotonic()
-        if asked:
-            raise SystemExit(143)
+def _left(siege: Siege, start: Inputs | Tensor, y: Tensor, index: Tensor) -> Tensor:
+    """(N,) on the CPU: who is attacked, as the siege says it of a batch."""
+    if "after" not in siege.row:
+        return torch.ones(len(y), dtype=torch.bool)
+    parts = torch.split(torch.arange(len(y)), siege.batch)
+    of = [siege.left(start[part].to(y.device), y[part], index[part]) for part in parts]
+    return torch.cat(of).cpu()
 
 
 def load_adversarial(path: Path, split: Split) -> Tensor:

@@ -243,10 +243,41 @@ def suite(name: str, preset_name: str) -> Dict:
     return {**row, **changes, "attacks": attacks}
 
 
-def examples(attack_name: str, preset_name: str) -> int:
-    """How many of a preset's test pictures an attack is run on."""
-    n: int = preset(preset_name)["evaluation"]["n"]
+def examples(attack_name: str, preset_name: str, dataset_name: str, target: str) -> int:
+    """How many test images of a dataset an attack is run on, the first of a preset's choice.
+
+    On the bare classifier they may be more (`evaluation.grey_box`), since a set that is made there
+    goes to every defence: for suites whose target it is, and for what their attacks go on from.
+    """
+    chosen = preset(preset_name)["evaluation"]
+    grey_box = target == "classifier" and attack_name in _grey_box()
+    said = chosen.get("grey_box", chosen["n"]) if grey_box else chosen["n"]
+    n: int = dataset(dataset_name)["test_size"] if said == "all" else said
     return min(n, attack(attack_name, preset_name).get("examples") or n)
+
+
+def evaluated(suite_name: str, preset_name: str, dataset_name: str, target: str) -> int:
+    """How many test images of a dataset a suite is evaluated on: as many as its smallest set has.
+
+    `target` is what its attacks differentiate where an entry does not say.
+    """
+    entries = (entry(one, target) for one in suite(suite_name, preset_name)["attacks"])
+    return min(examples(name, preset_name, dataset_name, victim) for name, victim in entries)
+
+
+def _grey_box() -> set[str]:
+    """Attacks that suites make on the bare classifier, and those that they go on from."""
+    content = read("attacks")
+    names = {
+        name
+        for row in content["suites"].values()
+        for name, victim in (entry(one, row["target"]) for one in row["attacks"])
+        if row["target"] == victim == "classifier"
+    }
+    rows = content["attacks"]
+    while more := {rows.get(name, {}).get("after", name) for name in names} - names:
+        names |= more
+    return names
 
 
 def pixels(row: Dict, preset_name: str, cell: Cell) -> int:

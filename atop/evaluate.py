@@ -14,7 +14,7 @@ from atop.cells import Cell
 from atop.checks import findings
 from atop.compute import FLOAT32
 from atop.data.cache import read_about
-from atop.data.dataset import Split
+from atop.data.dataset import Inputs, Split
 from atop.defense import Defense
 from atop.errors import AtopError
 from atop.files import read_json, sha256, write_json, writing
@@ -26,21 +26,31 @@ from atop.surrogates import held
 from atop.training.loop import SAVE_EVERY_S, sigterm
 
 Dict = dict[str, Any]
+Images = Tensor | Inputs
+"""(N, 3, H, W) of which a slice is taken at a time, from a file or made when it is asked for."""
 
 
 class Evaluation:
     """Classifies pictures with a defence under draws that no attack has seen.
 
     Args:
-        defense: on its device.
-        split: the test pictures, on the same device.
+        defense: on the device.
+        split: the test images, on the CPU.
         seed, batch: of the preset.
+        device: where images are classified, a batch at a time.
     """
 
-    def __init__(self, defense: Defense, split: Split, *, seed: int, batch: int) -> None:
+    def __init__(
+        self, defense: Defense, split: Split, *, seed: int, batch: int, device: torch.device
+    ) -> None:
         self.defense, self.split, self.seed, self.batch = defense, split, seed, batch
+        self.device, self.index = device, split.index.to(device)
 
-    def outcomes(self, images: Tensor, budget: Dict, suite: Dict) -> Dict:
+    def inputs(self, pixels: int) -> Inputs:
+        """The clean images, handed in at a size."""
+        return Inputs(self.split, pixels, self.device)
+
+    def outcomes(self, images: Images, budget: Dict, suite: Dict) -> Dict:
         """Predictions on an attack's pictures, and a selection if the suite has draws for it."""
         if budget.get("through") == "fixed":
             return {"predictions": self.known_draw(images)}
@@ -49,45 +59,48 @@ class Evaluation:
             found["selection"] = self.selection(images, suite["selection"])
         return found
 
-    def predictions(self, images: Tensor, draws: int) -> list[list[int]]:
+    def predictions(self, images: Images, draws: int) -> list[list[int]]:
         """Predicted classes (draws, N) under fresh draws of stream `evaluate`."""
         drawn = draws if self.defense.random else 1
         found = [self._logits(images, self._draw("evaluate", k)).argmax(1) for k in range(drawn)]
         return [one.tolist() for one in found] * (draws // drawn)
 
-    def selection(self, images: Tensor, draws: int) -> Dict:
+    def selection(self, images: Images, draws: int) -> Dict:
         """Predictions (draws, N) and mean margins (N,) under draws of stream `select`.
 
         A worst case over several attacks is picked on these and reported on the others.
         """
         drawn = draws if self.defense.random else 1
         logits = [self._logits(images, self._draw("select", k)) for k in range(drawn)]
-        margins = torch.stack([-margin(one, self.split.labels) for one in logits]).mean(0)
+        labels = self.split.labels.to(self.device)
+        margins = torch.stack([-margin(one, labels) for one in logits]).mean(0)
         predicted = [one.argmax(1).tolist() for one in logits] * (draws // drawn)
         return {"predictions": predicted, "margins": [round(m, 4) for m in margins.tolist()]}
 
-    def known_draw(self, images: Tensor) -> list[list[int]]:
+    def known_draw(self, images: Images) -> list[list[int]]:
         """Predicted classes (1, N) under the one draw that a fixed-randomness attack knew."""
-        randomness = held(Randomness(self.seed, "", self.split.index))
+        randomness = held(Randomness(self.seed, "", self.index))
         return [self._logits(images, randomness).argmax(1).tolist()]
 
     def probe(self, pixels: int) -> dict[str, float | bool]:
         """What outputs and gradients look like on the first pictures, handed in at a size."""
-        few = self.split.take(slice(0, EXAMPLES))
+        few = self.split.take(slice(0, EXAMPLES)).to(self.device)
         randomness = Randomness(self.seed, "probe", few.index)
         return probe(self.defense, few.inputs(pixels), few.labels, randomness)
 
     def _draw(self, stream: str, draw: int) -> Randomness:
-        return Randomness(self.seed, stream, self.split.index, draw)
+        return Randomness(self.seed, stream, self.index, draw)
 
     @torch.no_grad()
-    def _logits(self, images: Tensor, randomness: Randomness) -> Tensor:
+    def _logits(self, images: Images, randomness: Randomness) -> Tensor:
         """(N, classes) logits; a batch that does not fit into memory is halved."""
         parts = [slice(k, k + self.batch) for k in range(0, len(images), self.batch)]
-        device = self.split.index.device
         try:
             return torch.cat(
-                [self.defense(images[part].to(device), randomness.select(part)) for part in parts]
+                [
+                    self.defense(images[part].to(self.device), randomness.select(part))
+                    for part in parts
+                ]
             )
         except torch.OutOfMemoryError:
             if self.batch == 1:
@@ -106,11 +119,11 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     watch = Stopwatch(device)
     chosen, row = config.preset(preset), config.suite(suite, preset)
     entries = {text: config.entry(text, target) for text in row["attacks"]}
-    n = min(config.examples(attack, preset) for attack, _ in entries.values())
-    split = assemble.evaluation_set(preset, cell.dataset, n).to(device)
+    n = config.evaluated(suite, preset, cell.dataset, target)
+    split = assemble.evaluation_set(preset, cell.dataset, n)
     defense = assemble.defense(preset, cell).to(device)
     batch = chosen["evaluation"]["batch"]
-    judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch)
+    judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch, device=device)
     hashes, data = checkpoint_hashes(preset, cell), _data(cell.dataset)
     fingerprint = fingerprints.evaluate(preset, cell, suite)
     out = paths.record(preset, cell, suite, target)
@@ -174,13 +187,13 @@ def _evaluations(
     ):
         for text, (attack, victim) in entries.items():
             budget = config.attack(attack, preset)
-            clean = judge.split.inputs(config.pixels(budget, preset, cell)).cpu()
+            clean = judge.inputs(config.pixels(budget, preset, cell))
             images, account = _handed(preset, cell.victim(victim), attack, judge.split, clean)
             told = {"attack": text, "budget": budget, "adversarial": account}
             found = earlier.found(told) or {
                 **told,
                 **judge.outcomes(images, budget, row),
-                "distance": _distance(images, clean),
+                "distance": _distance(images, clean, batch=judge.batch),
             }
             evaluations.append(found)
             bar.update()
@@ -217,8 +230,8 @@ class _Earlier:
 
 
 def _handed(
-    preset: str, victim: Cell, attack: str, split: Split, clean: Tensor
-) -> tuple[Tensor, Dict | None]:
+    preset: str, victim: Cell, attack: str, split: Split, clean: Inputs
+) -> tuple[Images, Dict | None]:
     """The pictures that a cell is handed under an attack, and the account of how they were made."""
     if config.attack(attack, preset)["method"] == "clean":
         return clean, None
@@ -250,12 +263,19 @@ def _network(name: str, network: torch.nn.Module) -> Dict:
     return {"name": name, "parameters": sum(p.numel() for p in network.parameters())}
 
 
-def _distance(images: Tensor, clean: Tensor) -> dict[str, float]:
-    """How far an adversarial set went: largest and mean distances, share of unchanged pictures."""
-    delta = (images - clean).flatten(1)
+def _distance(images: Images, clean: Images, *, batch: int) -> dict[str, float]:
+    """How far an adversarial set went: largest and mean distances, share of unmoved images."""
+    parts = [slice(k, k + batch) for k in range(0, len(images), batch)]
+    deltas = ((images[part].cpu() - clean[part].cpu()).flatten(1) for part in parts)
+    linf, l2, unmoved = (
+        torch.cat(one)
+        for one in zip(
+            *((d.abs().amax(1), d.norm(dim=1), (d == 0).all(dim=1)) for d in deltas), strict=True
+        )
+    )
     return {
-        "linf": float(delta.abs().max()),
-        "l2": float(delta.norm(dim=1).mean()),
-        "l2_max": float(delta.norm(dim=1).max()),
-        "unmoved": float((delta == 0).all(dim=1).float().mean()),
+        "linf": float(linf.max()),
+        "l2": float(l2.mean()),
+        "l2_max": float(l2.max()),
+        "unmoved": float(unmoved.float().mean()),
     }

@@ -117,7 +117,7 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     if attacks != suite["attacks"]:
         yield f"evaluations: {attacks}, the suite has {suite['attacks']}"
     budgets = {one: config.attack(config.entry(one, "")[0], preset) for one in attacks}
-    n = min(config.examples(config.entry(one, "")[0], preset) for one in attacks)
+    n = config.evaluated(record["suite"], preset, cell.dataset, record["target"])
     if record["n"] != n:
         yield f"n: {record['n']}, the config says {n}"
     for one in record["evaluations"]:

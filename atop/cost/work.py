@@ -22,7 +22,7 @@ class Work:
         pictures: by pass, each draw of a picture counted.
         at_most: whether it may be less.
         disk: bytes of the set that it stores.
-        held: bytes of pictures that it holds in memory beside those of a pass.
+        held: bytes of images that it holds in memory beside those of a pass: a training its data.
     """
 
     pictures: Counter[Pass] = field(default_factory=Counter)
@@ -80,11 +80,11 @@ def _add_curve(work: Work, preset: str, cell: Cell, held_out: int) -> None:
 def _attack(step: Step) -> Work:
     """Looks of the method, once a restart; of the judge; of AutoAttack's own checks."""
     preset, cell, row = step.preset, step.cell, config.attack(step.name, step.preset)
-    n, pixels = config.examples(step.name, preset), config.pixels(row, preset, cell)
+    target = "classifier" if cell.undefended else "defense"
+    n = config.examples(step.name, preset, cell.dataset, target)
+    pixels = config.pixels(row, preset, cell)
     drawn, restarts = random(preset, cell), row.get("restarts", 1)
-    stored = n * 3 * pixels**2 * 4
-    # It holds the clean pictures, those that it goes on from, and those that it makes.
-    work = Work(at_most=counts.at_most(row), disk=stored, held=3 * stored)
+    work = Work(at_most=counts.at_most(row), disk=n * 3 * pixels**2 * 4)
     look = partial(_look(preset, cell, pixels, n), through=row.get("through", "exact"))
     seen = counts.of_method(
         row,
@@ -112,7 +112,7 @@ def _evaluation(step: Step) -> Work:
     preset, cell = step.preset, step.cell
     suite = config.suite(step.name, preset)
     attacks = [config.entry(text, step.target)[0] for text in suite["attacks"]]
-    n = min(config.examples(attack, preset) for attack in attacks)
+    n = config.evaluated(step.name, preset, cell.dataset, step.target)
     work = Work()
     for attack in attacks:
         row = config.attack(attack, preset)
@@ -125,7 +125,6 @@ def _evaluation(step: Step) -> Work:
             draws = 1 + bool(suite["selection"])
         look = _look(preset, cell, pixels, n)(gradient=False, draws=1, how="evaluate")
         work.pictures[look] += draws * n
-        work.held = max(work.held, 2 * n * 3 * pixels**2 * 4)
     return work
 
 

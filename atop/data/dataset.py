@@ -70,6 +70,25 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What `Split.inputs` gives of a split, on a device, some of it at a time.
+
+    (N, 3, size, size) in float32 of a whole test set would not fit: 7.9 GB at 256 pixels.
+    """
+
+    split: Split
+    size: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, positions: Tensor | slice) -> Tensor:
+        """(B, 3, size, size) float32 in [0, 1] at some positions of the split."""
+        return self.split.take(positions).to(self.device).inputs(self.size)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A training and a test split, and pictures held out of the training split."""
 

@@ -102,10 +102,10 @@ def names() -> list[str]:
     return list(config.read("pictures")["figures"])
 
 
-def pictures(attack: str, preset: str) -> int:
+def pictures(attack: str, preset: str, dataset: str) -> int:
     """How many pictures a preset keeps of a cell: no more than it attacks."""
     kept: int = config.read("pictures")["pictures"]
-    return min(kept, config.examples(attack, preset))
+    return min(kept, config.examples(attack, preset, dataset, "classifier"))
 
 
 def grid(name: str, preset: str, *, files: str | Path | None = None, **words: Any) -> Grid:
@@ -181,7 +181,9 @@ def _panel(spec: Dict, row: Dict, shared: Dict, preset: str, words: Dict) -> Pan
 
 def _check(made: Grid) -> None:
     """Its cells are known, its pictures kept, its patch inside, its views made."""
-    where, kept = f"{_where()}: figures.{made.name}", pictures(made.attack, made.preset)
+    where = f"{_where()}: figures.{made.name}"
+    datasets = {cell.dataset for block in made.blocks for cell in block.cells}
+    kept = min(pictures(made.attack, made.preset, dataset) for dataset in datasets)
     if max(made.spec["positions"]) >= kept:
         raise AtopError(
             f"{where}.positions: {kept} pictures are kept in preset {made.preset}; raise "

@@ -36,7 +36,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     """
     watch = Stopwatch(device)
     chosen, budget = config.preset(preset), config.attack(attack, preset)
-    n = grids.pictures(attack, preset)
+    n = grids.pictures(attack, preset, cell.dataset)
     split = assemble.evaluation_set(preset, cell.dataset, n).to(device)
     source = paths.adversarial(preset, cell.bare, attack)
     clean = split.inputs(config.pixels(budget, preset, cell))

@@ -210,6 +210,48 @@ def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
     assert not state.exists()
 
 
+def test_a_run_without_its_images_begins_again(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    out = paths.adversarial("smoke", BARE, "mine")
+    whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    monkeypatch.setattr(adversarial, "SAVE_EVERY_S", 0)
+    run = Siege.run
+
+    def dying(self: Siege, x: Tensor, *of: Tensor) -> Tensor:
+        if paths.state(out).exists():
+            raise KeyboardInterrupt
+        return run(self, x, *of)
+
+    monkeypatch.setattr(Siege, "run", dying)
+    with pytest.raises(KeyboardInterrupt):
+        make_adversarial("smoke", BARE, "mine", device=CPU)
+    monkeypatch.setattr(Siege, "run", run)
+    paths.state(out).with_suffix(".images").unlink()
+    assert torch.equal(
+        load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"], whole
+    )
+    assert not [one for one in paths.state(out).parent.iterdir() if one.is_file()]
+
+
+@pytest.mark.parametrize("after", ["clean", "first"])
+def test_an_attack_holds_no_more_images_than_a_batch(
+    small: Change, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    small("attacks", {"attacks": {"first": ROW, "mine": {**ROW, "after": after}}})
+    make_adversarial("smoke", BARE, "first", device=CPU)
+    inputs, sizes = Split.inputs, []
+
+    def counting(self: Split, size: int) -> Tensor:
+        sizes.append(len(self))
+        return inputs(self, size)
+
+    monkeypatch.setattr(Split, "inputs", counting)
+    make_adversarial("smoke", BARE, "mine", device=CPU)
+    assert max(sizes) <= 8 < N
+
+
 def test_a_state_of_other_settings_is_not_taken_up(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,8 @@ MISTAKES: list[tuple[str, dict[str, Any], Callable[[], Any], str]] = [
      r"presets/smoke\.yaml: evaluation\.n: 'many' is not of type 'integer'"),
     ("presets/smoke", {"evaluation": {"n": 0}}, lambda: config.preset("smoke"),
      r"presets/smoke\.yaml: evaluation\.n: 0 is less than the minimum of 1"),
+    ("presets/smoke", {"evaluation": {"grey_box": "most"}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: evaluation\.grey_box: 'most' is not valid under any"),
     ("presets/smoke", {"stages": {"atop": {"clip": "none"}}}, lambda: config.preset("smoke"),
      r"presets/smoke\.yaml: stages\.atop\.clip: 'none' is not"),
     ("presets/smoke", {"seed": ...}, lambda: config.preset("smoke"),
@@ -85,7 +87,10 @@ UNKNOWN: list[tuple[Callable[[], Any], str]] = [
     (lambda: config.dataset("mnist"), "datasets.yaml: no 'mnist'; known are cifar10"),
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
     (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
-    (lambda: config.recipe("secret", "rt1", "paper"), "no 'secret'; known are paper, official"),
+    (
+        lambda: config.recipe("secret", "rt1", "paper"),
+        "no 'secret'; known are paper, minmax, official",
+    ),
 ]
 
 
@@ -122,6 +127,26 @@ def test_a_recipe_has_overrides_by_transform_and_by_preset(change: Change) -> No
     assert config.recipe("official", "rt1", "paper")["ce_weight"] == 0.05
 
 
+def test_the_grey_box_may_have_more_images_than_other_suites(change: Change) -> None:
+    def n(suite: str, target: str, dataset: str = "cifar10") -> int:
+        return config.evaluated(suite, "paper", dataset, target)
+
+    assert n("table7", "classifier") == 10_000
+    assert n("table7", "classifier", "imagenette") == config.dataset("imagenette")["test_size"]
+    # An attack on the whole defence is made for it alone; other suites' sets are no grey box.
+    assert n("table7", "defense") == n("strict", "defense") == n("table8", "classifier") == 512
+    assert n("convergence", "defense") == 64
+    assert config.examples("pgd-20", "paper", "cifar10", "classifier") == 10_000
+    assert config.examples("pgd-20", "paper", "cifar10", "defense") == 512
+    assert config.examples("strict-pgd", "paper", "cifar10", "classifier") == 512
+    assert config.evaluated("table7", "native", "cifar10", "classifier") == 512
+    change("attacks", {"attacks": {"fgsm": {"after": "strict-noise", "examples": 700}}})
+    assert n("table7", "classifier") == 700
+    assert config.examples("strict-noise", "paper", "cifar10", "classifier") == 10_000
+    change("presets/paper", {"evaluation": {"grey_box": 600}})
+    assert n("table7", "classifier") == 600
+
+
 def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
     change("presets/smoke", {"attacks": {"pgd-20": {"steps": 7}}})
     scaled = config.attack("pgd-20", "smoke")
@@ -152,6 +177,7 @@ CHANGES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("presets/smoke", {"seed": 9}, {"attack", "evaluate"}),
     ("presets/smoke", {"sizes": {"purifier": 64}}, ALL_SMOKE),
     ("presets/smoke", {"evaluation": {"n": 9}}, {"attack", "evaluate"}),
+    ("presets/smoke", {"evaluation": {"grey_box": 9}}, {"attack", "evaluate"}),
     ("presets/smoke", {"stages": {"l_org": {"lr": 0.5}}}, {"l_org"}),
     ("presets/smoke", {"stages": {"atop": {"lr": 0.5}}}, {"atop", "rt1"}),
     ("presets/smoke", {"purifiers": {"deepfill": {"options": {"width": 12}}}},

@@ -96,6 +96,18 @@ def test_an_attack_stores_its_set() -> None:
     assert not done.at_most
 
 
+def test_the_grey_box_of_preset_paper_takes_the_whole_test_set() -> None:
+    cell = replace(CELL, dataset="cifar10", classifier="resnet18", init="places2")
+    made = work("attack", cell.bare, preset="paper", name="pgd-20")
+    assert sum(made.pictures.values()) == 20 * 10_000
+    assert (made.disk, made.held) == (10_000 * 3 * 256 * 256 * 4, 0)  # no device holds them all
+    told = {"preset": "paper", "name": "table7"}
+    done = work("evaluate", cell, target="classifier", **told)
+    assert (sum(done.pictures.values()), done.held) == (6 * 10_000, 0)
+    done = work("evaluate", cell, target="defense", **told)
+    assert sum(done.pictures.values()) == 6 * 512
+
+
 def test_judges_and_checks_look_too() -> None:
     done = work("attack", CELL, name="aa-linf-rand")  # 12 pictures, APGD with 5 steps and EOT 4
     assert looks(done) == [
@@ -186,10 +198,11 @@ def test_settings_that_shape_the_speed_make_another_pass(
         ("presets/smoke", {"purifiers": {"deepfill": {"loss": {"discriminator_width": 16}}}}),
         ("presets/smoke", {"recipe": {"gan": "full"}}),
         ("presets/smoke", {"recipe": {"attack_target": "defense"}}),
+        ("recipes", {"paper": {"attack_target": "defense"}}),
         ("attacks", {"attacks": {"fgsm": {"eot": 2}}}),
         ("datasets", {"cifar10_slice": {"pixels": 48}}),
     ],
-    ids=["batch", "parts", "loss", "gan", "target", "against", "data"],
+    ids=["batch", "parts", "loss", "gan", "target", "recipe", "against", "data"],
 )
 def test_settings_of_training_make_another_pass(
     change: Change, file: str, changes: dict[str, Any]

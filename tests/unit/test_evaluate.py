@@ -15,6 +15,7 @@ from atop import assemble, checkpoints, config, evaluate, paths, records
 from atop.adversarial import make_adversarial
 from atop.cells import Cell
 from atop.data import embedded
+from atop.data.dataset import Split
 from atop.data.fetch import fetch
 from atop.errors import AtopError
 from atop.files import sha256
@@ -158,7 +159,7 @@ def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Chan
 def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) -> None:
     split = assemble.evaluation_set("smoke", "cifar10_slice")
     defense, x = assemble.defense("smoke", CELL), split.inputs(32)
-    whole = evaluate.Evaluation(defense, split, seed=0, batch=8)
+    whole = evaluate.Evaluation(defense, split, seed=0, batch=8, device=CPU)
     expected = whole.predictions(x, draws=2)
     sizes, room = [], [3]
 
@@ -168,7 +169,10 @@ def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) ->
             raise torch.OutOfMemoryError
 
     defense.register_forward_pre_hook(small_memory)
-    assert evaluate.Evaluation(defense, split, seed=0, batch=8).predictions(x, draws=2) == expected
+    assert (
+        evaluate.Evaluation(defense, split, seed=0, batch=8, device=CPU).predictions(x, draws=2)
+        == expected
+    )
     assert sizes == [8, 4, *[2] * 8 * 2]
     room[0] = 0
     with pytest.raises(AtopError, match="not even one picture fits into memory"):
@@ -207,7 +211,7 @@ def test_distances_by_hand() -> None:
     moved = clean.clone()
     moved[0, 0, 0] = torch.tensor([0.3, -0.4])
     moved[1, 0, 0, 0] = 0.1
-    found = evaluate._distance(moved, clean)
+    found = evaluate._distance(moved, clean, batch=3)
     assert found == pytest.approx(
         {"linf": 0.4, "l2": (0.5 + 0.1) / 4, "l2_max": 0.5, "unmoved": 0.5}
     )
@@ -312,3 +316,34 @@ def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) ->
     assert fgsm["distance"]["linf"] == pytest.approx(8 / 255)
     assert fgsm["distance"]["unmoved"] == 0
     assert clean["distance"]["linf"] == 0
+
+
+def test_in_the_grey_box_a_preset_may_take_more_images(small: Change) -> None:
+    small("presets/smoke", {"evaluation": {"grey_box": 24}})
+    entries = ["clean", "pgd-10"]
+    small("attacks", {"suites": {"other": {"target": "defense", "attacks": entries, "draws": 2}}})
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    record = run(CELL)
+    assert record["n"] == 24
+    assert record["indices"][:N] == PLACES  # those of the other suites come first
+    assert all(len(answers) == 24 for answers in predictions(record, "pgd-10"))
+    made = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
+    assert len(load_file(made)["images"]) == N
+    for cell in (CELL, BARE):  # of the set on the bare classifier the first
+        path = evaluate.evaluate("smoke", cell, "other", "defense", device=CPU)
+        assert records.read(path, cell=cell)["indices"] == PLACES
+
+
+def test_an_evaluation_holds_no_more_images_than_a_batch(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    inputs, sizes = Split.inputs, []
+
+    def counting(self: Split, size: int) -> torch.Tensor:
+        sizes.append(len(self))
+        return inputs(self, size)
+
+    monkeypatch.setattr(Split, "inputs", counting)
+    run(CELL)
+    assert max(sizes) == 8 < N

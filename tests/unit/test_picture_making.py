@@ -34,7 +34,8 @@ def test_what_is_stored_is_what_the_defence_computes(small: Change, cell: Cell) 
     handed = (split.inputs(32), load_file(paths.adversarial("smoke", cell.bare, "fgsm"))["images"])
     defense, bare = (assemble.defense("smoke", one) for one in (cell, cell.bare))
     draw = Randomness(0, "evaluate", split.index)
-    judge, told = Evaluation(defense, split, seed=0, batch=KEPT), found.account
+    judge = Evaluation(defense, split, seed=0, batch=KEPT, device=torch.device("cpu"))
+    told = found.account
     for kind, x in enumerate(one[:KEPT] for one in handed):
         arrays = {name: torch.from_numpy(one[kind]) for name, one in found.arrays.items()}
         assert torch.equal(arrays["picture"], x)

@@ -150,7 +150,7 @@ def defended(classifier: nn.Module) -> Make:
 def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int = 1) -> Row:
     """What a record would hold on a defence under attacks, made as adversarial.py makes them."""
     x, y = split.inputs(32), split.labels
-    judge = Evaluation(defense, split, seed=0, batch=N)
+    judge = Evaluation(defense, split, seed=0, batch=N, device=torch.device("cpu"))
     bare = Defense(
         transform=random_transform("none"),
         purifier=Identity(),

@@ -134,12 +134,17 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
 
 
 def _position(column: Column, run: dict[str, Dict]) -> float | None:
-    """Where a point lies on its curve, by its budget as run: draws, steps, or radius in 255ths."""
+    """Where a point lies on its curve, by its budget as run.
+
+    Draws, steps, draws times steps, or radius in 255ths.
+    """
     if not column.curve or not run:
         return None
     budget = next(iter(run.values()))
     if column.curve in ("eot", "steps"):
         return float(budget[column.curve])
+    if column.curve == "joint":
+        return float(budget["eot"] * budget["steps"])
     return 255 * config.number(budget["eps"])
 
 

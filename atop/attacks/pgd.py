@@ -58,9 +58,7 @@ class PGD:
         return self.ascent.run(gradient, x, randomness, start=start)
 
 
-def build(
-    *, eot: int, loss: str = "cross_entropy", average: str = "loss", **options: Any
-) -> PGD:
+def build(*, eot: int, loss: str = "cross_entropy", average: str = "loss", **options: Any) -> PGD:
     """PGD as a row of attacks.yaml gives it.
 
     Args:

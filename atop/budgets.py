@@ -56,6 +56,7 @@ _USUAL: Dict = {
     "examples": ["all"],
     "pixels": ["the size of its inputs"],
     "rescale": [False],
+    "schedule": ["constant"],
 }
 _ELSEWHERE = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from atop import budgets, config, paths, stats
+from atop.checks.reading import read as read_entries
 from atop.findings import findings
 from atop.paper import numbers
 from atop.records import Records, correct, data, evaluation, lacking, read
@@ -23,8 +24,8 @@ Paper = dict[tuple[str, str], dict[str, str]]
 COLUMNS = [
     "preset", "target", "row", "labels", "control", "cell", "column", "column_label", "curve", "x",
     "attack", "budget", "metric", "measured", "low", "high", "draw_sd", "n", "draws", "seeds",
-    "paper", "paper_n", "paper_source", "difference", "difference_low", "difference_high",
-    "verdict", "reason",
+    "repeats", "paper", "paper_n", "paper_source", "difference", "difference_low",
+    "difference_high", "verdict", "reason",
 ]
 PAIR_COLUMNS = [
     "first", "second", "column", "column_label", "n", "difference", "low", "high", "p", "reason",
@@ -39,7 +40,8 @@ class Aggregate:
     Attributes:
         frame: COLUMNS, a line per row and column; accuracies in percent, differences (measured
             minus paper) in points. `paper` is text, as printed. `draw_sd` is the standard
-            deviation, in points, of the accuracy of one draw over the draws.
+            deviation, in points, of the accuracy of one draw over the draws. `repeats` names what
+            an attack went on from without changing an outcome.
         pairs: PAIR_COLUMNS, rows compared on the same examples.
         findings: `name`, `text` and the `rows` (keys) they were found in.
         deviations: the rows of deviations.yaml that touch the table.
@@ -121,6 +123,7 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
         "attack": ";".join(column.entries),
         "budget": budgets.of_column(table, column, run),
         "metric": column.metric,
+        "repeats": _repeats(table, column, record) if record else "",
         "paper": printed.get("value", ""),
         "paper_n": printed.get("n", ""),
         "paper_source": printed.get("source", ""),
@@ -134,12 +137,17 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
 
 
 def _position(column: Column, run: dict[str, Dict]) -> float | None:
-    """Where a point lies on its curve, by its budget as run: draws, steps, or radius in 255ths."""
+    """Where a point lies on its curve, by its budget as run.
+
+    Draws, steps, draws times steps, or radius in 255ths.
+    """
     if not column.curve or not run:
         return None
     budget = next(iter(run.values()))
     if column.curve in ("eot", "steps"):
         return float(budget[column.curve])
+    if column.curve == "joint":
+        return float(budget["eot"] * budget["steps"])
     return 255 * config.number(budget["eps"])
 
 
@@ -165,6 +173,17 @@ def _measured(record: Dict, column: Column, printed: dict[str, str], why_not: st
         "verdict": stats.verdict(gap, comparable=why_not is None),
         "reason": why_not or "",
     }
+
+
+def _repeats(table: Table, column: Column, record: Dict) -> str:
+    """What the column's one attack went on from, if no outcome differs from that one's."""
+    (found, *others) = [evaluation(record, entry) for entry in column.listed]
+    if others or not found or "after" not in found["budget"]:
+        return ""
+    reading = read_entries(record)
+    (entry,) = (one for one in reading.entries if one.name == found["attack"])
+    before = reading.repeats(entry)
+    return budgets.name(table, before.name) if before else ""
 
 
 def _theirs(printed: dict[str, str]) -> stats.Estimate:

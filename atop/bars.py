@@ -88,7 +88,9 @@ def bars(table: Table, frame: pd.DataFrame) -> Bars:
         (line["row"], line["column"]): line for line in frame.to_dict("records")
     }
     shown = [row for row in table.rows if not _undefended(table, row)]
-    missing = frame["row"].isin([row.key for row in shown]) & frame["measured"].isna()
+    drawn = [column.key for column in _columns(table)]
+    missing = frame["row"].isin([row.key for row in shown]) & frame["column"].isin(drawn)
+    missing &= frame["measured"].isna()
     numbers = {reason: number for number, reason in enumerate(frame["reason"][missing].unique(), 1)}
     series = list(dict.fromkeys(_series(table, row) for row in shown))
     return Bars(
@@ -97,10 +99,15 @@ def bars(table: Table, frame: pd.DataFrame) -> Bars:
             for _, rows in groupby(shown, key=lambda row: row.labels[0])
         ],
         series=dict(zip(series, cycle(SHADES), strict=False)),
-        line=f"Undefended ({table.columns[0].label})",
+        line=f"Undefended ({_columns(table)[0].label})",
         legend=_legend(table, frame),
         notes={number: reason for reason, number in numbers.items()},
     )
+
+
+def _columns(table: Table) -> list[Column]:
+    """Those that have bars."""
+    return [column for column in table.columns if column.drawn]
 
 
 def _series(table: Table, row: Row) -> str:
@@ -119,7 +126,7 @@ def _panel(
     series: list[str],
     numbers: dict[str, int],
 ) -> Panel:
-    columns = table.columns
+    columns = _columns(table)
     title = rows[0].labels[0]
     stand_ins = table.stand_ins(rows[0])
     groups = list(dict.fromkeys(row.labels[1] for row in rows))
@@ -158,7 +165,7 @@ def _line(table: Table, lines: dict[tuple[str, str], Any], title: str) -> float 
     """The panel's undefended classifier in the first column."""
     for row in table.rows:
         if row.labels[0] == title and _undefended(table, row):
-            measured = lines[row.key, table.columns[0].key]["measured"]
+            measured = lines[row.key, _columns(table)[0].key]["measured"]
             return None if pd.isna(measured) else float(measured)
     return None
 
@@ -167,7 +174,7 @@ def _legend(table: Table, frame: pd.DataFrame) -> str:
     """Such as "Standard: n = 512; AutoAttack: Linf 8/255, n = 12, scaled down"."""
     measured = frame.dropna(subset=["measured"])
     told = []
-    for column in table.columns:
+    for column in _columns(table):
         counts = measured.loc[measured["column"] == column.key, "n"].astype(int)
         n = "" if counts.empty else "n = " + " to ".join(map(str, sorted({*counts})))
         words = ", ".join(filter(None, (_ball(table, column), n, *_less(table, column))))

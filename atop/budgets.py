@@ -34,9 +34,13 @@ _WHOLE = {
     ("through", "exact"): "exact gradients",
     ("through", "bpda"): "BPDA",
     ("through", "fixed"): "one fixed, known draw",
+    ("through", "purified"): "distance of the purified image",
     ("random_start", "True"): "random start",
     ("random_start", "False"): "no random start",
     ("average", "logits"): "average logits",
+    ("average", "probabilities"): "average probabilities",
+    ("average", "hardest"): "the hardest draw",
+    ("schedule", "cosine"): "cosine schedule",
     ("average", "loss"): "average loss",
     ("rescale", "True"): "schedule rescaled to them",
 }
@@ -52,6 +56,7 @@ _USUAL: Dict = {
     "examples": ["all"],
     "pixels": ["the size of its inputs"],
     "rescale": [False],
+    "schedule": ["constant"],
 }
 _ELSEWHERE = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 

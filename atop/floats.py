@@ -21,6 +21,9 @@ AXES = 17.0
 """Of one panel of a figure."""
 
 
+REPEATS = "repeats, where an attack that goes on from another changed no outcome"
+
+
 def of_table(page: Dict) -> list[Dict]:
     """The floats of a table: each some `tables`, then some paragraphs of sentences, `texts`.
 
@@ -95,6 +98,8 @@ def _legend(page: Dict) -> Sentence:
     parts = ["measured accuracy in percent", "its 95% interval"]
     if page["spread"]:
         parts.append("sd, the standard deviation over draws of the accuracy of one draw")
+    if page["repeats"]:
+        parts.append(REPEATS)
     if page["again"]:
         parts.append("the paper's number and in brackets measured minus paper in points")
         parts.append("the verdict")
@@ -128,7 +133,7 @@ def _stack(cells: list[list[str]]) -> int:
 
 
 def _lines(cell: Dict) -> int:
-    """Lines of a cell: number, interval, spread, paper, verdict."""
+    """Lines of a cell: number, interval, spread, what it repeats, paper, verdict."""
     if not cell["value"]:
         return 1 + bool(cell["paper"])
-    return 2 + bool(cell["sd"]) + 2 * bool(cell["paper"])
+    return 2 + bool(cell["sd"]) + bool(cell["repeats"]) + 2 * bool(cell["paper"])

@@ -65,8 +65,8 @@ class Randomness:
     shared: frozenset[str] = frozenset()
     first: Tensor | None = None
 
-    def at(self, draw: int) -> "Randomness":
-        """The same examples at another draw."""
+    def at(self, draw: int | Tensor) -> "Randomness":
+        """The same examples at another draw, one for all or (B,)."""
         return replace(self, draw=draw)
 
     def select(self, keep: Tensor | slice) -> "Randomness":

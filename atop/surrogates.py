@@ -44,6 +44,17 @@ class FixedDraw:
         return self.defense(x, held(randomness))  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class Purified:
+    """What the classifier receives, in place of logits: g's output, or t(x) where there is no g."""
+
+    defense: Defense
+
+    def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
+        """(B, 3 * H * W) of the purified image, in [0, 1]."""
+        return self.defense.purify(x, randomness).flatten(1)
+
+
 def held(randomness: Randomness) -> Randomness:
     """The one draw of the examples that FixedDraw takes."""
     return Randomness(randomness.seed, FIXED, randomness.index)
@@ -53,4 +64,5 @@ SURROGATES: dict[str, Callable[[Defense], Target]] = {
     "exact": lambda defense: defense,
     "bpda": IdentityBackward,
     "fixed": FixedDraw,
+    "purified": Purified,
 }

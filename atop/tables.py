@@ -50,7 +50,8 @@ class Column:
         suite, target: the attacks that are run together, and what they differentiate.
         cell: words of the cell in which it differs from the row.
         paper: the budget behind the paper's number.
-        curve: of which it is a point, if of any: eot, steps, eps or noise.
+        curve: of which it is a point, if of any: eot, steps, joint, eps or noise.
+        drawn: whether a figure of bars shows it.
     """
 
     key: str
@@ -63,6 +64,7 @@ class Column:
     cell: Dict
     paper: Dict
     curve: str
+    drawn: bool = True
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -242,4 +244,5 @@ def _column(spec: Dict, table: Dict, preset_name: str, target: str | None) -> Co
         cell=spec.get("cell", {}),
         paper=spec.get("paper", {}),
         curve=spec.get("curve", ""),
+        drawn=spec.get("drawn", True),
     )

@@ -26,6 +26,7 @@ def view(whole: Aggregate) -> Dict:
         "name": title(table.name),
         "again": printed,
         "spread": bool(whole.frame["draw_sd"].notna().any()),
+        "repeats": bool((whole.frame["repeats"] != "").any()),
         "key": f"{table.name}-{table.preset}",
         "preset": notes.preset(table),
         "title": table.spec["title"],
@@ -90,7 +91,7 @@ def _labels(whole: Aggregate, row: Row) -> list[list[str]]:
 def _cell(line: Any, footnotes: dict[str, int]) -> Dict:
     """One cell: texts, empty where there is nothing to say, and the number of its footnote."""
     cell = {"paper": line["paper"], "verdict": line["verdict"], "note": None}
-    cell |= {"value": "", "interval": "", "sd": "", "difference": ""}
+    cell |= {"value": "", "interval": "", "sd": "", "repeats": "", "difference": ""}
     if pd.isna(line["measured"]):
         cell["note"] = footnotes.setdefault(line["reason"], len(footnotes) + 1)
         return cell
@@ -98,6 +99,8 @@ def _cell(line: Any, footnotes: dict[str, int]) -> Dict:
     cell["interval"] = notes.interval(line["low"], line["high"])
     if not pd.isna(line["draw_sd"]):
         cell["sd"] = f"sd {notes.plain(line['draw_sd'])}"
+    if line["repeats"]:
+        cell["repeats"] = f"repeats {line['repeats']}"
     if line["paper"]:
         cell["difference"] = notes.signed(line["difference"])
     return cell

@@ -1,6 +1,6 @@
 """Looking at a target that draws at random: expectations over its draws, as many a pass as fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -80,8 +80,8 @@ def slope(
 
     def look(victim: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
         moved = variable.detach().requires_grad_(True)
-        logits = victim(_repeat(picture(moved), count), draws)
-        losses = loss(logits, _repeat(y, count))
+        logits = victim(repeat(picture(moved), count), draws)
+        losses = loss(logits, repeat(y, count))
         (gradient,) = torch.autograd.grad(losses.sum(), moved)
         return gradient, _sum(losses.detach(), count), _sum(logits.detach(), count)
 
@@ -89,54 +89,92 @@ def slope(
 
 
 def slope_of_mean(
-    target: Target, x: Tensor, y: Tensor, loss: Loss, randomness: Randomness, *, eot: int
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    loss: Loss,
+    randomness: Randomness,
+    *,
+    eot: int,
+    averaged: Callable[[Tensor], Tensor] = _as_it_is,
 ) -> Slope:
-    """Gradient of the loss of the expected logits, by the chain rule in two looks at each draw."""
-    mean = expected_logits(target, x, randomness, eot=eot).requires_grad_(True)
+    """Gradient of the loss of an expectation, by the chain rule in two looks at each draw.
+
+    Args:
+        target: what is differentiated.
+        x: (B, 3, H, W).
+        y: (B,) labels.
+        loss: of what is averaged.
+        randomness: names the first draw.
+        eot: how many draws.
+        averaged: of the logits (B, classes), what the draws' mean is of; the logits themselves.
+    """
+    mean = _expected(averaged, target, x, randomness, eot=eot).requires_grad_(True)
     value = loss(mean, y)
     (weights,) = torch.autograd.grad(value.sum(), mean)
 
     def linear(logits: Tensor, labels: Tensor) -> Tensor:
-        return (logits * weights.repeat(len(logits) // len(weights), 1)).sum(1)
+        return (averaged(logits) * weights.repeat(len(logits) // len(weights), 1)).sum(1)
 
     found = slope(target, x, y, linear, randomness, eot=eot)
     return found._replace(loss=value.detach())
 
 
-@torch.no_grad()
 def expected_logits(target: Target, x: Tensor, randomness: Randomness, *, eot: int) -> Tensor:
     """(B, classes) logits averaged over the draws that `slope` would take."""
+    return _expected(_as_it_is, target, x, randomness, eot=eot)
+
+
+@torch.no_grad()
+def _expected(
+    averaged: Callable[[Tensor], Tensor],
+    target: Target,
+    x: Tensor,
+    randomness: Randomness,
+    *,
+    eot: int,
+) -> Tensor:
+    """Mean over the draws of something of the logits."""
 
     def look(victim: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
-        return (_sum(victim(_repeat(x, count), draws), count),)
+        return (_sum(averaged(victim(repeat(x, count), draws)), count),)
 
     return expectation(look, target, len(x), randomness, eot)[0]
 
 
+Look = Callable[[Victim, Randomness, int], tuple[Tensor, ...]]
+"""(victim, randomness of `count` draws of all examples one after the other, count) -> tensors."""
+
+
 def expectation(
-    look: Callable[[Victim, Randomness, int], tuple[Tensor, ...]],
-    target: Target,
-    size: int,
-    randomness: Randomness,
-    eot: int,
+    look: Look, target: Target, size: int, randomness: Randomness, eot: int
 ) -> tuple[Tensor, ...]:
     """Averages over `eot` draws of what `look` sums over some of them, at once.
 
     Args:
-        look: (victim, randomness of `count` draws of all examples one after the other, count) ->
-            sums over these draws.
+        look: what it returns are sums over its draws.
         target: what is looked at.
         size: how many examples.
         randomness: names the first draw.
         eot: how many draws.
-
-    As many draws as fit ride in one batch. When memory runs out, the rest go on with half as many,
-    and what was summed so far is kept; torch.OutOfMemoryError if not even one draw fits.
     """
     victim = target if isinstance(target, Victim) else Victim(target, rows=size)
+    sums: tuple[Tensor, ...] = ()
+    for seen in passes(look, victim, size, randomness, eot):
+        sums = tuple(a + b for a, b in zip(sums, seen, strict=True)) if sums else seen
+    return tuple(total / (eot if victim.random else 1) for total in sums)
+
+
+def passes(
+    look: Look, victim: Victim, size: int, randomness: Randomness, eot: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """What `look` returns, pass after pass, until it was at `eot` draws.
+
+    As many draws as fit ride in one batch. When memory runs out, the rest go on with half as many,
+    and what was seen so far is kept; torch.OutOfMemoryError if not even one draw fits.
+    """
     draw = first = int(randomness.draw) * eot
     last = first + (eot if victim.random else 1)
-    sums: tuple[Tensor, ...] = ()
     while draw < last:
         count = max(1, min(last - draw, victim.rows // size))
         try:
@@ -146,12 +184,11 @@ def expectation(
                 raise
             victim.rows = count // 2 * size
             continue
-        sums = tuple(a + b for a, b in zip(sums, seen, strict=True)) if sums else seen
+        yield seen
         draw += count
-    return tuple(total / (last - first) for total in sums)
 
 
-def _repeat(values: Tensor, count: int) -> Tensor:
+def repeat(values: Tensor, count: int) -> Tensor:
     """`count` copies one after the other, as Randomness.draws orders them."""
     return values if count == 1 else values.repeat(count, *(1 for _ in values.shape[1:]))
 

@@ -46,24 +46,67 @@ def victim_survives(reading: Reading) -> Found:
 
 
 def black_box_beats_white_box(reading: Reading) -> Found:
-    """Square lowers what a gradient attack left: that was misled (Athalye et al., 2018a)."""
+    """Square from the clean images gets further than any exact gradient in the same ball.
+
+    Those gradients were misleading (Athalye et al., 2018a). Square that goes on from a gradient
+    attack cannot show it: what it lowers, it lowers with that attack's help.
+    """
     if reading.grey_box:
         return
-    attacks = {one.attack: one for one in reading.own if one.exact}
-    for square in (one for one in reading.own if one.black_box):
-        white = attacks.get(square.budget.get("after", ""))
+    for square in (one for one in reading.own if one.black_box and reading.began_clean(one)):
+        rivals = [one for one in reading.own if one.exact and one.ball == square.ball]
+        white = min(rivals, key=lambda one: one.accuracy, default=None)
         if white and clearly(white, square, MIN_POINTS):
-            yield "black-box-beats-white-box", f"{square} went on from {white}{reading.few}"
+            text = f"{square} began from clean images and beats the best gradient attack, {white}"
+            yield "black-box-beats-white-box", text + reading.few
+
+
+def pgd_beats_autoattack(reading: Reading) -> Found:
+    """PGD with EOT leaves less than the best end of AutoAttack's chains in the same ball.
+
+    AutoAttack is then no worst case: its number says too much for the defence.
+    """
+    if reading.grey_box:
+        return
+    ends = [one for one in reading.own if _ends_autoattack(reading, one)]
+    best: dict[tuple[object, ...], Entry] = {}
+    for pgd in _method(reading, "pgd"):
+        if pgd.ball not in best or pgd.accuracy < best[pgd.ball].accuracy:
+            best[pgd.ball] = pgd
+    for ball, pgd in best.items():
+        inside = [one for one in ends if one.ball == ball]
+        end = min(inside, key=lambda one: one.accuracy, default=None)
+        if end and clearly(end, pgd, NOISE_POINTS):
+            text = f"{pgd} beats AutoAttack in the same ball, {end}: that is no worst case"
+            yield "pgd-beats-autoattack", text + reading.few
+
+
+def _ends_autoattack(reading: Reading, one: Entry) -> bool:
+    """Whether it ends a chain of AutoAttack's, and is not Square by itself or after another."""
+    if one.budget["method"] != "autoattack":
+        return False
+    before = one.budget.get("after")
+    return not (one.black_box and (before is None or before in reading.held))
+
+
+def found_nothing(reading: Reading) -> Found:
+    """An attack that goes on from another set changed no outcome of it, so its number is another's.
+
+    Where nothing was left there was nothing to find.
+    """
+    for one in reading.own:
+        before = reading.repeats(one)
+        if before and before.accuracy > 0:
+            yield "found-nothing", f"{one.name} found nothing: its outcomes repeat {before.name}"
 
 
 def square_lowers_autoattack(reading: Reading) -> Found:
     """The rule of AutoAttack, for its chain of which a record holds the end alone."""
     if reading.grey_box:
         return
-    held = [one.attack for one in reading.entries]
     for square in (one for one in reading.own if one.black_box):
-        after, left = square.budget.get("after"), _left_to_square(reading, square)
-        if after in (None, *held) or left is None:
+        left = _left_to_square(reading, square)
+        if left is None or not _ends_autoattack(reading, square):
             continue
         if left - square.accuracy > SQUARE_POINTS:
             text = f"{square} went on from AutoAttack's gradient attacks ({left:.1f}%)"
@@ -187,6 +230,8 @@ CHECKS = (
     more_steps_do_not_help,
     victim_survives,
     black_box_beats_white_box,
+    pgd_beats_autoattack,
+    found_nothing,
     square_lowers_autoattack,
     transfer_beats_white_box,
     bpda_beats_exact_gradients,

@@ -63,6 +63,11 @@ class Entry:
         return self.budget["method"] not in _NO_ATTACKS
 
     @property
+    def clean(self) -> bool:
+        """Whether it is clean images."""
+        return bool(self.budget["method"] == "clean")
+
+    @property
     def black_box(self) -> bool:
         """Whether it is the one attack here that takes no gradient, Square."""
         return bool(self.budget.get("attack") == "square")
@@ -111,6 +116,30 @@ class Reading:
     def own(self) -> tuple[Entry, ...]:
         """Entries on the suite's own target."""
         return tuple(one for one in self.entries if one.victim == self.target)
+
+    @property
+    def held(self) -> dict[str, Entry]:
+        """Entries on the suite's own target by the names of their attacks."""
+        return {one.attack: one for one in self.own}
+
+    def began_clean(self, entry: Entry) -> bool:
+        """Whether an attack went on from nothing but clean images."""
+        before = self.held.get(entry.budget.get("after", ""))
+        return "after" not in entry.budget or (before is not None and before.clean)
+
+    def repeats(self, entry: Entry) -> Entry | None:
+        """The attack, or the clean images, whose outcomes an attack that went on repeats.
+
+        Of a chain that changed no outcome it is the first; None where something was changed.
+        """
+        found, current = None, entry
+        if entry.victim != self.target:
+            return None
+        while (before := self.held.get(current.budget.get("after", ""))) is not None:
+            if not np.array_equal(before.correct, entry.correct):
+                break
+            found = current = before
+        return found
 
     @property
     def few(self) -> str:

@@ -32,21 +32,36 @@ def of_method(row: Dict, *, random: bool, classes: int) -> list[Looks]:
     Raises:
         AtopError: a method that is not known here.
     """
-    if row["method"] == "noise":
-        return []
     if row["method"] == "autoattack":
         return _of_autoattack(row, random=random, classes=classes)
-    eot, steps = row["eot"] if random else 1, row.get("steps", 1)
-    if row["method"] == "fgsm":
-        return [Looks(True, eot, 1)]
-    if row["method"] == "pgd":
-        means = [Looks(False, eot, steps)] if row.get("average") == "logits" else []
-        return [Looks(True, eot, steps), *means]
-    if row["method"] == "cw":  # a draw at a time, whatever the target
-        return [Looks(True, 1, steps * row["eot"])]
-    if row["method"] == "stadv":  # it looks at its last iterate too
-        return [Looks(True, eot, steps + 1)]
-    raise AtopError(f"method {row['method']}: what it takes is not known to atop/cost/counts.py")
+    eot, steps = row.get("eot", 1) if random else 1, row.get("steps", 1)
+    targets = min(row.get("targets", 1), classes - 1)
+    known = {
+        "noise": [],
+        "fgsm": [Looks(True, eot, 1)],
+        "pgd": _of_pgd(row.get("average", "loss"), eot, steps),
+        # Which classes are likely, a round for each, and which was the best.
+        "multi_targeted": [Looks(False, eot, 1 + targets), Looks(True, eot, targets * steps)],
+        # The clean image under every draw, too.
+        "features": [Looks(True, eot, steps), Looks(False, eot, steps)],
+        # A draw at a time, whatever the target.
+        "cw": [Looks(True, 1, steps * row.get("eot", 1))],
+        # It looks at its last iterate too.
+        "stadv": [Looks(True, eot, steps + 1)],
+    }
+    if row["method"] not in known:
+        unknown = f"method {row['method']}: what it takes is not known to atop/cost/counts.py"
+        raise AtopError(unknown)
+    return known[row["method"]]
+
+
+def _of_pgd(average: str, eot: int, steps: int) -> list[Looks]:
+    """What is not linear in the draws is looked at first, without a gradient."""
+    if average == "loss":
+        return [Looks(True, eot, steps)]
+    if average == "hardest":
+        return [Looks(False, eot, steps), Looks(True, 1, steps)]
+    return [Looks(True, eot, steps), Looks(False, eot, steps)]
 
 
 def at_most(row: Dict) -> bool:

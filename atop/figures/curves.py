@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 PANELS = {
     "eot": "EOT draws per step",
     "steps": "steps",
+    "joint": "EOT draws x steps",
     "eps": "radius / (1/255)",
 }
 STYLES = {"noise": ("eps", "--", "random noise")}
@@ -16,13 +17,18 @@ STYLES = {"noise": ("eps", "--", "random noise")}
 def figure(frame: pd.DataFrame) -> Figure:
     """Robust accuracy with its 95% interval against EOT, steps and radius, a colour for each row.
 
+    Draws and steps together have a panel where at least two points of them were measured.
+
     Args:
         frame: aggregate.COLUMNS; lines without a curve or a measured number are left out.
     """
     frame = frame.dropna(subset=["measured", "curve"])
-    made = Figure(figsize=(10, 3.4), layout="constrained")
-    axes = made.subplots(1, len(PANELS), sharey=True)
-    for axis, (panel, label) in zip(axes, PANELS.items(), strict=True):
+    panels = dict(PANELS)
+    if frame.loc[frame["curve"] == "joint", "x"].nunique() < 2:
+        del panels["joint"]
+    made = Figure(figsize=(10 * len(panels) / 3, 3.4), layout="constrained")
+    axes = made.subplots(1, len(panels), sharey=True)
+    for axis, (panel, label) in zip(axes, panels.items(), strict=True):
         for colour, (name, row) in enumerate(frame.groupby("labels", sort=False)):
             for curve, lines in row.groupby("curve", sort=False):
                 where, style, extra = STYLES.get(str(curve), (curve, "-", ""))

@@ -386,6 +386,22 @@ def test_a_record_without_selection_draws_says_how_to_get_them(tmp_path: Path) -
     assert (pairs["worst"], pairs["square"]) == ("not run", "")
 
 
+def test_an_attack_that_found_nothing_says_what_it_repeats(tmp_path: Path) -> None:
+    made = write_strict(tmp_path, "paper")
+    path = where(tmp_path, "paper", cell_of(made, "rt2-atop"), "strict", "defense")
+    content = read_json(path)
+    by = {one["attack"]: one for one in content["evaluations"]}
+    assert line(aggregate(table=made, results=tmp_path), "rt2-atop", "square")["repeats"] == ""
+    by["square"]["predictions"] = by["pgd"]["predictions"]
+    write_json(path, content)
+    whole = aggregate(table=made, results=tmp_path)
+    assert line(whole, "rt2-atop", "square")["repeats"] == "PGD"
+    assert line(whole, "no-purifier", "square")["repeats"] == ""
+    assert line(whole, "rt2-atop", "pgd")["repeats"] == ""
+    assert line(whole, "rt2-atop", "worst")["repeats"] == ""  # as PGD, if it picks only that
+    assert line(whole, "dmae", "square")["repeats"] == ""
+
+
 def test_pairs_of_votes_have_a_p_and_of_means_none(tmp_path: Path) -> None:
     pairs = strict(tmp_path).pairs.set_index("column")
     assert pairs.loc["worst", "difference"] > 0
@@ -459,7 +475,8 @@ def test_the_ledger_and_the_tables_of_this_repository_are_valid(
 
 
 @pytest.mark.parametrize(
-    ("curve", "x"), [("eot", 20.0), ("steps", 50.0), ("eps", 16.0), ("noise", 16.0)]
+    ("curve", "x"),
+    [("eot", 20.0), ("steps", 50.0), ("joint", 1000.0), ("eps", 16.0), ("noise", 16.0)],
 )
 def test_a_point_lies_where_its_budget_is(tmp_path: Path, curve: str, x: float) -> None:
     column = replace(strict(tmp_path).table.column("steps-10"), curve=curve)

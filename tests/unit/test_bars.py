@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def test_panels_groups_and_series_are_the_labels(whole: bars.Bars) -> None:
     assert [name for _, name in first.ticks] == ["Standard Acc.", "FGSM"] * 2
     assert list(second.bars) == [ADVERSARIAL]
     assert second.bar == pytest.approx(2 * first.bar)
+
+
+def test_a_column_may_have_no_bars(made: Table, tmp_path: Path) -> None:
+    frame = pd.read_csv(tmp_path / "figure4.csv")
+    columns = tuple(replace(one, drawn=one.key != "fgsm") for one in made.columns)
+    first = bars.bars(replace(made, columns=columns), frame).panels[0]
+    assert [name for _, name in first.ticks] == ["Standard Acc."] * 2
+    assert [bar.value for bar in first.bars[CLEAN]] == [75, 60]
+    assert first.line == 95
+    assert len(first.missing) == 1  # not run, once for each column that has bars
 
 
 def test_bars_are_the_records_numbers(whole: bars.Bars) -> None:
@@ -132,8 +143,11 @@ def test_a_figure_without_any_record_is_drawn_empty(
 
 def test_the_legend_says_what_a_preset_made_of_an_attack(tmp_path: Path) -> None:
     whole = aggregate(table=table("figure4", "smoke"), results=tmp_path)
-    told = "AutoAttack: Linf 8/255, scaled down, without aa-linf-standard; PGD-20: Linf 8/255"
-    assert bars.bars(whole.table, whole.frame).legend == f"Clean; {told}"
+    told = (
+        "Clean; AutoAttack: Linf 8/255, scaled down, without aa-linf-standard; PGD-20: Linf 8/255; "
+        "PGD+EOT: Linf 8/255, scaled down"
+    )
+    assert bars.bars(whole.table, whole.frame).legend == told
 
 
 def test_all_digits_of_a_note_are_raised(tmp_path: Path, saved: list[Figure]) -> None:

@@ -51,6 +51,16 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ),
         ({**PGD, "through": "fixed"}, "Linf 8/255, step 0.007, 200 steps, one fixed, known draw"),
         (
+            {**PGD, "average": "hardest", "schedule": "cosine"},
+            "Linf 8/255, step 0.007, 200 steps, the hardest draw, cosine schedule",
+        ),
+        (
+            {**PGD, "method": "features", "through": "purified", "schedule": "constant"},
+            "Linf 8/255, step 0.007, 200 steps, distance of the purified image",
+        ),
+        ({**PGD, "average": "probabilities", "targets": 3},
+         "Linf 8/255, step 0.007, 200 steps, average probabilities, 3 targets"),
+        (
             {"method": "stadv", "bound": "0.05", "pixels": 32, "eot": 20},
             "flow 0.05 at 32 pixels, EOT 20",
         ),

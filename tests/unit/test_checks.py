@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atop import config
+from atop import budgets, config
 from atop.checks import findings
 from atop.checks.convergence import REACHED, STILL_FALLING
 from atop.checks.reading import MIN_POINTS
@@ -161,13 +161,70 @@ def test_an_attack_that_leaves_its_undefended_victim_standing_is_weak() -> None:
     assert findings(tuned) == []
 
 
-def test_square_that_goes_on_from_a_gradient_attack_in_the_record() -> None:
-    after = {**SQUARE, "after": "strict", "average": 20}
-    pair = entry("strict", 30, STRICT), entry("square", 24, after, attacked=35)
-    assert text(record(*pair)) == "square (24.0%) went on from strict (30.0%)"
-    assert findings(record(*pair, grey=True)) == []
-    assert findings(record(pair[0], entry("square", 25, after))) == []
-    assert findings(record(entry("clean", 30), entry("s", 20, {**SQUARE, "after": "clean"}))) == []
+def test_square_from_clean_images_is_held_against_the_best_gradient() -> None:
+    alone = {**SQUARE, "after": "clean", "pixels": "native"}
+    weak, best = entry("weak", 60, {**STRICT, "eot": 5}), entry("strict", 30, STRICT)
+
+    def beside(right: int, budget: Record = alone, **more: Any) -> Record:
+        return record(entry("clean", 90), weak, best, entry("square", right, budget), **more)
+
+    found = [one for one in findings(beside(24)) if one["name"] == "black-box-beats-white-box"]
+    assert [one["text"] for one in found] == [
+        "square (24.0%) began from clean images and beats the best gradient attack, strict (30.0%)"
+    ]
+    black = "black-box-beats-white-box"
+    assert black in names(beside(24, {**SQUARE, "pixels": "native"}))  # went on from nothing
+    assert black not in names(beside(25))
+    assert black not in names(beside(24, grey=True))
+    assert black not in names(beside(24, {**alone, "eps": "16/255"}))
+    assert black not in names(beside(24, {**alone, "after": "strict"}))  # had its help
+    assert black not in names(beside(24, {**alone, "after": "aa-3"}))
+
+
+def test_pgd_that_beats_autoattack_in_the_same_ball() -> None:
+    apgd = {"method": "autoattack", "attack": "apgd-dlr", **LINF, "pixels": "native"}
+    chain = {**SQUARE, "pixels": "native", "after": "aa-3"}
+    ends = entry("rand", 40, apgd), entry("standard", 45, chain, attacked=45)
+    assert text(record(*ends, entry("pgd", 35, STRICT))) == (
+        "pgd (35.0%) beats AutoAttack in the same ball, rand (40.0%): that is no worst case"
+    )
+    two = entry("weak", 39, {**STRICT, "loss": "margin"}), entry("pgd", 30, STRICT)
+    assert names(record(*ends, *two)) == ["pgd-beats-autoattack"]  # once, the best
+    for silent in (
+        entry("pgd", 39, STRICT),  # one point
+        entry("pgd", 20, {**STRICT, "eps": "16/255"}),
+        entry("pgd", 20, {**STRICT, "norm": "L2"}),
+        entry("pgd", 20, {**STRICT, "pixels": None}),
+        entry("pgd@untuned", 39, STRICT),
+    ):
+        assert findings(record(*ends, silent)) == []
+    alone = {**chain, "after": "clean"}  # Square by itself, or after PGD, is not AutoAttack
+    mine = entry("clean", 90), entry("s", 60, alone), entry("pgd", 20, STRICT)
+    assert findings(record(*mine)) == []
+    assert (
+        findings(record(entry("pgd", 20, STRICT), entry("s", 19, {**chain, "after": "pgd"}))) == []
+    )
+    assert findings(record(*ends, entry("pgd", 20, STRICT), grey=True)) == []
+
+
+def test_an_attack_that_goes_on_and_finds_nothing_repeats_another() -> None:
+    after = {**SQUARE, "after": "strict"}
+    strict = entry("strict", [30, 28], STRICT)
+    assert names(record(strict, entry("s", [30, 28], after))) == ["found-nothing"]
+    assert text(record(strict, entry("s", [30, 28], after))) == (
+        "s found nothing: its outcomes repeat strict"
+    )
+    assert findings(record(strict, entry("s", [30, 27], after))) == []
+    assert findings(record(strict, entry("s", [30, 28], STRICT))) == []  # went on from nothing
+    chain = {**STRICT, "after": "s"}
+    longer = record(strict, entry("s", [30, 28], after), entry("t", [30, 28], chain))
+    assert [one["text"][-6:] for one in findings(longer)] == ["strict", "strict"]
+    ended = record(strict, entry("s", [30, 27], after), entry("t", [30, 27], chain))
+    assert text(ended) == "t found nothing: its outcomes repeat s"
+    nothing = entry("strict", 0, STRICT), entry("s", 0, after)
+    assert findings(record(*nothing)) == []
+    elsewhere = entry("s@untuned", [30, 28], after)
+    assert findings(record(strict, elsewhere)) == []
 
 
 def test_square_at_the_end_of_autoattack_has_autoattacks_own_rule() -> None:
@@ -181,7 +238,7 @@ def test_square_at_the_end_of_autoattack_has_autoattacks_own_rule() -> None:
     ):
         assert findings(record(silent)) == []
     assert findings(record(entry("aa", 40, after, attacked=60), grey=True)) == []
-    cut = entry("pgd-20", 30, {**PGD, "examples": N})  # aa was made on more examples than N
+    cut = entry("pgd-20", 40, {**PGD, "examples": N})  # aa was made on more examples than N
     assert findings(record(entry("aa", 40, after, attacked=400), cut)) == []
     both = {**after, "examples": N}
     assert len(findings(record(entry("aa", 40, both, attacked=60), cut))) == 1
@@ -257,7 +314,24 @@ def test_a_budget_whose_last_enlargement_still_lowers_accuracy(key: str) -> None
     assert len(findings(sweep(800, 600, 599 - slack, n=1000))) == 1
     assert findings(sweep(80, 60)) != []
     assert findings(sweep(40, 30, 28, n=64)) == []  # 3.1 points, of 64 examples
+    assert names(sweep(100, 30, 19, n=1000)) == [f"{key}-not-converged"]  # a third of 3%
+    assert findings(sweep(100, 30, 20, n=1000)) == []
     assert findings(sweep(80, 60, 50, grey=True)) == []
+
+
+def test_draws_and_steps_may_only_help_together() -> None:
+    def joint(*right: int, **changes: Any) -> Record:
+        rows = [{**STRICT, "eot": 10 * 2**k, "steps": 100 * 2**k} for k in range(len(right))]
+        rows[-1] |= changes
+        return record(*(entry(f"at-{k}", count, rows[k]) for k, count in enumerate(right)))
+
+    assert names(joint(80, 60, 50)) == ["joint-not-converged"]
+    assert text(joint(80, 60, 50)).startswith("at-2 (50.0%) still takes 10.0 points")
+    assert findings(joint(80, 60, 58)) == []
+    assert findings(joint(80, 60)) == []  # two may as well be two attacks
+    assert findings(joint(80, 60, 50, steps=500)) == []
+    assert findings(joint(80, 60, 50, loss="margin")) == []
+    assert findings({**joint(80, 60, 50), "victim": "bare"}) == []
 
 
 def test_a_sweep_of_radii_ends_at_zero() -> None:
@@ -282,18 +356,16 @@ def test_flags_of_autoattack_are_passed_on_once() -> None:
 
 
 def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Record:
-    """A record of a suite of the config: shares of examples left, else 0.5."""
+    """A record of a suite of the config: shares of examples left, else 0.5; a chain finds a bit."""
     row = config.suite(name, preset)
-    entries = [
-        entry(
-            one,
-            round(n * right.get(one, 0.8 if "clean" in one or "noise" in one else 0.5)),
-            config.attack(config.entry(one, "")[0], preset),
-            n=n,
-            attacked=n // 2,
-        )
-        for one in row["attacks"]
-    ]
+    entries = []
+    for one in row["attacks"]:
+        budget = config.attack(config.entry(one, "")[0], preset)
+        chain = [one.get("after") for one in budgets.chain(budget, preset)]
+        follows = sum(name in row["attacks"] for name in chain if name != "clean-native")
+        usual = 0.8 if one.startswith("clean") or "noise" in one else 0.5 - 0.02 * follows
+        count = round(n * right.get(one, usual))
+        entries.append(entry(one, count, budget, n=n, attacked=n // 2))
     return record(*entries, n=n)
 
 
@@ -301,18 +373,22 @@ def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Recor
     ("name", "right", "expected"),
     [
         ("strict", {}, []),
-        ("strict", {"strict-square": 0.2}, ["black-box-beats-white-box"]),
+        ("strict", {"strict-square": 0.2}, []),
+        ("strict", {"strict-square-clean": 0.2}, ["black-box-beats-white-box"]),
         ("strict", {"aa-linf-standard": 0.4}, ["black-box-beats-white-box"]),
+        ("strict", {"strict-pgd-margin": 0.3}, ["pgd-beats-autoattack"]),
+        ("strict", {"strict-pgd-decay": 0.5}, ["found-nothing"]),
         ("strict", {"strict-pgd@untuned": 0.2}, ["transfer-beats-white-box"]),
         ("strict", {"strict-bpda": 0.2}, ["bpda-beats-exact-gradients"]),
         ("strict", {"strict-fixed": 0.2}, ["stochasticity-carries-robustness"]),
-        ("strict", {"strict-noise": 0.5}, ["noise-as-harmful-as-attack"]),
+        ("strict", {"strict-noise": 0.46}, ["noise-as-harmful-as-attack"]),
         ("strict", {"stadv-100": 0.2}, ["steps-not-converged"]),
         ("strict", {"strict-pgd-margin": 1.0}, ["label-leaking"]),
         ("convergence", {"conv-eps-128": 0}, []),
         ("convergence", {}, ["eps-sweep-does-not-reach-zero"]),
         ("convergence", {"conv-eps-128": 0, "conv-eot-50": 0.3}, ["eot-not-converged"]),
         ("convergence", {"conv-eps-128": 0, "strict-pgd": 0.3}, ["steps-not-converged"]),
+        ("convergence", {"conv-eps-128": 0, "conv-joint-double": 0.3}, ["joint-not-converged"]),
         ("convergence", {"conv-eps-128": 0, "conv-steps-50": 0.7}, ["more-steps-do-not-help"]),
     ],
 )

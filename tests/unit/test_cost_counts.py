@@ -35,6 +35,10 @@ EXACT = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd-logits": {**PGD, "average": "logits"},
+    "pgd-vote": {**PGD, "average": "probabilities"},
+    "pgd-hardest": {**PGD, "average": "hardest"},
+    "features": {**PGD, "method": "features", "through": "purified"},
+    "targeted": {**PGD, "method": "multi_targeted", "targets": 2, "schedule": "cosine"},
     "pgd-bpda": {**PGD, "through": "bpda"},
     "pgd-fixed": {**PGD, "through": "fixed"},
     "pgd-restarts": {**PGD, "restarts": 2, "judge": 4, "examples": 3},
@@ -119,6 +123,9 @@ def test_counts_by_hand() -> None:
     assert of(PGD, True) == [Looks(True, 3, 2)]
     assert of(PGD, False) == [Looks(True, 1, 2)]
     assert of(EXACT["pgd-logits"], True) == [Looks(True, 3, 2), Looks(False, 3, 2)]
+    assert of(EXACT["pgd-hardest"], True) == [Looks(False, 3, 2), Looks(True, 1, 2)]
+    assert of(EXACT["targeted"], True) == [Looks(False, 3, 1 + 2), Looks(True, 3, 2 * 2)]
+    assert of(EXACT["features"], False) == [Looks(True, 1, 2), Looks(False, 1, 2)]
     assert of(WHOLE["apgd-t"], True) == [Looks(False, 1, 1 + 9), Looks(True, 1, 9 * 4 * 2)]
     assert of(WHOLE["square"], True) == [Looks(False, 3, 7)]
     assert of({**WHOLE["square"], "queries": 0}, True) == []

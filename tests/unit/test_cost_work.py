@@ -26,6 +26,11 @@ LOOK = Look(
     preset="smoke", cell=CELL, pixels=32, batch=128, draws=1, gradient=False, how="evaluate"
 )
 TRAINING = Training(preset="smoke", cell=CELL, verb="finetune")
+STRONGER = {
+    "strict-pgd-decay", "strict-pgd-targeted", "strict-features", "strict-pgd-majority",
+    "strict-pgd-all", "strict-square-clean",
+}  # fmt: skip
+"""Of suite strict, what came after its first edition, which may cost as much again."""
 Change = Callable[[str, dict[str, Any]], None]
 
 
@@ -130,6 +135,24 @@ def test_an_evaluation_draws_and_selects(change: Change) -> None:
     ]
     still = replace(CELL, ablation="no_transform")
     assert looks(work("evaluate", still, **told))[0][-1] == 12 * (2 + 2 + 1)
+
+
+@pytest.mark.parametrize("preset", ["paper", "native"])
+@pytest.mark.parametrize("row", ["rt2-atop", "undefended"])
+def test_the_stronger_strict_attacks_take_no_more_than_the_others(preset: str, row: str) -> None:
+    made = table("strict", preset)
+    cell = made.cell(made.row(row))
+    assert cell
+    taken = {True: 0, False: 0}
+    for step in {
+        one.file: one for one in steps.of_record(preset, cell, "strict", "defense")
+    }.values():
+        if step.kind == "attacks":
+            for one, count in work_of(step).pictures.items():
+                assert isinstance(one, Look)
+                # A gradient is a way there and about two back.
+                taken[step.name in STRONGER] += (3 if one.gradient else 1) * count
+    assert 0 < taken[True] <= taken[False]
 
 
 def test_a_chain_is_made_in_order_and_once() -> None:

@@ -62,6 +62,21 @@ def test_points_stand_in_order_with_their_intervals(drawn: Figure) -> None:
     assert "n = 64" in eot.get_ylabel()
 
 
+def test_draws_and_steps_together_have_a_panel_where_there_are_two(
+    data: Path, tmp_path: Path, saved: list[Figure]
+) -> None:
+    frame = pd.read_csv(data)
+    points = [("a", "RT2, no", "RT2, no", "joint", x, 50, 40, 60, 64) for x in (4000, 1000)]
+    for more in (points[:1], points[1:]):
+        frame = pd.concat([frame, pd.DataFrame(more, columns=COLUMNS)])
+        frame.to_csv(data, index=False)
+        figures.plot(data, [tmp_path / "a.png"])
+    one, two = saved
+    assert len(one.axes) == 3
+    assert [axis.get_xlabel() for axis in two.axes][2] == "EOT draws x steps"
+    assert two.axes[2].containers[0].lines[0].get_xdata().tolist() == [1000, 4000]
+
+
 def test_nothing_measured_is_said(tmp_path: Path) -> None:
     path = tmp_path / "convergence.csv"
     pd.DataFrame([("a", "a", "a", "eot", 1, None, None, None, None)], columns=COLUMNS).to_csv(path)

@@ -6,7 +6,10 @@ import pytest
 
 from atop import floats
 
-CELL = {"value": "50.0", "interval": "[4, 6]", "sd": "sd 1.0", "paper": "51", "verdict": "lower"}
+CELL = {
+    "value": "50.0", "interval": "[4, 6]", "sd": "sd 1.0", "repeats": "", "paper": "51",
+    "verdict": "lower",
+}  # fmt: skip
 
 
 def panel(rows: int) -> dict[str, Any]:
@@ -21,6 +24,7 @@ def page(panels: list[dict[str, Any]], notes: int = 2, quotes: bool = False) -> 
         "bars": None,
         "quotes": quotes,
         "spread": True,
+        "repeats": False,
         "again": True,
         "summary": "One sentence.",
         "footnotes": [(1, "no record")],

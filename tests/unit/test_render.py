@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from synthetic_config import use_config
-from synthetic_records import write_records, write_strict
+from synthetic_records import cell_of, where, write_records, write_strict
 
 from atop import config
 from atop.errors import AtopError
-from atop.files import ROOT
+from atop.files import ROOT, read_json, write_json
 from atop.notes import p_value, plain, signed
 from atop.render import escape_md, escape_tex, render
 from atop.tables import table
@@ -43,6 +43,23 @@ def test_golden(tmp_path: Path, name: str) -> None:
     if os.environ.get("ATOP_UPDATE_GOLDEN"):
         (GOLDEN / name).write_text(text)
     assert text == (GOLDEN / name).read_text()
+
+
+def test_a_cell_says_what_its_attack_repeats(tmp_path: Path) -> None:
+    assert "repeats" not in rendered(tmp_path, "paper", "strict")["strict.md"]
+    made = table("strict", "paper")
+    path = where(tmp_path / "results", "paper", cell_of(made, "rt2-atop"), "strict", "defense")
+    content = read_json(path)
+    by = {one["attack"]: one for one in content["evaluations"]}
+    by["square"]["predictions"] = by["pgd"]["predictions"]
+    write_json(path, content)
+    render(table=made, results=tmp_path / "results", out=tmp_path)
+    text = (tmp_path / "strict.md").read_text()
+    (row,) = (one for one in text.splitlines() if one.count("repeats PGD"))
+    assert row.startswith("| RT2 | ResNet-18 |")
+    assert row.count("<br>repeats PGD |") == 1
+    assert "repeats, where an attack that goes on from another" in text
+    assert r"\\emph{repeats PGD}" in (tmp_path / "strict.tex").read_text()
 
 
 def test_smoke_numbers_say_smoke(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """Records and the paper's numbers become one long frame: a line per row and column of a table.
 
-Paired comparisons are made here too; what a record's numbers are suspected of, in atop/findings.py.
+Paired comparisons are made in atop/pairs.py; what numbers are suspected of, in atop/findings.py.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from atop import budgets, config, paths, stats
+from atop import budgets, config, pairs, paths, stats
 from atop.checks.reading import read as read_entries
 from atop.findings import findings
 from atop.paper import numbers
@@ -27,9 +26,6 @@ COLUMNS = [
     "repeats", "paper", "paper_n", "paper_source", "difference", "difference_low",
     "difference_high", "verdict", "reason",
 ]
-PAIR_COLUMNS = [
-    "first", "second", "column", "column_label", "n", "difference", "low", "high", "p", "reason",
-]
 # fmt: on
 
 
@@ -42,7 +38,7 @@ class Aggregate:
             minus paper) in points. `paper` is text, as printed. `draw_sd` is the standard
             deviation, in points, of the accuracy of one draw over the draws. `repeats` names what
             an attack went on from without changing an outcome.
-        pairs: PAIR_COLUMNS, rows compared on the same examples.
+        pairs: pairs.COLUMNS, rows compared on the same examples.
         findings: `name`, `text` and the `rows` (keys) they were found in.
         deviations: the rows of deviations.yaml that touch the table.
         records: those that exist, by the path at which the workflow makes them.
@@ -73,12 +69,13 @@ def aggregate(*, table: Table, results: Path | Records) -> Aggregate:
     paper = numbers(table.name)
     lines = [_line(table, row, column, records, paper) for row, column in table.numbers()]
     frame = pd.DataFrame(lines, columns=COLUMNS)
+    compared = list(pairs.compare(table, records))
     ledger = config.read("deviations")["deviations"]
     return Aggregate(
         table=table,
         frame=frame.astype(dict.fromkeys(("n", "draws", "seeds"), "Int64")),
-        pairs=pd.DataFrame(list(_pairs(table, records)), columns=PAIR_COLUMNS),
-        findings=findings(table, records),
+        pairs=pd.DataFrame(compared, columns=pairs.COLUMNS),
+        findings=[*findings(table, records), *pairs.findings(compared)],
         deviations=[row for row in ledger if table.name in row["tables"]],
         records=records,
     )
@@ -231,21 +228,3 @@ def _missing(path: Path | None, record: Dict | None, column: Column) -> str:
     if record:
         return f"its record lacks {lacking(record, column)}: `rm {path}; {command}`"
     return f"no record yet; this makes it: `{command}`"
-
-
-def _pairs(table: Table, records: Records) -> Iterator[Dict]:
-    for first, second in table.pairs:
-        for column in table.columns:
-            found = [table.record(table.row(key), column) for key in (first, second)]
-            one, other = (records.get(path) if path else None for path in found)
-            line: Dict = {"first": first, "second": second}
-            line |= {"column": column.key, "column_label": column.label}
-            if one is None or other is None or lacking(one, column) or lacking(other, column):
-                yield line | {"reason": "not run"}
-            elif (one["indices"], one["labels"]) != (other["indices"], other["labels"]):
-                yield line | {"reason": "measured on other examples"}
-            else:
-                result = stats.paired(correct(one, column), correct(other, column))
-                yield line | {"n": one["n"], "difference": result.value, "reason": ""} | {
-                    "low": result.low, "high": result.high, "p": result.p
-                }  # fmt: skip

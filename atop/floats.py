@@ -54,16 +54,16 @@ def of_pairs(page: Dict) -> list[Dict]:
     """The floats of the paired comparisons, findings and deviations; none where there are none."""
     tables = []
     for panel in page["pairs"]:
-        rows = [max([2, *(1 + bool(c["interval"]) + bool(c["p"]) for c in row["cells"])])
-                for row in panel["rows"]]  # fmt: skip
+        rows = [max([2, *map(_pair_lines, row["cells"])]) for row in panel["rows"]]
         tables.append(_part("pairs", panel, 2 + sum(rows) + GAP * len(rows)))
+    legend = [_sentence(text) for text in page["pair_notes"]]
     findings = [
         _list(f"Finding {one['name']}", [f"{rows}: {text}" for text, rows in one["items"]])
         for one in page["findings"]
     ]
     told = "; ".join(f"{one['id']} {one['topic']}" for one in page["deviations"])
     head = "Differs from the paper or the authors' code in"
-    return _pack(tables, [*findings, [_sentence(told, head=head)] if told else []])
+    return _pack(tables, [legend, *findings, [_sentence(told, head=head)] if told else []])
 
 
 def _pack(parts: list[Dict], paragraphs: Iterable[list[Sentence]]) -> list[Dict]:
@@ -137,3 +137,8 @@ def _lines(cell: Dict) -> int:
     if not cell["value"]:
         return 1 + bool(cell["paper"])
     return 2 + bool(cell["sd"]) + bool(cell["repeats"]) + 2 * bool(cell["paper"])
+
+
+def _pair_lines(cell: Dict) -> int:
+    """Lines of a cell of the pairs: number, interval, p, and each part of what more it says."""
+    return 1 + bool(cell["interval"]) + bool(cell["p"]) + sum(map(len, cell["more"]))

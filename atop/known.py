@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from atop import config, paths, stages, tables
+from atop import config, paths, stages, stats, tables
 from atop.cells import ANY, Cell
 from atop.errors import AtopError
 from atop.paper import quote
@@ -101,7 +101,7 @@ def _check_rows(table: Table, where: str) -> None:
 
 
 def _check_column(table: Table, column: Column, where: str) -> None:
-    """Its entries are in its suite; those of a worst case can be compared on selection draws."""
+    """Its suite has its entries and enough draws, and selection draws where a worst case counts."""
     entries = config.read("attacks")["suites"][column.suite]["attacks"]
     for entry in column.listed:
         if entry not in entries:
@@ -109,6 +109,12 @@ def _check_column(table: Table, column: Column, where: str) -> None:
                 f"{where}: columns: {column.key}: suite {column.suite} has no attack '{entry}'; "
                 f"known are {', '.join(entries)}"
             )
+    draws = config.suite(column.suite, table.preset)["draws"]
+    if stats.tries(column.metric) > draws:
+        raise AtopError(
+            f"{where}: columns: {column.key}: {column.metric} needs as many draws, and suite "
+            f"{column.suite} has {draws} (attacks.yaml, suites.{column.suite}.draws)"
+        )
     if len(column.listed) < 2:
         return
     if not config.suite(column.suite, table.preset)["selection"]:

@@ -44,6 +44,11 @@ def interval(low: float, high: float) -> str:
     return f"[{plain(low)}, {plain(high)}]"
 
 
+def estimate(line: Any, name: str) -> tuple[str, str]:
+    """A difference with its sign, and its interval, from NAME, NAME_low and NAME_high of a line."""
+    return signed(line[name]), interval(line[f"{name}_low"], line[f"{name}_high"])
+
+
 def p_value(p: float | None) -> str:
     """A p value; empty where there is none."""
     if p is None or pd.isna(p):

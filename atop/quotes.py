@@ -1,15 +1,16 @@
 """Numbers of released tables, as a text quotes them: none stands there that no record holds."""
 
 from functools import cache
+from math import isnan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from atop import benchmarks, released, stats
+from atop import benchmarks, pairs, released, stats, tables
 from atop.aggregate import Aggregate, aggregate
 from atop.errors import AtopError
 from atop.files import writing
-from atop.notes import interval, plain, signed
+from atop.notes import estimate, interval, plain, signed
 from atop.paper import numbers
 from atop.records import correct
 from atop.render import environment
@@ -24,7 +25,9 @@ def fill(template: Path, out: Path) -> None:
         AtopError: it quotes what was not measured, or what no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
-    functions = (number, gap, between, seeds, paper, paper_gap, n, benchmark)
+    functions = (
+        number, gap, beyond, between, seeds, paper, paper_gap, paper_beyond, n, benchmark,
+    )  # fmt: skip
     page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
         temporary.write_text(page.render())
@@ -37,9 +40,24 @@ def number(table: str, preset: str, row: str, column: str) -> str:
 
 
 def gap(table: str, preset: str, first: str, second: str, column: str) -> str:
-    """By how many points a row lies above another on the same pictures: "+18.4 [12.2, 24.3]"."""
+    """By how many points a row lies above another on the same images: "+18.4 [12.2, 24.3]".
+
+    Where metrics of the draws disagree: "+3.8 [2.0, 5.8] (majority 0.0 [...], all 0.0 [...])".
+    """
     line = _pair(table, preset, first, second, column)
-    return f"{signed(line['difference'])} {interval(line['low'], line['high'])}"
+    text = f"{signed(line['difference'])} {interval(line['low'], line['high'])}"
+    if not pairs.disagree(line):
+        return text
+    others = (" ".join([metric, *estimate(line, metric)]) for metric in pairs.OTHERS)
+    return f"{text} ({', '.join(others)})"
+
+
+def beyond(table: str, preset: str, first: str, second: str, column: str) -> str:
+    """By how many points more a row gains over another under attack than on clean images."""
+    line = _pair(table, preset, first, second, column)
+    if isnan(line["beyond"]):
+        raise AtopError(f"{released.file(table)}: no attack and clean images of {column}, {preset}")
+    return " ".join(estimate(line, "beyond"))
 
 
 def between(table: str, preset: str, row: str, first: str, second: str) -> str:
@@ -71,6 +89,15 @@ def paper(table: str, row: str, column: str) -> str:
 def paper_gap(table: str, first: str, second: str, column: str) -> str:
     """By how many points one printed number lies above another."""
     return signed(float(paper(table, first, column)) - float(paper(table, second, column)))
+
+
+def paper_beyond(table: str, first: str, second: str, column: str) -> str:
+    """The same difference of differences of four printed numbers."""
+    made = tables.table(table, "paper", extras=True)
+    found = pairs.paper_beyond(made, first, second, made.column(column))
+    if found is None:
+        raise AtopError(f"tables/paper/{table}.csv: no four numbers of {first}, {second}, {column}")
+    return signed(found)
 
 
 def n(table: str, preset: str, row: str, column: str) -> int:

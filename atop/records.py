@@ -68,6 +68,8 @@ def lacking(record: Dict, column: Column) -> str | None:
             return f"the attack {entry}"
         if len(column.entries) > 1 and "selection" not in found:
             return f"selection draws of {entry}"
+        if stats.tries(column.metric) > len(found["predictions"]):
+            return f"enough draws of {entry} for {column.metric}"
     return None
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import scipy  # its parts are imported at first use: scipy.stats takes longer than most jobs need
 from numpy.typing import NDArray
 
-Outcomes = NDArray[np.bool_]
+Outcomes = NDArray[np.bool_] | NDArray[np.float64]
+"""(draws, n): whether each draw is correct, or shares of draws, in one row."""
 Classes = NDArray[np.int_]
 
 METRICS = ("mean", "majority", "all")
+"""And tries-K for any K from 2 on: what counts of an example's draws (right)."""
 
 MARGIN = 5.0
 """Differences up to this many points count as the same result."""
@@ -50,22 +52,40 @@ def right(predictions: Classes, labels: Classes, metric: str) -> Outcomes:
         predictions: (K, n) predicted classes under K draws.
         labels: (n,) true classes.
         metric: `mean` keeps the draws apart. `majority`: more draws predict the label than any
-            other class. `all`: every draw predicts the label.
+            other class. `all`: every draw predicts the label. `tries-T`: an attacker who may hand
+            the same image in T times, each time with a fresh draw, finds no wrong one. Where one
+            draw is wrong with probability p, T tries succeed with 1 - (1 - p)^T; the share of the
+            groups of T draws that are correct throughout has the mean (1 - p)^T, whatever p is.
 
     Returns:
-        (K, n) for `mean`, otherwise (1, n).
+        (K, n) for `mean`, otherwise (1, n); shares for `tries-T`.
+
+    Raises:
+        ValueError: fewer draws than tries.
     """
-    hits: Outcomes = predictions == labels
+    hits: NDArray[np.bool_] = predictions == labels
     if metric == "mean":
         return hits
     if metric == "all":
         every: Outcomes = np.asarray(hits.all(axis=0))[None]
         return every
+    if wanted := tries(metric):
+        if wanted > len(hits):
+            raise ValueError(f"{metric} needs {wanted} draws, got {len(hits)}")
+        groups = scipy.special.comb(hits.sum(axis=0), wanted)
+        shares: Outcomes = (groups / scipy.special.comb(len(hits), wanted))[None]
+        return shares
     classes = np.unique(predictions)[:, None]
     votes = (predictions[:, None, :] == classes).sum(axis=0)
     most_wrong = np.where(classes == labels, 0, votes).max(axis=0)
     won: Outcomes = (hits.sum(axis=0) > most_wrong)[None]
     return won
+
+
+def tries(metric: str) -> int:
+    """How often a metric lets the attacker hand an image in; 0 for one that is not tries-K."""
+    name, _, count = metric.partition("-")
+    return int(count) if name == "tries" else 0
 
 
 def worst(hits: Classes, margins: NDArray[np.float64]) -> Classes:
@@ -170,6 +190,27 @@ def paired(a: Outcomes, b: Outcomes) -> Paired:
     discordant = gained + lost
     p = float(scipy.stats.binomtest(gained, discordant).pvalue) if discordant else 1.0
     return Paired(100 * (gained - lost) / n, low, high, p)
+
+
+def difference_of_differences(
+    attacked: tuple[Outcomes, Outcomes], clean: tuple[Outcomes, Outcomes]
+) -> Estimate:
+    """By how many points more the first gains over the second under attack than on clean images.
+
+    Above 0 robustness rises; at 0 it is accuracy alone that does. Per example, averaged over draws,
+    with an interval over examples.
+
+    Args:
+        attacked: (draws, n) outcomes of the first and of the second under an attack.
+        clean: the same on clean images; all four on the same n examples.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    rates = [_rates(one) for one in (*attacked, *clean)]
+    if len({one.shape for one in rates}) > 1:
+        raise ValueError(f"not the same examples: {', '.join(str(one.size) for one in rates)}")
+    return bootstrap((rates[0] - rates[1]) - (rates[2] - rates[3]))
 
 
 def verdict(difference: Estimate, *, comparable: bool) -> str:

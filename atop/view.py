@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import bars, budgets, config, diff, floats, notes
+from atop import bars, budgets, config, diff, floats, notes, pairs
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -16,6 +16,16 @@ Dict = dict[str, Any]
 
 WIDTH = 6
 """So many columns stand side by side; more continue below."""
+ROBUSTNESS = (
+    "Robustness: the gain under the attack minus the gain on clean images, with its 95% interval "
+    "over the same examples. At 0, accuracy alone rises; where the attack leaves both rows next to "
+    "nothing, it is minus the gain on clean images."
+)
+PRINTED = "Paper: the same of the numbers that the paper prints."
+METRICS = (
+    "Majority, all: the difference by these metrics, where they decide otherwise than the mean "
+    "over draws which row is higher."
+)
 
 
 def view(whole: Aggregate) -> Dict:
@@ -40,6 +50,7 @@ def view(whole: Aggregate) -> Dict:
         "notes": notes.notes(whole),
         "budgets": notes.attacks(whole),
         "pairs": _pairs(whole),
+        "pair_notes": _pair_notes(whole.pairs),
         "findings": notes.findings(whole),
         "deviations": whole.deviations,
         "provenance": notes.provenance(whole.records.values()),
@@ -169,10 +180,34 @@ def _pairs(whole: Aggregate) -> list[Dict]:
 
 
 def _pair(line: Any) -> Dict:
+    """One cell: its texts, and `more` of them, each in parts that may stand below one another."""
     if line["reason"]:
-        return {"value": line["reason"], "interval": "", "p": ""}
+        return {"value": line["reason"], "interval": "", "p": "", "more": []}
+    more = []
+    if not pd.isna(line["beyond"]):
+        said = line["paper_beyond"]
+        paper = [] if pd.isna(said) else [f"(paper {notes.signed(said)})"]
+        more.append([*_named("robustness", line, "beyond"), *paper])
+    if pairs.disagree(line):
+        more += [_named(metric, line, metric) for metric in pairs.OTHERS]
     return {
         "value": notes.signed(line["difference"]),
         "interval": notes.interval(line["low"], line["high"]),
         "p": notes.p_value(line["p"]),
+        "more": more,
     }
+
+
+def _named(words: str, line: Any, name: str) -> list[str]:
+    value, interval = notes.estimate(line, name)
+    return [f"{words} {value}", interval]
+
+
+def _pair_notes(frame: pd.DataFrame) -> list[str]:
+    """What more the cells of the pairs say, a sentence each; none of what no cell says."""
+    notes_if = (
+        (ROBUSTNESS, frame["beyond"].notna().any()),
+        (PRINTED, frame["paper_beyond"].notna().any()),
+        (METRICS, any(map(pairs.disagree, frame.to_dict("records")))),
+    )
+    return [note for note, said in notes_if if said]

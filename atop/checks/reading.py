@@ -22,7 +22,8 @@ SMALL = 100
 """Below so many examples a text says how many: each is more than a point."""
 
 _DEFAULTS = {"through": "exact", "loss": "cross_entropy", "average": "loss", "eot": 1}
-_NO_ATTACKS = ("clean", "noise")
+NO_ATTACKS = ("clean", "noise")
+"""Methods that look for nothing."""
 # What follows from other keys, tells what a preset changed, or cuts all entries alike.
 _ASIDE = ("step_size", "scaled", "examples")
 
@@ -60,7 +61,7 @@ class Entry:
     @property
     def attacks(self) -> bool:
         """Whether it is an attack, and not clean or noisy pictures."""
-        return self.budget["method"] not in _NO_ATTACKS
+        return self.budget["method"] not in NO_ATTACKS
 
     @property
     def clean(self) -> bool:

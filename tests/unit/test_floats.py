@@ -11,6 +11,8 @@ CELL = {
     "verdict": "lower",
 }  # fmt: skip
 
+PAIR: dict[str, Any] = {"value": "1", "interval": "[0, 2]", "p": "", "more": []}
+
 
 def panel(rows: int) -> dict[str, Any]:
     row = {"labels": [["RT1", "here small"], ["no"]], "quotes": ["1", "2"], "cells": [CELL] * 3}
@@ -65,7 +67,10 @@ def test_long_notes_go_on_too_and_none_is_lost() -> None:
 
 def test_a_list_may_go_on_in_another_float() -> None:
     items = [("word " * 200, "row")] * 20
-    whole = {"pairs": [], "findings": [{"name": "weak", "items": items}], "deviations": []}
+    whole = {
+        "pairs": [], "pair_notes": [], "findings": [{"name": "weak", "items": items}],
+        "deviations": [],
+    }  # fmt: skip
     found = floats.of_pairs(whole)
     assert len(found) > 2
     assert heads(found) == ["Finding weak"] + [""] * 19
@@ -77,14 +82,22 @@ def test_quotations_are_a_table_of_their_own() -> None:
 
 
 def test_pairs_findings_and_deviations() -> None:
-    pair = {"first": "a", "second": "b", "cells": [{"value": "1", "interval": "[0, 2]", "p": ""}]}
+    pair = {"first": "a", "second": "b", "cells": [PAIR]}
     items = [("text", "rows")]
     whole: dict[str, Any] = {
         "pairs": [{"columns": ["PGD"], "rows": [pair] * 4}],
+        "pair_notes": ["Robustness: the gain."],
         "findings": [{"name": "weak", "items": items}],
         "deviations": [{"id": "B1", "topic": "loss"}],
     }
     (found,) = floats.of_pairs(whole)
     assert [part["kind"] for part in found["tables"]] == ["pairs"]
-    assert heads([found]) == ["Finding weak", "Differs from the paper or the authors' code in"]
-    assert floats.of_pairs({"pairs": [], "findings": [], "deviations": []}) == []
+    assert found["tables"][0]["height"] == 2 + 4 * (2 + floats.GAP)
+    assert found["texts"][0][0]["text"] == "Robustness: the gain"
+    assert heads([found]) == ["", "Finding weak", "Differs from the paper or the authors' code in"]
+    more = [["robustness 0.5", "[0, 1]", "(paper 1)"], ["majority 0", "[0, 0]"]]
+    pair["cells"] = [PAIR, {**PAIR, "p": "p = 0.5", "more": more}]
+    (found,) = floats.of_pairs(whole)
+    assert found["tables"][0]["height"] == 2 + 4 * (3 + 3 + 2 + floats.GAP)
+    nothing: dict[str, Any] = {key: [] for key in ("pairs", "pair_notes", "findings", "deviations")}
+    assert floats.of_pairs(nothing) == []

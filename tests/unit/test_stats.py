@@ -205,3 +205,54 @@ def test_single_outcomes_get_wilson_and_mcnemar() -> None:
     b = stats.right(DRAWN, TRUE, "all")
     assert stats.accuracy(a) == stats.wilson(successes=3, n=5)
     assert stats.paired(a, b).p == pytest.approx(0.5)
+
+
+def test_tries_are_groups_of_draws() -> None:
+    """Of the six pairs of four draws, three are correct where three draws are, one where two."""
+    hits = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
+    shares = stats.right(hits, np.ones(5, int), "tries-2")
+    assert shares == pytest.approx(np.array([[1, 3 / 6, 1 / 6, 0, 0]]))
+    every = stats.right(hits, np.ones(5, int), "tries-4")
+    assert every.tolist() == stats.right(hits, np.ones(5, int), "all").tolist()
+    assert stats.accuracy(every) == stats.wilson(successes=1, n=5)
+    with pytest.raises(ValueError, match="tries-5 needs 5 draws, got 4"):
+        stats.right(hits, np.ones(5, int), "tries-5")
+
+
+@pytest.mark.parametrize("tries", [2, 4, 7])
+def test_tries_have_the_closed_form_as_their_mean(tries: int) -> None:
+    """The attacker succeeds with 1 - (1 - p)^T: summed over all outcomes of ten draws."""
+    wrong, draws = 0.35, 10
+    found = 0.0
+    for count in range(draws + 1):
+        hits = (np.arange(draws) < count)[:, None].astype(int)
+        chance = math.comb(draws, count) * (1 - wrong) ** count * wrong ** (draws - count)
+        found += chance * float(stats.right(hits, np.ones(1, int), f"tries-{tries}").mean())
+    assert 1 - found == pytest.approx(1 - (1 - wrong) ** tries)
+
+
+def test_difference_of_differences_by_hand() -> None:
+    """Five examples, two draws under attack and one on clean images."""
+    attacked = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1]], bool)
+    other = np.array([[0, 1, 0, 0, 1], [0, 1, 0, 1, 1]], bool)
+    clean, start = np.array([[1, 1, 1, 0, 1]], bool), np.array([[1, 1, 0, 0, 1]], bool)
+    found = stats.difference_of_differences((attacked, other), (clean, start))
+    each = np.array([1.0, -0.5, -1.0, -0.5, 0.0])
+    assert found == pytest.approx(stats.bootstrap(each))
+    assert found.value == pytest.approx(-20)
+    with pytest.raises(ValueError, match="not the same examples: 5, 5, 5, 4"):
+        stats.difference_of_differences((attacked, other), (clean, start[:, :4]))
+
+
+def test_an_accuracy_that_rises_alone_is_no_robustness() -> None:
+    """An attack that takes the same examples from both leaves a gain, and no difference of it."""
+    drawn = np.random.default_rng(4)
+    start = drawn.random((1, 400)) < 0.4
+    clean = start | (drawn.random((1, 400)) < 0.3)
+    hit = drawn.random((1, 400)) < 0.05
+    assert stats.paired(clean & ~hit, start & ~hit).low > 0
+    found = stats.difference_of_differences((clean & ~hit, start & ~hit), (clean, start))
+    assert found.low <= found.value <= 0
+    assert found.value == pytest.approx(-100 * (hit & clean & ~start).mean())
+    robust = stats.difference_of_differences((clean, start & ~hit), (clean, start))
+    assert robust.low > 0

@@ -39,6 +39,7 @@ _WHOLE = {
     ("average", "logits"): "average logits",
     ("average", "loss"): "average loss",
     ("rescale", "True"): "schedule rescaled to them",
+    ("version", "official"): "as the library gates it",
 }
 # What a budget means that does not say so, and what it need not say.
 _USUAL: Dict = {
@@ -52,6 +53,7 @@ _USUAL: Dict = {
     "examples": ["all"],
     "pixels": ["the size of its inputs"],
     "rescale": [False],
+    "version": ["judged"],
 }
 _ELSEWHERE = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 

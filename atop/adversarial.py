@@ -71,7 +71,8 @@ class Siege:
         if random:
             self.batch = at_once(self.batch, self.row.get("eot", 1), device)
         self.restarts: int = self.row.get("restarts", 1)
-        self.chooses = "after" in self.row or self.restarts > 1
+        several = self.restarts > 1 or hasattr(self.method, "candidates")
+        self.chooses = "after" in self.row or several
 
     def left(self, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
         """(N,) who is attacked: all, or `after` another attack those whom it left.
@@ -88,18 +89,19 @@ class Siege:
     def run(self, x: Tensor, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
         """Attack a batch; of an example's candidates, `start` among them, the worst is kept.
 
-        Without restarts or `after` there is one candidate, and nothing is judged.
+        A method of one result, without `after` and restarts, is not judged.
         """
         if not self.chooses:
-            return self._attempt(x, y, index, 0)
+            (found,) = self._attempt(x, y, index, 0)
+            return found
         best, standing = start.clone(), self.judge(start, y, index)
         for restart in range(self.restarts):
-            found = self._attempt(x, y, index, restart)
-            now = self.judge(found, y, index)
-            worse = now.below(standing)
-            best = torch.where(worse[:, None, None, None], found, best)
-            both = zip(now, standing, strict=True)
-            standing = Standing(*(torch.where(worse, new, old) for new, old in both))
+            for found in self._attempt(x, y, index, restart):
+                now = self.judge(found, y, index)
+                worse = now.below(standing)
+                best = torch.where(worse[:, None, None, None], found, best)
+                both = zip(now, standing, strict=True)
+                standing = Standing(*(torch.where(worse, new, old) for new, old in both))
         return best
 
     @FLOAT32.arithmetic()
@@ -123,8 +125,8 @@ class Siege:
         draws = Randomness(self.seed, f"flags:{self.name}", index)
         return checks(self.seen, x, y, draws) if checks else []
 
-    def _attempt(self, x: Tensor, y: Tensor, index: Tensor, restart: int) -> Tensor:
-        """One run of the method; a batch that does not fit into memory is run in halves.
+    def _attempt(self, x: Tensor, y: Tensor, index: Tensor, restart: int) -> list[Tensor]:
+        """What a run of the method finds; a batch that does not fit into memory is run in halves.
 
         If one picture alone does not fit, backward passes keep less from then on and take longer.
         """
@@ -132,7 +134,7 @@ class Siege:
         try:
             with self.compute.arithmetic():
                 draws = Randomness(self.seed, stream, index)
-                return run_attack(self.method, self.seen, x, y, draws)
+                return candidates(self.method, self.seen, x, y, draws)
         except torch.OutOfMemoryError:
             if len(x) == 1 and recompute(self.defense):
                 return self._attempt(x, y, index, restart)
@@ -140,7 +142,8 @@ class Siege:
                 raise AtopError(f"{self.name}: not even one picture fits into memory") from None
         half = len(x) // 2
         parts = [slice(None, half), slice(half, None)]
-        return torch.cat([self._attempt(x[p], y[p], index[p], restart) for p in parts])
+        both = [self._attempt(x[p], y[p], index[p], restart) for p in parts]
+        return [torch.cat(halves) for halves in zip(*both, strict=True)]
 
 
 def at_once(batch: int, eot: int, device: torch.device) -> int:
@@ -152,10 +155,24 @@ def run_attack(
     method: Attack, target: Target, x: Tensor, y: Tensor, randomness: Randomness
 ) -> Tensor:
     """Run an attack and hold it to its contract: inside [0, 1], which NaN is not."""
-    x_adv = method(target, x, y, randomness).detach()
+    return _held(method, method(target, x, y, randomness))
+
+
+def candidates(
+    method: Attack, target: Target, x: Tensor, y: Tensor, randomness: Randomness
+) -> list[Tensor]:
+    """What one run of an attack finds: its candidates if it has several, else its result."""
+    several = getattr(method, "candidates", None)
+    if several is None:
+        return [run_attack(method, target, x, y, randomness)]
+    return [_held(method, found) for found in several(target, x, y, randomness)]
+
+
+def _held(method: Attack, x_adv: Tensor) -> Tensor:
+    """Raise AtopError unless images are inside [0, 1]."""
     if not (x_adv.min() >= 0 and x_adv.max() <= 1):
         raise AtopError(f"{type(method).__name__}: made pictures that are not inside [0, 1]")
-    return x_adv
+    return x_adv.detach()
 
 
 def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.device) -> Path:

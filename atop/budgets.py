@@ -43,6 +43,7 @@ _WHOLE = {
     ("schedule", "cosine"): "cosine schedule",
     ("average", "loss"): "average loss",
     ("rescale", "True"): "schedule rescaled to them",
+    ("version", "official"): "as the library gates it",
 }
 # What a budget means that does not say so, and what it need not say.
 _USUAL: Dict = {
@@ -57,6 +58,7 @@ _USUAL: Dict = {
     "pixels": ["the size of its inputs"],
     "rescale": [False],
     "schedule": ["constant"],
+    "version": ["judged"],
 }
 _ELSEWHERE = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 

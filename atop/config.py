@@ -211,7 +211,8 @@ JUDGE = 20
 def attack(name: str, preset_name: str) -> Dict:
     """An attack's budget under a preset, and `scaled`: what the preset changed, from what.
 
-    Keys of a preset's `attacks` are patterns such as "strict-*"; later ones win.
+    Keys of a preset's `attacks` are patterns such as "strict-*"; later ones win. `version` says how
+    AutoAttack is run, which is no smaller budget, so `scaled` does not have it.
     """
     rows = read("attacks")["attacks"]
     if name not in rows:
@@ -227,6 +228,7 @@ def attack(name: str, preset_name: str) -> Dict:
                 )
             scaled.setdefault(key, row.get(key))
             row[key] = value
+    scaled.pop("version", None)
     changed = {key: old for key, old in scaled.items() if row[key] != old}
     return {**row, **({"scaled": changed} if changed else {})}
 

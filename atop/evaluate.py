@@ -132,7 +132,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     earlier = _Earlier(state, config.digest(fingerprint, hashes, data))
     evaluations = _evaluations(preset, cell, entries, row=row, judge=judge, earlier=earlier)
     record = {
-        "schema": 1,
+        "schema": 2,
         "preset": preset,
         "cell": cell.as_dict(),
         "suite": suite,

@@ -29,12 +29,13 @@ def read(path: Path, *, cell: Cell) -> Dict:
 
 
 def check(record: Dict, *, where: str) -> Dict:
-    """A record, if it is one by record.schema.yaml and its lengths agree.
+    """A record, if it is one by record.schema.yaml and its lengths agree; brought up to date.
 
     Raises:
         AtopError: names where it comes from and the key that is wrong.
     """
     config.validate(record, "record", where=where)
+    record = up_to_date(record)
     n = record["n"]
     _shaped(where, "indices", record["indices"], (n,))
     _shaped(where, "labels", record["labels"], (n,))
@@ -47,6 +48,35 @@ def check(record: Dict, *, where: str) -> Dict:
             _shaped(where, f"{key}.selection.predictions", picked["predictions"], shape)
             _shaped(where, f"{key}.selection.margins", picked["margins"], (n,), numbers="fi")
     return record
+
+
+def up_to_date(record: Dict) -> Dict:
+    """A record of schema 1 as schema 2 writes it.
+
+    AutoAttack had one version, which is called official now; its budgets lacked the word, and
+    fingerprints of settings without it say nothing of those of today. They are left out, as in
+    records from before fingerprints; `verify` compares the settings one by one.
+    """
+    if record["schema"] != 1:
+        return record
+    evaluations = [_with_version(one) for one in record["evaluations"]]
+    whole = {**record, "schema": 2, "evaluations": evaluations}
+    if evaluations != record["evaluations"]:
+        whole.pop("fingerprint", None)
+    return whole
+
+
+def _with_version(one: Dict) -> Dict:
+    """An evaluation and the account of its set, with the version of AutoAttack."""
+    if one["budget"]["method"] != "autoattack":
+        return one
+    versioned = {**one, "budget": {**one["budget"], "version": "official"}}
+    if account := one["adversarial"]:
+        account = {key: told for key, told in account.items() if key != "fingerprint"}
+        if "budget" in account:
+            account["budget"] = {**account["budget"], "version": "official"}
+        versioned["adversarial"] = account
+    return versioned
 
 
 def evaluation(record: Dict, entry: str) -> Dict | None:

@@ -21,7 +21,12 @@ class Target(Protocol):
 
 
 class Attack(Protocol):
-    """An attack with its budget."""
+    """An attack with its budget.
+
+    It may have a method `candidates`, too, with the arguments of a call: a list of several results
+    (B, 3, H, W) of one run, as many for every batch, of which each example keeps the one that the
+    judge finds the worst for the defence (atop/adversarial.py). A call then returns one of them.
+    """
 
     def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
         """Adversarial pictures for x (B, 3, H, W) in [0, 1] with labels y (B,).

@@ -69,16 +69,40 @@ def at_most(row: Dict) -> bool:
     return row["method"] in ("autoattack", "cw") or "after" in row
 
 
+def gated(row: Dict, *, random: bool) -> bool:
+    """Whether a row of AutoAttack runs as the library gates it."""
+    return not random or row["version"] == "official"
+
+
+def judged(row: Dict, *, random: bool, classes: int) -> int:
+    """How often the judge looks at an attacked picture, each time at all of its draws.
+
+    Args:
+        row: of attacks.yaml, under a preset.
+        random: whether draws of what the method attacks differ.
+        classes: of the dataset.
+    """
+    restarts, found, auto = row.get("restarts", 1), 1, row["method"] == "autoattack"
+    if auto and not gated(row, random=random) and row["attack"] != "square":
+        found = 2 * min(row.get("targets", 1), classes - 1)  # the best and the last of each run
+    chosen = auto or "after" in row or restarts > 1
+    return ("after" in row) + (1 + restarts * found if chosen else 0)
+
+
 def _of_autoattack(row: Dict, *, random: bool, classes: int) -> list[Looks]:
-    """First it asks who is classified rightly; targeted attacks ask again for each target."""
+    """Gated, it asks who is classified rightly first; and again for each target."""
     if 0 in (row.get("steps"), row.get("queries")):
         return []
     eot = row["eot"] if random and "eot" in row else 1
-    targets = min(row.get("targets", 1), classes - 1)
+    targets, steps = min(row.get("targets", 1), classes - 1), row.get("steps", 0)
+    open_to_all = not gated(row, random=random)
     if row["attack"] == "square":  # its start, its queries, and what they came to
-        return [Looks(False, eot, 1 + 1 + row["queries"] + 1)]
+        return [Looks(False, eot, 1 + row["queries"] + (0 if open_to_all else 2))]
     if row["attack"] == "fab-t":  # who and which target it is, every step, and what it came to
-        steps = row["steps"]
-        return [Looks(False, 1, 1 + targets * (3 + steps)), Looks(True, 1, targets * steps)]
+        asked = targets * steps + 1 + (0 if open_to_all else 3 * targets)
+        return [Looks(False, 1, asked), Looks(True, 1, targets * steps)]
+    if open_to_all:
+        which = [Looks(False, eot, 1)] if row["attack"] == "apgd-t" else []
+        return [*which, Looks(True, eot, targets * (steps + 1))]
     asked = 1 + (targets if row["attack"] == "apgd-t" else 0)
-    return [Looks(False, 1, asked), Looks(True, 1, targets * (row["steps"] + 1) * eot)]
+    return [Looks(False, 1, asked), Looks(True, 1, targets * (steps + 1) * eot)]

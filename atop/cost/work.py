@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from atop import config
 from atop.cells import ANY, Cell
@@ -86,21 +87,20 @@ def _attack(step: Step) -> Work:
     drawn, restarts = random(preset, cell), row.get("restarts", 1)
     work = Work(at_most=counts.at_most(row), disk=n * 3 * pixels**2 * 4)
     look = partial(_look(preset, cell, pixels, n), through=row.get("through", "exact"))
-    seen = counts.of_method(
-        row,
-        random=drawn and row.get("through") != "fixed",
-        classes=config.dataset(cell.dataset)["classes"],
-    )
-    for gradient, draws, times in seen:
+    differ: dict[str, Any] = {
+        "random": drawn and row.get("through") != "fixed",
+        "classes": config.dataset(cell.dataset)["classes"],
+    }
+    for gradient, draws, times in counts.of_method(row, **differ):
         here = look(gradient=gradient, draws=draws, how="attack")
         work.pictures[here] += restarts * times * draws * n
     if row["method"] == "autoattack":
         first, logits = look(gradient=False, draws=1, how="attack").batch, counts.FLAGS
-        batches = math.ceil(n / first) if "targets" in row else 0  # each counts the classes
+        counted = "targets" in row and counts.gated(row, random=differ["random"])
+        batches = math.ceil(n / first) if counted else 0  # each counts the classes
         work.pictures[look(gradient=False, draws=1, how="attack")] += logits * first + batches
         work.pictures[look(gradient=True, draws=1, how="attack")] += first
-    judged = ("after" in row) + (1 + restarts if "after" in row or restarts > 1 else 0)
-    if judged:
+    if judged := counts.judged(row, **differ):
         draws = row.get("judge", config.JUDGE) if drawn else 1
         judge = _look(preset, cell, pixels, n)(gradient=False, draws=draws, how="judge")
         work.pictures[judge] += judged * draws * n

@@ -147,7 +147,9 @@ def test_autoattack_beside_plain(
     x, y, draw = pictures_32
     network = classifier.to(DEVICE)
     target = Victim(lambda x, _: network(x), rows=32, random=False)
-    apgd = build_autoattack(norm="Linf", eps="1/255", attack="apgd-ce", steps=20, eot=1)
+    apgd = build_autoattack(
+        norm="Linf", eps="1/255", attack="apgd-ce", version="official", steps=20, eot=1
+    )
 
     def theirs() -> Tensor:
         plain = pyautoattack.APGDAttack(
@@ -170,7 +172,14 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "StAdv-2, EOT 2": ("stadv", {"bound": "0.05", "steps": 2, "lr": 0.01, "eot": 2}),
     "AutoAttack, APGD-5, EOT 2": (
         "autoattack",
-        {"norm": "Linf", "eps": "8/255", "attack": "apgd-ce", "steps": 5, "eot": 2},
+        {
+            "norm": "Linf",
+            "eps": "8/255",
+            "attack": "apgd-ce",
+            "version": "judged",
+            "steps": 5,
+            "eot": 2,
+        },
     ),
     "AutoAttack, Square-20": (
         "autoattack",
@@ -178,6 +187,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
             "norm": "Linf",
             "eps": "8/255",
             "attack": "square",
+            "version": "judged",
             "queries": 20,
             "rescale": False,
             "eot": 1,

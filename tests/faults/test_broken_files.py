@@ -150,7 +150,7 @@ def test_record_broken(complain: Complain, record: Path, truncate: Cut) -> None:
         return line
 
     assert "'treads'" in edited(treads=1)
-    assert "schema" in edited(schema=2)
+    assert "schema" in edited(schema=3)
     assert "labels" in edited(labels=json.loads(good)["labels"][:-1])
     assert "cell" in edited(cell={**json.loads(good)["cell"], "id": "other"})
     assert "n: " in edited(n="many")

@@ -60,7 +60,8 @@ def chain(
     left = [int(robust.sum())]
     for attack, row in budgets.items():
         where = robust.nonzero()[:, 0]
-        method = build("attacks", "autoattack", attack=attack, norm=norm, eps=eps, **row)
+        how = {"attack": attack, "version": "official", "norm": norm, "eps": eps}
+        method = build("attacks", "autoattack", **how, **row)
         found = method(target, x[where], y[where], Randomness(0, "attack", split.index[where]))
         fooled = network(found).argmax(1) != y[where]
         images[where[fooled]], robust[where[fooled]] = found[fooled], False

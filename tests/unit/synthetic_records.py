@@ -73,7 +73,7 @@ def evaluation(entry: str, preset: str, hits: Any) -> dict[str, Any]:
 def frame_of(cell: Cell, preset: str, draws: int, n: int = N) -> dict[str, Any]:
     """A record of Table 7 but for its evaluations."""
     return {
-        "schema": 1,
+        "schema": 2,
         "preset": preset,
         "cell": cell.as_dict(),
         "suite": "table7",

@@ -33,6 +33,8 @@ PLACES = np.random.RandomState(0).choice(10000, 512, replace=False)[:N].tolist()
 Change = Callable[[str, dict[str, Any]], None]
 ROW = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255", "steps": 2}
 ROW |= {"random_start": True, "eot": 1}
+APGD = {"method": "autoattack", "attack": "apgd-ce", "version": "judged", "norm": "Linf"}
+APGD |= {"eps": "8/255", "steps": 2, "eot": 1}
 
 
 @pytest.fixture
@@ -176,6 +178,71 @@ def test_restarts_keep_the_worst_of_several_starts(small: Change) -> None:
         _margins(defense(thrice), split.labels).mean()
         < _margins(defense(once), split.labels).mean()
     )
+
+
+class Several:
+    """An attack of three results, of which each example's worst is another one."""
+
+    def __init__(self, found: list[Tensor]) -> None:
+        self.found = found
+
+    def candidates(self, target: Target, x: Tensor, y: Tensor, draw: Randomness) -> list[Tensor]:
+        where = [PLACES.index(int(one)) for one in draw.index]
+        if len(x) > 8:
+            raise torch.OutOfMemoryError
+        return [one[where] for one in self.found]
+
+    def __call__(self, target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
+        raise AssertionError("asked for one result")
+
+
+def test_of_several_candidates_each_example_keeps_the_worst(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    split, defense = (
+        assemble.evaluation_set("smoke", "cifar10_slice"),
+        assemble.defense("smoke", BARE),
+    )
+    x, y = split.inputs(32), split.labels
+    runs = [Siege("smoke", BARE, "mine", CPU)._attempt(x, y, split.index, k)[0] for k in range(3)]
+    monkeypatch.setattr(assemble, "attack", lambda *_: Several(runs))
+    found = Siege("smoke", BARE, "mine", CPU).run(x, x, y, split.index)
+    margins = torch.stack([_margins(defense(one), y) for one in [x, *runs]])
+    right = (margins > 0).float()  # misclassified first, then by margin
+    which = (right * 1e6 + margins).argmin(0)
+    assert len(which.unique()) > 2
+    torch.testing.assert_close(found, torch.stack([x, *runs])[which, torch.arange(N)])
+
+
+@pytest.mark.parametrize(
+    "sub",
+    [
+        {"attack": "apgd-ce"},
+        {"attack": "apgd-t", "targets": 2},
+        {"attack": "fab-t", "targets": 2, "eot": ...},
+        {"attack": "square", "steps": ..., "queries": 6, "rescale": False},
+    ],
+    ids=lambda sub: sub["attack"],
+)
+def test_autoattack_attacks_everybody_whom_the_judge_leaves(
+    small: Change, monkeypatch: pytest.MonkeyPatch, sub: dict[str, Any]
+) -> None:
+    row = {key: value for key, value in {**APGD, **sub}.items() if value is not ...}
+    row |= {"after": "clean", "judge": 3}
+    small("attacks", {"attacks": {"mine": row, "gated": {**row, "version": "official"}}})
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    x, y = split.inputs(32), split.labels
+    left = Siege("smoke", CELL, "mine", CPU).left(x, y, split.index)
+    untouched = {}
+    for name in ("mine", "gated"):
+        siege = Siege("smoke", CELL, name, CPU)
+        where = left.nonzero()[:, 0]
+        found = siege._attempt(x[where], y[where], split.index[where], 0)
+        still = torch.stack([(one == x[where]).flatten(1).all(1) for one in found])
+        untouched[name] = int(still.all(0).sum())
+    assert untouched["mine"] == 0
+    assert untouched["gated"] > 0
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -352,8 +419,7 @@ def test_where_nothing_is_left_nothing_is_attacked(small: Change) -> None:
 
 
 def test_the_librarys_objections_stand_in_the_account(small: Change) -> None:
-    sub = {"method": "autoattack", "attack": "apgd-ce", "norm": "Linf", "eps": "8/255", "steps": 2}
-    small("attacks", {"attacks": {"mine": {**sub, "eot": 1, "examples": 4}, "other": ROW}})
+    small("attacks", {"attacks": {"mine": {**APGD, "examples": 4}, "other": ROW}})
     accounts = {
         cell: read_json(make_adversarial("smoke", cell, "mine", device=CPU).with_suffix(".json"))
         for cell in (BARE, CELL)

@@ -26,9 +26,11 @@ ROWS: dict[str, dict[str, Any]] = {
 BALLS = {"Linf": ("8/255", 8 / 255), "L2": ("0.5", 0.5)}
 
 
-def made(attack: str, *, norm: str = "Linf", **changes: Any) -> autoattack.SubAttack:
+def made(
+    attack: str, *, norm: str = "Linf", version: str = "official", **changes: Any
+) -> autoattack.SubAttack:
     row = {"norm": norm, "eps": BALLS[norm][0], **ROWS[attack], **changes}
-    return autoattack.build(attack=attack, **row)
+    return autoattack.build(attack=attack, version=version, **row)
 
 
 class Recorder:
@@ -176,49 +178,58 @@ def test_fab_keeps_nothing_that_lies_outside_the_ball(
     assert near.max() <= 1 / 255
 
 
+@pytest.mark.parametrize("version", autoattack.VERSIONS)
 @pytest.mark.parametrize("attack", ROWS)
 def test_no_budget_and_no_pictures_ask_nothing(
-    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str
+    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str, version: str
 ) -> None:
     target = Recorder(classifier)
     none = {"queries": 0} if attack == "square" else {"steps": 0}
     for changes in (none, {"eps": "0"}):
-        assert torch.equal(made(attack, **changes)(target, x, y, randomness), x)
+        assert torch.equal(made(attack, version=version, **changes)(target, x, y, randomness), x)
     nobody = slice(0, 0)
-    empty = made(attack)(target, x[nobody], y[nobody], randomness.select(nobody))
+    empty = made(attack, version=version)(target, x[nobody], y[nobody], randomness.select(nobody))
     assert empty.shape == (0, 3, 32, 32)
     assert not target.asked
 
 
+@pytest.mark.parametrize("version", autoattack.VERSIONS)
 @pytest.mark.parametrize("attack", ROWS)
 def test_the_global_generator_decides_nothing_and_stays_as_it_is(
-    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str
+    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str, version: str
 ) -> None:
     results = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        results.append(made(attack)(Noisy(classifier), x, y, randomness))
+        results.append(made(attack, version=version)(Noisy(classifier), x, y, randomness))
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(*results)
 
 
-def test_the_seed_is_the_one_of_the_randomness(classifier: nn.Module, x: Tensor, y: Tensor) -> None:
+@pytest.mark.parametrize("version", autoattack.VERSIONS)
+def test_the_seed_is_the_one_of_the_randomness(
+    classifier: nn.Module, x: Tensor, y: Tensor, version: str
+) -> None:
     index = torch.arange(len(x))
     found = [
-        made("apgd-ce")(Recorder(classifier), x, y, Randomness(seed, "attack", index))
+        made("apgd-ce", version=version)(
+            Recorder(classifier), x, y, Randomness(seed, "attack", index)
+        )
         for seed in (0, 1)
     ]
     assert not torch.equal(*found)
 
 
+@pytest.mark.parametrize("version", autoattack.VERSIONS)
 @pytest.mark.parametrize("attack", ROWS)
 def test_every_look_at_a_random_target_is_a_draw_of_its_own(
-    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str
+    classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str, version: str
 ) -> None:
     target = Noisy(classifier)
-    made(attack)(target, x, y, randomness)
-    made(attack)(target, x[4:], y[4:], randomness.select(slice(4, 8)))  # another batch
+    method = made(attack, version=version)
+    method(target, x[:4], y[:4], randomness.select(slice(0, 4)))
+    method(target, x[4:], y[4:], randomness.select(slice(4, 8)))  # another batch
     drawn = torch.cat([asked.uniform((2,), "noise") for asked in target.asked])
     assert len(drawn.unique(dim=0)) == len(drawn) > 20
     assert {asked.seed for asked in target.asked} == {randomness.seed}
@@ -283,14 +294,17 @@ def test_options_are_all_there_and_all_its_own(attack: str) -> None:
     for name in ROWS[attack]:
         some = {key: value for key, value in ROWS[attack].items() if key != name}
         with pytest.raises(ValueError, match=f"{attack} lacks '{name}'"):
-            autoattack.build(attack=attack, norm="Linf", eps="8/255", **some)
+            autoattack.build(attack=attack, version="judged", norm="Linf", eps="8/255", **some)
 
 
 def test_names_that_are_not_known_are_refused() -> None:
+    row: dict[str, Any] = {"version": "judged", "eps": "8/255", "steps": 1}
     with pytest.raises(ValueError, match="no attack 'apgd'; known are apgd-ce, apgd-dlr"):
-        autoattack.build(attack="apgd", norm="Linf", eps="8/255", steps=1)
+        autoattack.build(attack="apgd", norm="Linf", **row)
     with pytest.raises(ValueError, match="norm L1 is not implemented"):
-        autoattack.build(attack="fab-t", norm="L1", eps="8/255", steps=1, targets=9)
+        autoattack.build(attack="fab-t", norm="L1", targets=9, **row)
+    with pytest.raises(ValueError, match="no version 'rand'; known are judged, official"):
+        autoattack.build(attack="fab-t", norm="Linf", targets=9, **{**row, "version": "rand"})
 
 
 def dynamic(x: Tensor, randomness: Randomness) -> Tensor:

@@ -60,6 +60,13 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ),
         ({**PGD, "average": "probabilities", "targets": 3},
          "Linf 8/255, step 0.007, 200 steps, average probabilities, 3 targets"),
+            {"method": "autoattack", "attack": "square", "version": "judged", "queries": 9},
+            "square, 9 queries",
+        ),
+        (
+            {"method": "autoattack", "attack": "square", "version": "official", "queries": 9},
+            "square, as the library gates it, 9 queries",
+        ),
         (
             {"method": "stadv", "bound": "0.05", "pixels": 32, "eot": 20},
             "flow 0.05 at 32 pixels, EOT 20",

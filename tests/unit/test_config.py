@@ -155,6 +155,25 @@ def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
     assert "scaled" not in config.attack("pgd-20", "paper")
 
 
+def test_another_version_of_autoattack_is_no_smaller_budget(change: Change) -> None:
+    change("presets/smoke", {"attacks": {"strict-square": {"version": "official", "queries": 7}}})
+    row = config.attack("strict-square", "smoke")
+    assert row["version"] == "official"
+    assert "version" not in row["scaled"]
+    assert row["scaled"]["queries"] == 1000
+
+
+def test_every_row_of_autoattack_says_its_version_and_official_ones_alone_are_gated(
+    change: Change,
+) -> None:
+    rows = config.read("attacks")["attacks"]
+    gated = {name for name, row in rows.items() if row.get("version") == "official"}
+    assert gated == {"official", "official-1", "official-2", "official-3"}
+    change("attacks", {"attacks": {"strict-square": {"version": ...}}})
+    with pytest.raises(AtopError, match=r"attacks\.strict-square: 'version' is a required"):
+        config.read("attacks")
+
+
 def prints() -> dict[str, str]:
     """The fingerprints of all stages."""
     return {

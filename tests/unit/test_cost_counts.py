@@ -46,7 +46,9 @@ EXACT = {
     "noise": {"method": "noise", **BALL},
 }
 # A ball in which nothing breaks, so that nothing stops early.
-AUTO: dict[str, Any] = {"method": "autoattack", "norm": "Linf", "eps": "1/25500"}
+AUTO: dict[str, Any] = {
+    "method": "autoattack", "version": "judged", "norm": "Linf", "eps": "1/25500",
+}  # fmt: skip
 APGD = {**AUTO, "steps": 3, "eot": 2}
 WHOLE = {
     "apgd-ce": {**APGD, "attack": "apgd-ce"},
@@ -110,6 +112,18 @@ def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
     assert (account["classified"] < told) if early else (account["classified"] == told)
 
 
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
+def test_on_a_random_target_autoattack_does_all_that_is_told(small: Change, name: str) -> None:
+    told, account = told_and_done(small, CELL, {**WHOLE[name], "eps": "8/255", "judge": 3})
+    assert account["classified"] == told
+
+
+def test_gated_it_does_less(small: Change) -> None:
+    row = {**WHOLE["apgd-ce"], "eps": "8/255", "version": "official", "judge": 3}
+    told, account = told_and_done(small, CELL, row)
+    assert account["classified"] < told
+
+
 def test_what_a_random_target_lets_go_is_not_attacked(small: Change) -> None:
     row = {**WHOLE["apgd-ce"], "after": "clean", "judge": 3}
     told, account = told_and_done(small, CELL, row)
@@ -126,8 +140,12 @@ def test_counts_by_hand() -> None:
     assert of(EXACT["pgd-hardest"], True) == [Looks(False, 3, 2), Looks(True, 1, 2)]
     assert of(EXACT["targeted"], True) == [Looks(False, 3, 1 + 2), Looks(True, 3, 2 * 2)]
     assert of(EXACT["features"], False) == [Looks(True, 1, 2), Looks(False, 1, 2)]
-    assert of(WHOLE["apgd-t"], True) == [Looks(False, 1, 1 + 9), Looks(True, 1, 9 * 4 * 2)]
-    assert of(WHOLE["square"], True) == [Looks(False, 3, 7)]
+    assert of(WHOLE["apgd-t"], True) == [Looks(False, 2, 1), Looks(True, 2, 9 * 4)]
+    assert of(WHOLE["square"], True) == [Looks(False, 3, 5)]
+    gated = {name: {**WHOLE[name], "version": "official"} for name in ("apgd-t", "square")}
+    assert of(gated["apgd-t"], True) == [Looks(False, 1, 1 + 9), Looks(True, 1, 9 * 4 * 2)]
+    assert of(gated["apgd-t"], False) == of(WHOLE["apgd-t"], False)
+    assert of(gated["square"], True) == [Looks(False, 3, 7)]
     assert of({**WHOLE["square"], "queries": 0}, True) == []
 
 

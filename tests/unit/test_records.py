@@ -11,7 +11,7 @@ from synthetic_records import LABELS, N, answers, cell_of, strict_record, where,
 from atop import config
 from atop.errors import AtopError
 from atop.files import read_json, write_json
-from atop.records import correct, lacking, read
+from atop.records import check, correct, lacking, read
 from atop.tables import Column, Table, table
 
 RATES = dict.fromkeys([*CANDIDATES, "fixed"], 0.5)
@@ -97,6 +97,34 @@ def test_selection_draws_decide_then_margins_then_order(strict: Table) -> None:
         one["predictions"] = answers(judged)
     outcome = correct(record, column(strict, "clean", "pgd", "square"))
     assert outcome[:, :3].all()
+
+
+def test_older_records_say_that_autoattack_was_gated(strict: Table) -> None:
+    record = made(strict)
+    square = {"method": "autoattack", "attack": "square", "eps": "8/255"}
+    account = {"sha256": "0", "budget": square, "fingerprint": "f", "attacked": 3}
+    entry(record, "pgd").update(budget=square, adversarial=account)
+    other = entry(record, "bpda")
+    other["adversarial"] = {"sha256": "1", "fingerprint": "g"}
+    older = check({**record, "schema": 1, "fingerprint": "whole"}, where="here")
+    assert older["schema"] == 2
+    assert "fingerprint" not in older  # it is one of settings without the word
+    found = entry(older, "pgd")
+    assert found["budget"] == {**square, "version": "official"}
+    assert found["adversarial"] == {
+        "sha256": "0", "budget": {**square, "version": "official"}, "attacked": 3,
+    }  # fmt: skip
+    assert entry(older, "bpda") == other
+    assert entry(record, "pgd")["budget"] == square  # what was handed in stays
+
+
+def test_fingerprints_of_what_did_not_change_stay(strict: Table) -> None:
+    record = {**made(strict), "fingerprint": "whole"}
+    assert check({**record, "schema": 1}, where="here") == record
+    assert check(record, where="here") == record
+    auto = {"method": "autoattack", "version": "judged"}
+    entry(record, "pgd").update(budget=auto, adversarial={"sha256": "0", "fingerprint": "f"})
+    assert check(record, where="here") == record
 
 
 def test_what_a_record_lacks(strict: Table) -> None:

@@ -29,7 +29,7 @@ CLEAN: Row = {"method": "clean"}
 FGSM: Row = {"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1}
 PGD: Row = {**FGSM, "method": "pgd", "step_size": "3/255", "steps": 5, "random_start": True}
 SQUARE: Row = {
-    "method": "autoattack", "attack": "square", "norm": "Linf", "eps": "8/255",
+    "method": "autoattack", "attack": "square", "version": "judged", "norm": "Linf", "eps": "8/255",
     "queries": 100, "rescale": False, "eot": 1, "after": "pgd",
 }  # fmt: skip
 STRICT: dict[str, Row] = {

@@ -60,6 +60,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ),
         ({**PGD, "average": "probabilities", "targets": 3},
          "Linf 8/255, step 0.007, 200 steps, average probabilities, 3 targets"),
+        (
             {"method": "autoattack", "attack": "square", "version": "judged", "queries": 9},
             "square, 9 queries",
         ),

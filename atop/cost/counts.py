@@ -40,8 +40,8 @@ def of_method(row: Dict, *, random: bool, classes: int) -> list[Looks]:
         "noise": [],
         "fgsm": [Looks(True, eot, 1)],
         "pgd": _of_pgd(row.get("average", "loss"), eot, steps),
-        # Which classes are likely, a round for each, and which was the best.
-        "multi_targeted": [Looks(False, eot, 1 + targets), Looks(True, eot, targets * steps)],
+        # Which classes are likely, and a round for each.
+        "multi_targeted": [Looks(False, eot, 1), Looks(True, eot, targets * steps)],
         # The clean image under every draw, too.
         "features": [Looks(True, eot, steps), Looks(False, eot, steps)],
         # A draw at a time, whatever the target.

@@ -1,4 +1,8 @@
-"""Findings of a table's records: what each says of itself, and what only shows across them."""
+"""Findings of a table's records: what is wrong within each, and what only shows across them.
+
+They are computed whenever a table is rendered, so that a new rule reaches old records; a record also
+holds what the rules of its day found, which is shown nowhere.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from atop import config
+from atop import checks, config
 from atop.cells import Cell
 from atop.records import Records, correct, evaluation, lacking
 from atop.tables import Table
@@ -33,7 +37,7 @@ def findings(table: Table, records: Records) -> list[Dict]:
     ]
     equal: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path, record in records.items():
-        for one in record["findings"]:
+        for one in checks.findings(record):
             equal[one["name"], one["text"]].append(path)
     own = [(name, text, paths) for (name, text), paths in equal.items()]
     return [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import budgets, config, paths, stats
+from atop import budgets, config, paths, regime, stats
 from atop.findings import findings
 from atop.paper import numbers
 from atop.records import Records, correct, data, evaluation, lacking, read
@@ -41,6 +41,7 @@ class Aggregate:
             minus paper) in points. `paper` is text, as printed. `draw_sd` is the standard
             deviation, in points, of the accuracy of one draw over the draws.
         pairs: PAIR_COLUMNS, rows compared on the same examples.
+        groups: rows without AToP, and whether a claim about AToP can be drawn from them.
         findings: `name`, `text` and the `rows` (keys) they were found in.
         deviations: the rows of deviations.yaml that touch the table.
         records: those that exist, by the path at which the workflow makes them.
@@ -49,6 +50,7 @@ class Aggregate:
     table: Table
     frame: pd.DataFrame
     pairs: pd.DataFrame
+    groups: list[regime.Group]
     findings: list[Dict]
     deviations: list[Dict]
     records: Records
@@ -71,12 +73,14 @@ def aggregate(*, table: Table, results: Path | Records) -> Aggregate:
     paper = numbers(table.name)
     lines = [_line(table, row, column, records, paper) for row, column in table.numbers()]
     frame = pd.DataFrame(lines, columns=COLUMNS)
+    groups = regime.groups(table, records)
     ledger = config.read("deviations")["deviations"]
     return Aggregate(
         table=table,
         frame=frame.astype(dict.fromkeys(("n", "draws", "seeds"), "Int64")),
         pairs=pd.DataFrame(list(_pairs(table, records)), columns=PAIR_COLUMNS),
-        findings=findings(table, records),
+        groups=groups,
+        findings=findings(table, records, groups),
         deviations=[row for row in ledger if table.name in row["tables"]],
         records=records,
     )

@@ -1,7 +1,7 @@
 """Findings of a table's records: what is wrong within each, and what only shows across them.
 
-They are computed whenever a table is rendered, so that a new rule reaches old records; a record also
-holds what the rules of its day found, which is shown nowhere.
+They are computed whenever a table is rendered, so that a new rule reaches old records. What a
+record holds itself is what the rules of its day found; it is shown nowhere.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ from typing import Any
 from atop import checks, config
 from atop.cells import Cell
 from atop.records import Records, correct, evaluation, lacking
+from atop.regime import Group
 from atop.tables import Table
 
 Dict = dict[str, Any]
@@ -22,7 +23,7 @@ POINTS = 1.0
 """So far a worst case may lie above one of its attacks before it is suspected."""
 
 
-def findings(table: Table, records: Records) -> list[Dict]:
+def findings(table: Table, records: Records, groups: list[Group]) -> list[Dict]:
     """All findings: `name`, `text` and the keys of the `rows` they were found in."""
     rows: dict[Path, list[str]] = defaultdict(list)
     for row, column in table.numbers():
@@ -34,6 +35,7 @@ def findings(table: Table, records: Records) -> list[Dict]:
         *_other_sets(records),
         *_other_budgets(table, records),
         *_weak_picks(table, records),
+        *_not_in_regime(groups),
     ]
     equal: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path, record in records.items():
@@ -130,6 +132,14 @@ def _weak_picks(table: Table, records: Records) -> Found:
                     found[text].append(path)
     for text, paths in found.items():
         yield "worst-case-above-an-attack", text, paths
+
+
+def _not_in_regime(groups: list[Group]) -> Found:
+    for group in groups:
+        if group.reasons:
+            why = "; ".join(group.reasons)
+            text = f"{group.label} without AToP: {why}. No claim about AToP is drawn"
+            yield "not-in-regime", text, list(group.paths)
 
 
 def _each_once(keys: Iterator[str]) -> list[str]:

@@ -51,8 +51,7 @@ def of_pairs(page: Dict) -> list[Dict]:
     """The floats of the paired comparisons, findings and deviations; none where there are none."""
     tables = []
     for panel in page["pairs"]:
-        rows = [max([2, *(1 + bool(c["interval"]) + bool(c["p"]) for c in row["cells"])])
-                for row in panel["rows"]]  # fmt: skip
+        rows = [max([2, *map(_pair_lines, row["cells"])]) for row in panel["rows"]]
         tables.append(_part("pairs", panel, 2 + sum(rows) + GAP * len(rows)))
     findings = [
         _list(f"Finding {one['name']}", [f"{rows}: {text}" for text, rows in one["items"]])
@@ -125,6 +124,11 @@ def _panel_height(panel: Dict) -> float:
 
 def _stack(cells: list[list[str]]) -> int:
     return max(map(len, cells))
+
+
+def _pair_lines(cell: Dict) -> int:
+    """Lines of a comparison: difference, interval, p, whether it is in regime."""
+    return 1 + sum(bool(cell[key]) for key in ("interval", "p", "regime"))
 
 
 def _lines(cell: Dict) -> int:

@@ -24,7 +24,7 @@ def fill(template: Path, out: Path) -> None:
         AtopError: it quotes what was not measured, or what no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
-    functions = (number, gap, between, seeds, paper, paper_gap, n, benchmark)
+    functions = (number, gap, between, seeds, regime, paper, paper_gap, n, benchmark)
     page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
         temporary.write_text(page.render())
@@ -58,6 +58,12 @@ def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) ->
     found = [_pair(table, preset, *pair, column)["difference"] for pair in pairs]
     each = ", ".join(map(signed, found))
     return f"{signed(mean(found))}, sd {plain(stdev(found))}, over {len(found)} seeds ({each})"
+
+
+def regime(table: str, preset: str) -> dict[str, str]:
+    """Why no claim about AToP is drawn, by group, such as "RT1"; those that are in regime lack."""
+    found = _whole(table, preset).groups
+    return {group.label: "; ".join(group.reasons) for group in found if group.reasons}
 
 
 def paper(table: str, row: str, column: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import bars, budgets, config, diff, floats, notes
+from atop import bars, budgets, config, diff, floats, notes, regime
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -30,7 +30,7 @@ def view(whole: Aggregate) -> Dict:
         "preset": notes.preset(table),
         "title": table.spec["title"],
         "caption": table.spec.get("caption", "").strip(),
-        "summary": diff.summary(whole.frame),
+        "summary": diff.summary(whole),
         "labels": table.spec["labels"],
         "quotes": bool(table.quoted()),
         "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
@@ -148,7 +148,10 @@ def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
 def _pairs(whole: Aggregate) -> list[Dict]:
     """Paired comparisons: some columns, and rows of two names and a cell per column."""
     keys = ["first", "second", "column"]
-    cells = {tuple(line[key] for key in keys): _pair(line) for _, line in whole.pairs.iterrows()}
+    cells = {
+        tuple(line[key] for key in keys): _pair(line) | {"regime": _mark(whole, line)}
+        for _, line in whole.pairs.iterrows()
+    }
     return [
         {
             "columns": [column.label for column in columns],
@@ -163,6 +166,14 @@ def _pairs(whole: Aggregate) -> list[Dict]:
         }
         for columns in (panels(whole.table.columns) if cells else [])
     ]
+
+
+def _mark(whole: Aggregate, line: Any) -> str:
+    """What a pair is marked with that compares AToP where no claim about it is drawn."""
+    column = whole.table.column(line["column"])
+    cells = [whole.table.cell(whole.table.row(line[key]), column) for key in ("first", "second")]
+    marked = not line["reason"] and regime.compares(whole.groups, *cells)
+    return "not in regime" if marked else ""
 
 
 def _pair(line: Any) -> Dict:

@@ -19,7 +19,6 @@ from atop.notes import notes
 from atop.paper import numbers
 from atop.tables import table
 
-
 FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
 FLAT_FOUND = {
     "name": "zero-gradient",

@@ -28,6 +28,7 @@ class Counted:
 
     table = table("table7", "paper")
     findings = ({"name": "odd"},)
+    groups = ()
     frame = pd.DataFrame(
         [
             (verdict, paper, None if verdict in ("cited", "not run") else 50.0, "", "", "")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import budgets, config, pairs, paths, stats
+from atop import budgets, config, pairs, paths, regime, stats
 from atop.checks.reading import read as read_entries
 from atop.findings import findings
 from atop.paper import numbers
@@ -39,6 +39,7 @@ class Aggregate:
             deviation, in points, of the accuracy of one draw over the draws. `repeats` names what
             an attack went on from without changing an outcome.
         pairs: pairs.COLUMNS, rows compared on the same examples.
+        groups: rows without AToP, and whether a claim about AToP can be drawn from them.
         findings: `name`, `text` and the `rows` (keys) they were found in.
         deviations: the rows of deviations.yaml that touch the table.
         records: those that exist, by the path at which the workflow makes them.
@@ -47,6 +48,7 @@ class Aggregate:
     table: Table
     frame: pd.DataFrame
     pairs: pd.DataFrame
+    groups: list[regime.Group]
     findings: list[Dict]
     deviations: list[Dict]
     records: Records
@@ -70,12 +72,14 @@ def aggregate(*, table: Table, results: Path | Records) -> Aggregate:
     lines = [_line(table, row, column, records, paper) for row, column in table.numbers()]
     frame = pd.DataFrame(lines, columns=COLUMNS)
     compared = list(pairs.compare(table, records))
+    groups = regime.groups(table, records)
     ledger = config.read("deviations")["deviations"]
     return Aggregate(
         table=table,
         frame=frame.astype(dict.fromkeys(("n", "draws", "seeds"), "Int64")),
         pairs=pd.DataFrame(compared, columns=pairs.COLUMNS),
-        findings=[*findings(table, records), *pairs.findings(compared)],
+        groups=groups,
+        findings=[*findings(table, records, groups), *pairs.findings(compared)],
         deviations=[row for row in ledger if table.name in row["tables"]],
         records=records,
     )

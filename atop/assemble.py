@@ -159,10 +159,16 @@ def initialise(network: nn.Module, preset: str, cell: Cell) -> None:
 
 
 def defense(preset: str, cell: Cell) -> Defense:
-    """The trained defence of a cell, frozen, on the CPU."""
+    """The trained defence of a cell, frozen, on the CPU.
+
+    Raises:
+        AtopError: its init says that its purifier has no weights, and it has some.
+    """
     network = purifier(preset, cell.purifier, cell.dataset)
     if cell.purifies:
         checkpoints.load(network, paths.purifier(preset, cell))
+    elif any(True for _ in network.parameters()):
+        raise AtopError(f"{cell.id}: {cell.purifier} has weights, so its init must not be none")
     f = trained_classifier(preset, cell.dataset, cell.classifier)
     if cell.finetune == "classifier":
         checkpoints.load(f, paths.tuned(preset, cell))

@@ -23,7 +23,7 @@ class Cell:
     Attributes:
         dataset, classifier, purifier, transform, recipe: rows of the config and members of the
             registries.
-        init: where the purifier's weights come from before any training here.
+        init: where the purifier's weights come from before any training here; none: it has none.
         finetune: none, adversarial, clean or continued; classifier trains f on t(x) instead of g.
         seed: of the training.
         ablation: part of t that is switched off when the defence is used, not when it is trained.
@@ -103,8 +103,8 @@ class Cell:
 
     @property
     def purifies(self) -> bool:
-        """Whether it has a purifier, and so weights of one."""
-        return self.purifier != "identity"
+        """Whether its purifier has weights, which have to come from somewhere."""
+        return self.init != "none"
 
     @property
     def shared(self) -> "Cell":

@@ -189,11 +189,13 @@ def inits(name: str, preset_name: str) -> set[str]:
 def sizes(preset_name: str, cell: Cell) -> Dict:
     """Side lengths of a cell: what the attacker hands in, what g works on, what f works on.
 
-    They are the preset's; it may have others for a dataset. A classifier that works at one size has
-    the last word about its own and the attacker's, a purifier with `pixels` about its own.
+    They are the preset's; it may have others for a transform or a dataset. A classifier that works
+    at one size has the last word about its own and the attacker's, a purifier with `pixels` about
+    its own.
     """
     said = dict(preset(preset_name)["sizes"])
-    said |= said.pop("overrides", {}).get(cell.dataset, {})
+    others = said.pop("overrides", {})
+    said |= {**others.get(cell.transform, {}), **others.get(cell.dataset, {})}
     if cell.classifier != ANY and (fixed := classifier(cell.classifier).get("pixels")):
         said |= {"input": fixed, "classifier": fixed}
     if own := purifier(cell.purifier, preset_name, cell.dataset)["options"].get("pixels"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import notes, stats
+from atop import notes, regime, stats
 from atop.aggregate import Aggregate
 from atop.paper import title
 
@@ -24,15 +24,19 @@ def view(whole: Aggregate) -> Dict:
     return {
         "name": title(whole.table.name),
         "preset": notes.preset(whole.table),
-        "summary": summary(frame),
+        "summary": summary(whole),
         "notes": notes.notes(whole),
         "lines": [_line(line) for line in measured.to_dict("records")],
         "missing": _missing(missing),
     }
 
 
-def summary(frame: pd.DataFrame) -> str:
-    """One sentence: how many of the paper's numbers got which verdict."""
+def summary(whole: Aggregate) -> str:
+    """How many of the paper's numbers got which verdict, and where no claim is drawn."""
+    return " ".join([_verdicts(whole.frame), regime.sentence(whole.groups)]).strip()
+
+
+def _verdicts(frame: pd.DataFrame) -> str:
     printed = frame[frame["paper"] != ""]
     counts = Counter(printed["verdict"])
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])

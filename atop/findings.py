@@ -1,4 +1,8 @@
-"""Findings of a table's records: what each says of itself, and what only shows across them."""
+"""Findings of a table's records: what is wrong within each, and what only shows across them.
+
+They are computed whenever a table is rendered, so that a new rule reaches old records. What a
+record holds itself is what the rules of its day found; it is shown nowhere.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,9 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from atop import config
+from atop import checks, config
 from atop.cells import Cell
 from atop.records import Records, correct, evaluation, lacking
+from atop.regime import Group
 from atop.tables import Table
 
 Dict = dict[str, Any]
@@ -18,7 +23,7 @@ POINTS = 1.0
 """So far a worst case may lie above one of its attacks before it is suspected."""
 
 
-def findings(table: Table, records: Records) -> list[Dict]:
+def findings(table: Table, records: Records, groups: list[Group]) -> list[Dict]:
     """All findings: `name`, `text` and the keys of the `rows` they were found in."""
     rows: dict[Path, list[str]] = defaultdict(list)
     for row, column in table.numbers():
@@ -30,10 +35,11 @@ def findings(table: Table, records: Records) -> list[Dict]:
         *_other_sets(records),
         *_other_budgets(table, records),
         *_weak_picks(table, records),
+        *_not_in_regime(groups),
     ]
     equal: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path, record in records.items():
-        for one in record["findings"]:
+        for one in checks.findings(record):
             equal[one["name"], one["text"]].append(path)
     own = [(name, text, paths) for (name, text), paths in equal.items()]
     return [
@@ -126,6 +132,14 @@ def _weak_picks(table: Table, records: Records) -> Found:
                     found[text].append(path)
     for text, paths in found.items():
         yield "worst-case-above-an-attack", text, paths
+
+
+def _not_in_regime(groups: list[Group]) -> Found:
+    for group in groups:
+        if group.reasons:
+            why = "; ".join(group.reasons)
+            text = f"{group.label} without AToP: {why}. No claim about AToP is drawn"
+            yield "not-in-regime", text, list(group.paths)
 
 
 def _each_once(keys: Iterator[str]) -> list[str]:

@@ -143,10 +143,9 @@ def check_cell(cell: Cell, preset: str) -> None:
     if cell.finetune != "none" and (cell.purifies == of_f or cell.transform == "none"):
         raise AtopError(
             f"{cell.id}: with a transform, a purifier is trained, or the classifier without one "
-            "(identity)"
+            "(identity, whose init is none)"
         )
-    if cell.purifies:
-        _check_init(cell, preset)
+    _check_init(cell, preset)
 
 
 def _check_grid(cell: Cell, preset: str) -> None:
@@ -193,10 +192,12 @@ def parse(text: str, preset: str) -> Cell:
 
 def _check_init(cell: Cell, preset: str) -> None:
     known = config.inits(cell.purifier, preset)
+    if not cell.purifies and not config.purifier(cell.purifier, preset)["options"]:
+        return
     if cell.init not in known:
         raise AtopError(
             f"{config.folder()}/checkpoints.yaml: no '{cell.purifier}-{cell.init}'; known as init "
-            f"of {cell.purifier} are {', '.join(sorted(known))}"
+            f"of {cell.purifier} are {', '.join(sorted(known))}, and none if it has no weights"
         )
     if paths.initial(preset, cell) == paths.pretrained(preset, cell):
         for name in stages.pretrain(preset, cell.purifier)["transforms"]:

@@ -23,7 +23,8 @@ PRESENTATION = {
     "__main__", "aggregate", "bars", "benchmarks", "budgets", "cost", "data/pack", "diff",
     "figures", "findings", "floats", "notes", "paper",
     "pictures/drawing", "pictures/grids", "pictures/layout", "pictures/telling",
-    "processor", "progress", "quotes", "records", "released", "render", "report", "spending",
+    "processor", "progress", "quotes", "records", "regime", "released", "render", "report",
+    "spending",
     "stand_ins", "tables", "verbs", "verify", "view",
 }  # fmt: skip
 

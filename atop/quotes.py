@@ -26,7 +26,7 @@ def fill(template: Path, out: Path) -> None:
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
     functions = (
-        number, gap, beyond, between, seeds, paper, paper_gap, paper_beyond, n, benchmark,
+        number, gap, beyond, between, seeds, regime, paper, paper_gap, paper_beyond, n, benchmark,
     )  # fmt: skip
     page.globals.update({function.__name__: function for function in functions})
     with writing(out) as temporary:
@@ -76,6 +76,12 @@ def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) ->
     found = [_pair(table, preset, *pair, column)["difference"] for pair in pairs]
     each = ", ".join(map(signed, found))
     return f"{signed(mean(found))}, sd {plain(stdev(found))}, over {len(found)} seeds ({each})"
+
+
+def regime(table: str, preset: str) -> dict[str, str]:
+    """Why no claim about AToP is drawn, by group, such as "RT1"; those that are in regime lack."""
+    found = _whole(table, preset).groups
+    return {group.label: "; ".join(group.reasons) for group in found if group.reasons}
 
 
 def paper(table: str, row: str, column: str) -> str:

@@ -197,7 +197,7 @@ def quote(options: Namespace) -> None:
 def verify(options: Namespace) -> None:
     """Check released records against the config, the dataset if it is here, and each other.
 
-    Indices, labels, budgets, training settings, hashes, distances and findings; nothing is run.
+    Indices, labels, budgets, training settings, hashes and distances; nothing is run.
     """
     from atop import released
     from atop.verify import verify

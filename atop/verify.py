@@ -12,7 +12,6 @@ import numpy as np
 
 from atop import config, fingerprints, paths, released
 from atop.cells import Cell
-from atop.checks import findings
 from atop.data.cache import read_about
 from atop.errors import AtopError
 from atop.records import Records, data
@@ -69,7 +68,7 @@ def _of_file(path: Path, content: Records) -> Problems:
     for stranger in released.strangers(path.stem, content):
         yield f"{stranger}: no row of {path.stem} shows it"
     for where, record in content.items():
-        for check in (_pictures, _settings, _outcomes, _training, _sets, _provenance, _findings):
+        for check in (_pictures, _settings, _outcomes, _training, _sets, _provenance):
             for problem in check(record, released.cell(record)):
                 yield f"{where}: {problem}"
 
@@ -209,12 +208,6 @@ def _provenance(record: Dict, cell: Cell) -> Problems:
     public = [str(config.checkpoint(name).get("sha256")) for name in _public(cell)]
     if public and "None" not in public and _hash_of_f(record) != "+".join(public):
         yield "provenance.checkpoints: not the public classifier of checkpoints.yaml"
-
-
-def _findings(record: Dict, _: Cell) -> Problems:
-    """What it is suspected of follows from its outcomes."""
-    if findings(record) != record["findings"]:
-        yield "findings: not those that its outcomes lead to"
 
 
 def _one_run(content: list[tuple[Path, Dict]]) -> Problems:

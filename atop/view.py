@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from atop import bars, budgets, config, diff, floats, notes, pairs
+from atop import bars, budgets, config, diff, floats, notes, pairs, regime
 from atop.aggregate import Aggregate, row_name
 from atop.paper import numbers, quote, title
 from atop.tables import Column, Row, Table
@@ -41,7 +41,7 @@ def view(whole: Aggregate) -> Dict:
         "preset": notes.preset(table),
         "title": table.spec["title"],
         "caption": table.spec.get("caption", "").strip(),
-        "summary": diff.summary(whole.frame),
+        "summary": diff.summary(whole),
         "labels": table.spec["labels"],
         "quotes": bool(table.quoted()),
         "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
@@ -162,7 +162,9 @@ def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
 def _pairs(whole: Aggregate) -> list[Dict]:
     """Paired comparisons: some columns, and rows of two names and a cell per column."""
     keys = ["first", "second", "column"]
-    cells = {tuple(line[key] for key in keys): _pair(line) for _, line in whole.pairs.iterrows()}
+    cells = {
+        tuple(line[key] for key in keys): _pair(whole, line) for _, line in whole.pairs.iterrows()
+    }
     return [
         {
             "columns": [column.label for column in columns],
@@ -179,7 +181,14 @@ def _pairs(whole: Aggregate) -> list[Dict]:
     ]
 
 
-def _pair(line: Any) -> Dict:
+def _in_regime(whole: Aggregate, line: Any) -> bool:
+    """Whether a pair may compare AToP with the row without it."""
+    column = whole.table.column(line["column"])
+    cells = [whole.table.cell(whole.table.row(line[key]), column) for key in ("first", "second")]
+    return not regime.compares(whole.groups, *cells)
+
+
+def _pair(whole: Aggregate, line: Any) -> Dict:
     """One cell: its texts, and `more` of them, each in parts that may stand below one another."""
     if line["reason"]:
         return {"value": line["reason"], "interval": "", "p": "", "more": []}
@@ -190,6 +199,8 @@ def _pair(line: Any) -> Dict:
         more.append([*_named("robustness", line, "beyond"), *paper])
     if pairs.disagree(line):
         more += [_named(metric, line, metric) for metric in pairs.OTHERS]
+    if not _in_regime(whole, line):
+        more.append(["not in regime"])
     return {
         "value": notes.signed(line["difference"]),
         "interval": notes.interval(line["low"], line["high"]),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from atop import notes, stats
+from atop import notes, regime, stats
 from atop.aggregate import Aggregate
 from atop.paper import title
 from atop.report import charts
@@ -35,8 +35,9 @@ def glance(wholes: list[Aggregate]) -> Dict:
     """What the first screen says.
 
     Returns:
-        `tables`: verdicts and findings by table. `outcomes`: how many of the paper's numbers came
-        out how, with colours. `chart`: the same by table, or None. `both`: see `both`.
+        `tables`: by table, verdicts, findings and where no claim is drawn. `outcomes`: how many of
+        the paper's numbers came out how, with colours. `chart`: the same by table, or None.
+        `both`: see `both`.
     """
     tables = [_table(whole) for whole in wholes]
     counts = [
@@ -66,6 +67,7 @@ def _table(whole: Aggregate) -> Dict:
         "printed": int(printed.sum()),
         "measured": int(frame["measured"].notna().sum()),
         "findings": len(whole.findings),
+        "regime": regime.sentence(whole.groups),
         "counts": {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS},
         "outcomes": {
             outcome: sum(int(printed.get(verdict, 0)) for verdict in verdicts)

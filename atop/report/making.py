@@ -52,7 +52,7 @@ def _table(whole: Aggregate, out: Path) -> Dict:
     """A table as its Markdown says it, with its intervals and its figure."""
     about = {
         "slug": whole.table.name,
-        "summary": diff.summary(whole.frame),
+        "summary": diff.summary(whole),
         "chart": charts.intervals(whole.frame, title(whole.table.name)),
         "figure": figures.of_table(whole.table, out),
     }

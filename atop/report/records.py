@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from atop import budgets
+from atop import budgets, checks
 from atop.aggregate import Aggregate
 from atop.records import data
 from atop.tables import Column, Row
@@ -55,7 +55,7 @@ def entry(path: Path, record: Dict) -> Dict:
         "target": record["target"],
         "lists": {name: dict(_flat(values)) for name, values in lists.items()},
         "attacks": [_attack(one, record["preset"]) for one in record["evaluations"]],
-        "findings": [(one["name"], one["text"]) for one in record["findings"]],
+        "findings": [(one["name"], one["text"]) for one in checks.findings(record)],
     }
 
 

@@ -71,6 +71,8 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)
     network = assemble.purifier(preset, name, dataset).to(device)
+    if not any(True for _ in network.parameters()):
+        raise AtopError(f"{name} has no weights to train; the init of its cells is none")
     stage = parts.purifier_stage(
         preset,
         cell,

@@ -23,7 +23,9 @@ PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {
     "deepfill": {"width": 4},
     "dmae": TINY_DMAE,
 }
-BLIND = {"deepfill", "dmae"}  # to what is missing
+BLIND = {"deepfill", "dmae", "grey_fill"}  # to what is missing
+BOUNDED = {"deepfill", "dmae"}  # whatever they are shown
+WITHOUT_WEIGHTS = {"identity", "grey_fill"}  # controls
 NOT_CLIPPED = {"tokens", "tokens75"}
 ATTACKS = config.read("attacks")["attacks"]
 ORDER = torch.tensor([2, 0, 3])
@@ -150,9 +152,28 @@ def test_purifier(name: str, x: Tensor, draw: Randomness) -> None:
         noise = 10 * draw.normal((3, 32, 32), "noise").double()
         same = purifier(x * (1 - mask) + noise * mask, mask)
         torch.testing.assert_close(same, images, rtol=0, atol=1e-10)
-        beyond = purifier(noise, mask)
+    if name in BOUNDED:
+        beyond = purifier(10 * draw.normal((3, 32, 32), "noise").double(), mask)
         assert beyond.min() >= 0
         assert beyond.max() <= 1
+
+
+@pytest.mark.parametrize("name", members("purifiers"))
+def test_a_purifier_has_weights_or_is_a_control(name: str) -> None:
+    purifier: nn.Module = build("purifiers", name, **PURIFIER_OPTIONS.get(name, {}))
+    assert any(True for _ in purifier.parameters()) == (name not in WITHOUT_WEIGHTS)
+
+
+def test_controls_leave_what_is_there_and_fill_holes_with_black_or_grey(
+    x: Tensor, draw: Randomness
+) -> None:
+    mask = (patch_ranks(x, draw, grid=8) < 16).double()
+    corrupted = 1.5 * x * (1 - mask)  # as unclipped noise may leave it
+    for name, fill in (("identity", 0.0), ("grey_fill", 0.5)):
+        images = build("purifiers", name)(corrupted, mask)
+        holes = mask.expand_as(x) == 1
+        assert torch.equal(images[~holes], corrupted[~holes])
+        assert (images[holes] == fill).all()
 
 
 @pytest.mark.parametrize("name", config.read("transforms"))

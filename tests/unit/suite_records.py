@@ -12,9 +12,21 @@ from atop.tables import Table
 
 
 def write_suite(
-    results: Path, made: Table, row: str, *, rate: float, column: str = "", n: int = N
+    results: Path,
+    made: Table,
+    row: str,
+    *,
+    rate: float,
+    attacked: float | None = None,
+    column: str = "",
+    n: int = N,
+    **entries: float,
 ) -> Cell:
-    """The record of a row under its table's suite or a column's; answers are right at a rate."""
+    """The record of a row under its table's suite or a column's; answers are right at a rate.
+
+    Attacks may have a rate of their own, and entries of the suite theirs. Rows of equal rates have
+    equal outcomes.
+    """
     of = made.column(column) if column else None
     cell, name = made.cell(made.row(row), of), of.suite if of else made.spec["suite"]
     assert cell
@@ -23,10 +35,12 @@ def write_suite(
     evaluations = []
     for entry in suite["attacks"]:
         budget = config.attack(config.entry(entry, "")[0], made.preset)
+        under_attack = attacked is not None and budget["method"] != "clean"
+        right = entries.get(entry.replace("-", "_"), attacked if under_attack else rate)
         draws = 1 if budget.get("through") == "fixed" else suite["draws"]
-        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < rate)
+        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < right)
         if selection := suite["selection"]:
-            hits = drawn.uniform(size=(selection, n)) < rate
+            hits = drawn.uniform(size=(selection, n)) < right
             margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
             one["selection"] = {"predictions": answers(hits), "margins": margins}
         evaluations.append(one)

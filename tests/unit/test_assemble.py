@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from atop import assemble, config, paths
+from atop import assemble, config, known, paths
 from atop.cells import Cell
 from atop.errors import AtopError
 from atop.purifiers._loss import PixelLoss
@@ -114,6 +114,17 @@ def test_a_purifier_has_its_own_loss_or_that_of_pixels() -> None:
     assert off.discriminator is None
     assert isinstance(assemble.loss("paper", "dmae", recipe), MaeLoss)
     assert isinstance(assemble.loss("paper", "identity", recipe), PixelLoss)
+
+
+def test_a_purifier_with_weights_needs_an_init() -> None:
+    cell = replace(CELL, init="none", transform="rt2")
+    with pytest.raises(
+        AtopError, match="no 'deepfill-none'; known as init of deepfill are places2"
+    ):
+        known.check_cell(cell, "paper")
+    # Before anything runs, nothing is known of a purifier that the preset does not name.
+    with pytest.raises(AtopError, match="deepfill has weights, so its init must not be none"):
+        assemble.defense("paper", cell)
 
 
 @pytest.mark.parametrize("name", ["deepfill", "dmae", "identity"])

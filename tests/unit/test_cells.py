@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atop import config, paths
+from atop import config, paths, plan
 from atop.cells import ABLATIONS, ALIKE, FINETUNES, VICTIMS, Cell
 from atop.errors import AtopError
 
@@ -22,6 +22,18 @@ def test_ids() -> None:
     assert BARE.undefended
     assert not CELL.undefended
     assert replace(BARE, transform="rt1").id == "cifar10-resnet18-identity-none-rt1-none-paper-s0"
+
+
+def test_a_purifier_without_weights_has_no_init() -> None:
+    grey = Cell(dataset="cifar10", classifier="resnet18", purifier="grey_fill", transform="rt1")
+    assert grey.id == "cifar10-resnet18-grey_fill-none-rt1-none-paper-s0"
+    assert Cell.parse(grey.id) == grey
+    assert not grey.undefended  # its transform is there
+    for cell in (grey, BARE, replace(BARE, transform="rt1")):
+        assert not cell.purifies
+        assert plan.networks("paper", cell) == plan.networks("paper", BARE)
+    assert CELL.purifies
+    assert paths.purifier("paper", CELL) in plan.networks("paper", CELL)
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)

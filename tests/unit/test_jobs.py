@@ -41,6 +41,11 @@ def history(cell: Cell) -> list[set[str]]:
     return [set(row) - {"step"} for row in account["history"]]
 
 
+def test_a_purifier_without_weights_is_not_trained(small: Any) -> None:
+    with pytest.raises(AtopError, match="grey_fill has no weights to train"):
+        jobs.pretrain("smoke", "cifar10_slice", "grey_fill", device=CPU)
+
+
 def test_jobs_make_the_cells_that_the_tables_name(small: Any) -> None:
     base = jobs.finetune("smoke", RT2.base, device=CPU)
     assert base.stem == "cifar10_slice-any-deepfill-scratch-rt2-none-paper-s0"

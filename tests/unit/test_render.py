@@ -17,7 +17,7 @@ from atop.tables import table
 from atop.view import panels
 
 GOLDEN = ROOT / "tests" / "golden"
-FINDING = {"findings": [{"name": "single-step-beats-iterative", "text": "fgsm < pgd: transfer"}]}
+FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def rendered(tmp_path: Path, preset: str = "smoke", name: str = "table7") -> dict[str, str]:
     if name == "table7":
-        made = write_records(tmp_path / "results", preset, rt1_none=FINDING)
+        made = write_records(tmp_path / "results", preset, rt1_none=FLAT)
     else:
         made = write_strict(tmp_path / "results", preset)
     files = render(table=made, results=tmp_path / "results", out=tmp_path / "out")

@@ -10,6 +10,7 @@ from suite_records import write_suite
 
 from atop import figures, stats
 from atop.aggregate import aggregate
+from atop.paper import title
 from atop.render import render
 from atop.report import glance
 from atop.report.making import report
@@ -27,6 +28,7 @@ class Counted:
 
     table = table("table7", "paper")
     findings = ({"name": "odd"},)
+    groups = ()
     frame = pd.DataFrame(
         [
             (verdict, paper, None if verdict in ("cited", "not run") else 50.0, "", "", "")
@@ -82,7 +84,7 @@ def test_the_first_screen_says_outcomes_and_leads_to_findings(
     assert {name: int(count) for _, count, name in told}["not run"] == 30
     for whole in frames:
         link = f'<a href="#{whole.table.name}-findings">'
-        assert (f"{link}{whole.table.name.capitalize()}" in first) == bool(whole.findings)
+        assert (f"{link}{title(whole.table.name)}" in first) == bool(whole.findings)
     assert 'id="strict-findings"' in text
     assert 'id="chart-outcomes"' in first
 

@@ -43,6 +43,23 @@ def test_a_purifier_of_one_size_works_at_it_and_nothing_else_changes() -> None:
     assert config.sizes("paper", cell.base) == {"input": 256, "purifier": 224, "classifier": 256}
 
 
+@pytest.mark.parametrize("preset", config.presets())
+@pytest.mark.parametrize("transform", ["tokens", "tokens75"])
+def test_a_control_without_weights_sees_the_tokens_that_dmae_sees(
+    preset: str, transform: str
+) -> None:
+    dmae = {"purifier": "dmae", "init": "scratch", "transform": transform}
+    control = {"purifier": "grey_fill", "init": "none", "transform": transform}
+    of = ("resnet_small" if preset == "smoke" else "resnet18_32",)
+    assert sizes(preset, "cifar10", *of, **control) == sizes(preset, "cifar10", *of, **dmae)
+
+
+def test_a_dataset_has_the_last_word_over_a_transform() -> None:
+    of = {"purifier": "grey_fill", "init": "none", "transform": "tokens"}
+    assert sizes("native", "cifar10", "resnet18_32", **of) == (32, 32, 32)
+    assert sizes("native", "imagenette", "resnet34", **of) == (256, 128, 256)
+
+
 def test_l_org_knows_no_classifier_and_has_the_presets_sizes() -> None:
     cell = Cell(dataset="cifar10", classifier="wrn28_10", **WORDS)
     assert config.sizes("paper", cell.base) == {"input": 256, "purifier": 256, "classifier": 256}

@@ -85,18 +85,21 @@ def test_a_size_in_numbers_stays(change: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "purifier", "transform", "told"),
+    ("purifier", "transform", "told"),
     [
-        ("paper", "dmae", "rt2", "dmae works on 14 tokens a side, .* 8x8 patches of rt2"),
-        ("paper", "deepfill", "tokens", "deepfill works on 256 pixels a side, .* 14x14 patches"),
+        ("dmae", "rt2", "dmae works on 14 tokens a side, .* 8x8 patches of rt2"),
+        ("deepfill", "rt2", "deepfill works on 250 pixels a side, .* 8x8 patches of rt2"),
+        ("identity", "tokens", "identity works on 250 pixels a side, .* 14x14 patches"),
     ],
 )
 def test_patches_that_cut_tokens_are_refused_before_anything_runs(
-    preset: str, purifier: str, transform: str, told: str
+    change: Change, purifier: str, transform: str, told: str
 ) -> None:
+    tokens = {"tokens": {"purifier": 250}}
+    change("presets/paper", {"sizes": {"purifier": 250, "overrides": tokens}})
     cell = replace(CELL, dataset="cifar10", classifier="wrn28_10", purifier=purifier)
     with pytest.raises(AtopError, match=told):
-        known.check_cell(replace(cell, transform=transform), preset)
+        known.check_cell(replace(cell, transform=transform), "paper")
 
 
 def test_patches_that_pretraining_hides_are_checked_too(change: Change) -> None:

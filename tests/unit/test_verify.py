@@ -139,10 +139,6 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         lambda r: r["training"]["settings"].pop("classifier_sha256"),
         ["training: with another classifier"],
     ),
-    "hidden suspicion": (
-        lambda r: r["findings"].append({"name": "x", "text": "y"}),
-        ["findings: "],
-    ),
     "a cell that no row has": (
         lambda r: r["cell"].update(seed=7, id=CELL.replace("s0", "s7")),
         ["no row of table7", "training: of"],

@@ -30,11 +30,12 @@ ALIKE_WITHOUT_DRAWS = [
     # The strict table's stand-ins for exact gradients and fresh draws, which change nothing here.
     {"strict-pgd", "strict-pgd-logits", "strict-bpda", "strict-fixed"},
 ]
-# The control without a purifier, its transform switched off, is the bare classifier behind some
-# resizing, of which there is none at the sizes of preset paper. One attack, which needs no EOT.
+# The controls without weights, their transform switched off, are the bare classifier behind some
+# resizing, of which there is none at the sizes of preset paper. One attack each, without EOT.
 SAME_VICTIM = {
     "cifar10-resnet18-undefended",
     "cifar10-resnet18-identity-none-rt2-none-paper-s0-no_transform",
+    "cifar10-resnet18-grey_fill-none-rt2-none-paper-s0-no_transform",
 }
 # Figure 4's suite has a name of its own because preset smoke shortens it; it repeats no attack.
 SAME_SUITE = {"aa_linf", "figure4"}
@@ -101,7 +102,10 @@ def victim(preset: str, cell: Cell) -> list[Any]:
     sizes["purifier"] = sizes["input"] if cell.undefended else sizes["purifier"]
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     signed = cell.purifies and recipe["classifier_range"] == "signed"
-    return [plan.networks(preset, cell), config.transform_of(preset, cell), sizes, signed]
+    transform = config.transform_of(preset, cell)
+    # Without holes, a purifier without weights has nothing to do.
+    fill = cell.purifier if not cell.purifies and transform[0] != "none" else ""
+    return [plan.networks(preset, cell), transform, sizes, signed, fill]
 
 
 def test_a_network_is_trained_once(said: Said) -> None:

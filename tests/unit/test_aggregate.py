@@ -48,7 +48,7 @@ def pair(frame: pd.DataFrame, first: str) -> "pd.Series[Any]":
 
 
 def names(whole: Aggregate) -> list[str]:
-    """Of its findings, but for those that the made-up strict records all have; test_pairs.py has more."""
+    """Of its findings, but for those that made-up strict records have; test_pairs.py has more."""
     found = [finding["name"] for finding in whole.findings]
     everywhere = ("stochasticity-carries-robustness", "metrics-disagree")
     return [name for name in found if name not in everywhere]

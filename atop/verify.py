@@ -211,7 +211,11 @@ def _provenance(record: Dict, cell: Cell) -> Problems:
 
 
 def _one_run(content: list[tuple[Path, Dict]]) -> Problems:
-    """Records that name the same weights, set or picture mean the same one."""
+    """Records that name the same weights, set or image mean the same one.
+
+    A set that was made again, at another time or on another machine, is another one: a finding of
+    the table says that rows were handed different ones (atop/findings.py).
+    """
     seen: dict[tuple[str, ...], str] = {}
 
     def differs(value: object, *name: str) -> bool:
@@ -228,7 +232,8 @@ def _one_run(content: list[tuple[Path, Dict]]) -> Problems:
             if made and made.keys() >= ACCOUNT:
                 victim = Cell.parse(made["victim"]["id"])
                 used.append((victim, made["provenance"]))
-                if differs(made["sha256"], preset, made["victim"]["id"], made["attack"]):
+                name = (preset, made["victim"]["id"], made["attack"])
+                if differs(made["sha256"], *name, str(made["provenance"].get("created"))):
                     yield f"{where}: {one['attack']}: another set than another record was handed"
         for of, provenance in used:
             hashes = provenance["checkpoints"]

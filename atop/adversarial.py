@@ -204,9 +204,9 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     hashes = checkpoint_hashes(preset, victim)
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
     of_run = [account, siege.batch, siege.compute.as_dict(), hashes, data, split.index.tolist()]
-    state = paths.state(out)
+    state, identity = paths.state(out), config.digest(of_run)
     account["resumed"] = state.exists()  # the costs below are then those since
-    made = Unfinished(state, config.digest(of_run), shape=(n, 3, x.size, x.size))
+    made = Unfinished(state, identity, shape=(n, 3, x.size, x.size))
     if not made.done:
         for where in torch.split((~left).nonzero()[:, 0], siege.batch):
             made.images[where] = start[where].cpu()

@@ -86,7 +86,7 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
     if count > size:
         raise AtopError(
             f"{paths.dataset(name)}: {size} test pictures, and the evaluation set takes {count}; "
-            "lower evaluation.n of the preset"
+            "lower evaluation.n or evaluation.grey_box of the preset"
         )
     wanted = np.random.RandomState(chosen["seed"]).permutation(size)[:count]
     position = {int(index): place for place, index in enumerate(test.index)}
@@ -94,7 +94,7 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
     if missing:
         raise AtopError(
             f"{paths.dataset(name)}: lacks test picture {missing[0]} of the evaluation set; "
-            "lower evaluation.n of the preset or take its evaluation.seed back"
+            "lower evaluation.n or evaluation.grey_box of the preset, or take its seed back"
         )
     return test.take(torch.tensor([position[int(index)] for index in wanted]))
 

@@ -89,7 +89,8 @@ def _examples(whole: Aggregate) -> str:
     if frame.empty:
         return "nothing was run"
     several = (frame["draws"] > 1).any()
-    how = "Wilson; bootstrap over examples where draws differ" if several else "Wilson"
+    clustered = "; where draws differ, with an effective n: Franco et al., 2019"
+    how = "Wilson" + (clustered if several else "")
     return (
         f"{_count(frame['n'], 'test picture')}, {_count(frame['draws'], 'random draw')} of the "
         f"defence for each, {_count(frame['seeds'], 'training seed')} per row; intervals are 95% "

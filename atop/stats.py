@@ -5,11 +5,13 @@ choice of subset by whoever tuned the method.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # its parts are imported at first use: scipy.stats takes longer than most jobs need
 from numpy.typing import NDArray
+
+from atop import intervals
 
 Outcomes = NDArray[np.bool_] | NDArray[np.float64]
 """(draws, n): whether each draw is correct, or shares of draws, in one row."""
@@ -21,7 +23,6 @@ METRICS = ("mean", "majority", "all")
 MARGIN = 5.0
 """Differences up to this many points count as the same result."""
 
-CONFIDENCE = 0.95
 VERDICTS = ("consistent", "inconclusive", "higher", "lower", "not comparable")
 
 
@@ -107,15 +108,16 @@ def draw_sd(correct: Outcomes) -> float:
 
 
 def wilson(*, successes: int, n: int) -> Estimate:
-    """Accuracy with its Wilson score interval (Wilson, 1927), in percent.
+    """Accuracy of single outcomes with its Wilson score interval (Wilson, 1927), in percent.
 
     Unlike the Wald interval it keeps its width at 0% and 100%.
 
     Raises:
         ValueError: n < 1, or successes outside [0, n].
     """
-    interval = scipy.stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(100 * successes / n, 100 * float(interval.low), 100 * float(interval.high))
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"{successes} of {n}")
+    return _percent(intervals.wilson(successes / n, n))
 
 
 def exact(value: float) -> Estimate:
@@ -129,52 +131,47 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     The square-and-add method (Zou & Donner, 2008): what Newcombe (1998) does with two Wilson
     intervals, for any two.
     """
-    value = first.value - second.value
-    below = math.hypot(first.value - first.low, second.high - second.value)
-    above = math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, value - below, value + above)
+    found = intervals.apart(intervals.Interval(*first), intervals.Interval(*second))
+    return Estimate(*map(float, found))
 
 
 def accuracy(correct: Outcomes) -> Estimate:
-    """Accuracy of (draws, n) outcomes, in percent.
+    """Accuracy of (draws, n) outcomes, mean over draws, in percent.
 
-    One draw, or draws that all agree: Wilson. Otherwise the mean over draws with a bootstrap over
-    examples, because draws of one example are not independent.
+    One draw, or draws that all agree: Wilson. Otherwise Wilson with the effective n of
+    intervals.accuracy, because draws of one example are not independent.
 
     Raises:
         ValueError: not two-dimensional, or empty.
     """
     rates = _rates(correct)
-    if _settled(rates):
-        return wilson(successes=int(rates.sum()), n=rates.size)
-    return bootstrap(rates)
+    total, square = rates.sum(), np.square(rates).sum()
+    return _percent(
+        intervals.accuracy(n=rates.size, total=total, square=square, draws=len(correct))
+    )
 
 
-def bootstrap(per_example: NDArray[np.float64]) -> Estimate:
-    """Mean of n per-example numbers (1 = 100%) with a percentile bootstrap over examples.
+def mean_difference(per_example: NDArray[np.float64]) -> Estimate:
+    """Mean of n differences of the same examples (1 = 100%), in points.
 
-    The generator is fixed: the same record gives the same interval.
+    Between outcomes, between rates, or between such differences, as of clean and adversarial
+    accuracy: Bonett & Price (2012), extended to draws that differ by intervals.difference.
+
+    Raises:
+        ValueError: not one-dimensional, or empty.
     """
-    result = scipy.stats.bootstrap(
-        (per_example,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=4999,
-        batch=500,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    interval = result.confidence_interval
-    return Estimate(
-        100 * float(per_example.mean()), 100 * float(interval.low), 100 * float(interval.high)
-    )
+    if per_example.ndim != 1 or per_example.size == 0:
+        raise ValueError(f"differences must be (n,), got {per_example.shape}")
+    sums = {"total": per_example, "size": np.abs(per_example), "square": np.square(per_example)}
+    added = {name: values.sum() for name, values in sums.items()}
+    return _percent(intervals.difference(n=per_example.size, **added))
 
 
 def paired(a: Outcomes, b: Outcomes) -> Paired:
     """Accuracy of a minus accuracy of b in points, both (draws, n) outcomes on the same n examples.
 
-    Single draws: the adjusted Wald interval of Agresti & Min (2005), which adds 1/2 to each cell of
-    the 2x2 table, and the exact McNemar test, two-sided. More draws: bootstrap over examples.
+    The interval is that of `mean_difference`: for single draws Bonett & Price's (2012), which adds
+    one example that gains and one that loses. Those have the exact McNemar test, two-sided, too.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -182,14 +179,13 @@ def paired(a: Outcomes, b: Outcomes) -> Paired:
     first, second = _rates(a), _rates(b)
     if first.shape != second.shape:
         raise ValueError(f"not the same examples: {first.size} and {second.size}")
+    found = mean_difference(first - second)
     if not (_settled(first) and _settled(second)):
-        return Paired(*bootstrap(first - second), p=None)
+        return Paired(*found, p=None)
     gained, lost = int((first > second).sum()), int((first < second).sum())
-    n = first.size
-    low, high = _agresti_min(gained, lost, n)
     discordant = gained + lost
     p = float(scipy.stats.binomtest(gained, discordant).pvalue) if discordant else 1.0
-    return Paired(100 * (gained - lost) / n, low, high, p)
+    return Paired(*found, p)
 
 
 def difference_of_differences(
@@ -210,7 +206,7 @@ def difference_of_differences(
     rates = [_rates(one) for one in (*attacked, *clean)]
     if len({one.shape for one in rates}) > 1:
         raise ValueError(f"not the same examples: {', '.join(str(one.size) for one in rates)}")
-    return bootstrap((rates[0] - rates[1]) - (rates[2] - rates[3]))
+    return mean_difference((rates[0] - rates[1]) - (rates[2] - rates[3]))
 
 
 def verdict(difference: Estimate, *, comparable: bool) -> str:
@@ -226,8 +222,12 @@ def verdict(difference: Estimate, *, comparable: bool) -> str:
         return "higher"
     if difference.high < -MARGIN:
         return "lower"
-    inside = difference.low >= -MARGIN and difference.high <= MARGIN
-    return "consistent" if inside else "inconclusive"
+    return "consistent" if inside(difference.low, difference.high) else "inconclusive"
+
+
+def inside(low: Any, high: Any) -> Any:
+    """Whether an interval lies within +-MARGIN: for floats, or for each of their arrays."""
+    return (low >= -MARGIN) & (high <= MARGIN)
 
 
 def _rates(correct: Outcomes) -> NDArray[np.float64]:
@@ -242,8 +242,5 @@ def _settled(rates: NDArray[np.float64]) -> bool:
     return bool(np.isin(rates, (0.0, 1.0)).all())
 
 
-def _agresti_min(gained: int, lost: int, n: int) -> tuple[float, float]:
-    p12, p21, total = (gained + 0.5) / (n + 2), (lost + 0.5) / (n + 2), n + 2
-    centre = p12 - p21
-    half = scipy.stats.norm.ppf(0.5 + CONFIDENCE / 2) * math.sqrt((p12 + p21 - centre**2) / total)
-    return 100 * (centre - half), 100 * (centre + half)
+def _percent(found: intervals.Interval) -> Estimate:
+    return Estimate(*(100 * float(number) for number in found))

@@ -77,14 +77,11 @@ def test_mcnemar_exact_and_direction() -> None:
     )
 
 
-def test_agresti_min_2005_adds_half_to_each_cell() -> None:
-    # The arithmetic of Agresti & Min (2005), Section 2, on 15 gained and 5 lost of 100.
-    p12, p21, n = 15.5 / 102, 5.5 / 102, 102
-    half = 1.959964 * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / n)
-    a, b = outcomes(both=50, first=15, second=5, neither=30)
+def test_bonett_price_2012_adds_one_to_both_counts() -> None:
+    # R's statpsych, by Bonett himself, prints this for ci.prop.ps(.05, 12, 4, 26, 6).
+    a, b = outcomes(both=6, first=26, second=4, neither=12)
     result = stats.paired(a, b)
-    assert result.low == pytest.approx(100 * (p12 - p21 - half), abs=1e-4)
-    assert result.high == pytest.approx(100 * (p12 - p21 + half), abs=1e-4)
+    assert close(result[:3], 100 * 22 / 48, 25.48067, 62.51933, tolerance=1e-4)
 
 
 def test_identical_outcomes_do_not_differ_but_keep_a_width() -> None:
@@ -116,7 +113,7 @@ def test_draws_of_one_example_do_not_count_as_examples() -> None:
     assert settled == stats.wilson(successes=int(once.sum()), n=300)
 
 
-def test_bootstrap_covers_examples_and_repeats_itself() -> None:
+def test_draws_count_as_much_as_their_spread_tells() -> None:
     rng = np.random.default_rng(2)
     rates = rng.beta(2, 1, 400)
     correct = rng.random((20, 400)) < rates
@@ -124,8 +121,47 @@ def test_bootstrap_covers_examples_and_repeats_itself() -> None:
     per_example = correct.mean(axis=0)
     half = 196 * per_example.std() / math.sqrt(400)
     assert result.value == pytest.approx(100 * correct.mean())
-    assert result.high - result.low == pytest.approx(2 * half, rel=0.1)
-    assert stats.accuracy(correct) == result
+    assert result.high - result.low == pytest.approx(2 * half, rel=0.03)
+    assert result.high - result.low < stats.accuracy(correct[:1]).high - result.low
+
+
+def test_a_few_correct_draws_tell_hardly_more_than_none() -> None:
+    """0.9% [0.0, 2.2], by a bootstrap, once stood beside 0.0% [0.0, 5.7]."""
+    none = np.zeros((10, 64), bool)
+    few = none.copy()
+    few[:2, :3] = True
+    assert close(stats.accuracy(none), 0, 0, 5.66, tolerance=0.01)
+    # By hand: rates of 1/5 for three images, so sums 0.6 and 0.12.
+    rate = 0.6 / 64
+    effective = 64 * (0.6 - 64 * rate**2 + 0.5) / (0.12 - 64 * rate**2 + 0.5)
+    centre = (rate + 3.841459 / 2 / effective) / (1 + 3.841459 / effective)
+    half = math.sqrt(centre**2 - rate**2 / (1 + 3.841459 / effective))
+    expected = (100 * rate, 100 * (centre - half), 100 * (centre + half))
+    assert close(stats.accuracy(few), *expected, tolerance=1e-3)
+    assert stats.accuracy(few).high > 4
+
+
+def test_a_few_differences_tell_hardly_more_than_none() -> None:
+    none = stats.mean_difference(np.zeros(64))
+    assert close(none, 0, -4.20, 4.20, tolerance=0.01)
+    few = np.zeros(64)
+    few[:3] = 0.2
+    # By hand: sums 0.6 and 0.12, so that 0.62 / 1.1 of one gain and of one loss are added.
+    m = 64 + 2 * 0.62 / 1.1
+    half = 1.959964 * math.sqrt(((0.12 + 2 * 0.62 / 1.1) / m - (0.6 / m) ** 2) / m)
+    expected = (60 / 64, 100 * (0.6 / m - half), 100 * (0.6 / m + half))
+    assert close(stats.mean_difference(few), *expected, tolerance=1e-3)
+
+
+def test_a_mean_difference_is_that_of_pairs_and_wider_for_differences_of_pairs() -> None:
+    a, b = outcomes(both=50, first=15, second=5, neither=30)
+    single = a[0].astype(float) - b[0]
+    assert stats.mean_difference(single) == stats.paired(a, b)[:3]
+    once, twice = stats.paired(a, b), stats.mean_difference(2 * single)
+    assert twice.value == 2 * once.value
+    assert twice.high - twice.low > 1.8 * (once.high - once.low)
+    with pytest.raises(ValueError, match="must be"):
+        stats.mean_difference(np.empty(0))
 
 
 def test_paired_draws_have_an_interval_and_no_p() -> None:
@@ -238,7 +274,7 @@ def test_difference_of_differences_by_hand() -> None:
     clean, start = np.array([[1, 1, 1, 0, 1]], bool), np.array([[1, 1, 0, 0, 1]], bool)
     found = stats.difference_of_differences((attacked, other), (clean, start))
     each = np.array([1.0, -0.5, -1.0, -0.5, 0.0])
-    assert found == pytest.approx(stats.bootstrap(each))
+    assert found == pytest.approx(stats.mean_difference(each))
     assert found.value == pytest.approx(-20)
     with pytest.raises(ValueError, match="not the same examples: 5, 5, 5, 4"):
         stats.difference_of_differences((attacked, other), (clean, start[:, :4]))

@@ -156,8 +156,8 @@ def test_metrics_that_disagree(tmp_path: Path) -> None:
     (text,) = [one["text"] for one in whole.findings if "PGD" in one["text"]]
     assert "above 0 by mean, undecided by majority, above 0 by all" in text
     texts = [path.read_text() for path in render(table=made, results=tmp_path, out=tmp_path / "o")]
-    assert "<br>majority 0.0 [−1.0, 1.0]<br>all +100.0 [" in texts[1]
-    assert r"\\majority 0.0\\{[}$-$1.0, 1.0]\\all +100.0\\{[}" in texts[2]
+    assert "<br>majority 0.0 [−1.4, 1.4]<br>all +100.0 [" in texts[1]
+    assert r"\\majority 0.0\\{[}$-$1.4, 1.4]\\all +100.0\\{[}" in texts[2]
     assert "Majority, all: the difference by these metrics" in texts[1]
 
     change_entry(tmp_path, made, "no-purifier", "pgd", ~every)

@@ -14,6 +14,7 @@ from atop.verify import verify
 
 RECORDS = sorted((ROOT / "results" / "released").glob("*.jsonl"))
 PAGES = ROOT / "tables" / "released"
+RTS = ("rt1", "rt2", "rt3")
 README = " ".join((ROOT / "README.md").read_text().split())
 
 
@@ -176,6 +177,13 @@ def test_the_readme_quotes_what_else_was_measured() -> None:
     for row in ("rt2-atop", "tuned-classifier"):
         known = quotes.number("strict", "native_cpu", row, "fixed").partition(" ")[0]
         assert f"who knows the draw leaves {known} of the first and of the last" in README
+    for rt, words in (("rt1", "points for RT1"), ("rt2", "for RT2"), ("rt3", "for RT3")):
+        gain = quotes.beyond("table7", "native_cpu", f"{rt}-atop", f"{rt}-none", "pgd-20")
+        assert f"{gain} {words}" in README
+    printed = [quotes.paper_beyond("table7", f"{rt}-atop", f"{rt}-none", "pgd-20") for rt in RTS]
+    assert "the paper's numbers give {}, {} and {}.".format(*printed) in README
+    assert quotes.regime("table7", "native_cpu")
+    assert quotes.regime("strict", "native_cpu")
     nothing = quotes.gap("table7", "native_cpu", "rt2-continued", "rt2-none", "pgd-20")
     assert f"gains nothing: {nothing}." in README
     for row, words in (

@@ -73,7 +73,8 @@ def test_quotations_are_a_table_of_their_own() -> None:
 
 
 def test_pairs_findings_and_deviations() -> None:
-    pair = {"first": "a", "second": "b", "cells": [{"value": "1", "interval": "[0, 2]", "p": ""}]}
+    cell = {"value": "1", "interval": "[0, 2]", "p": "", "regime": ""}
+    pair = {"first": "a", "second": "b", "cells": [cell]}
     items = [("text", "rows")]
     whole: dict[str, Any] = {
         "pairs": [{"columns": ["PGD"], "rows": [pair] * 4}],
@@ -84,3 +85,7 @@ def test_pairs_findings_and_deviations() -> None:
     assert [part["kind"] for part in found["tables"]] == ["pairs"]
     assert heads([found]) == ["Finding weak", "Differs from the paper or the authors' code in"]
     assert floats.of_pairs({"pairs": [], "findings": [], "deviations": []}) == []
+    height = found["tables"][0]["height"]
+    cell |= {"p": "p = 0.500", "regime": "not in regime"}  # two lines more in each of the rows
+    (found,) = floats.of_pairs(whole)
+    assert found["tables"][0]["height"] == height + 2 * 4

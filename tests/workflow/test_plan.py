@@ -7,7 +7,7 @@ from checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop import config
 
-TABLE7 = {"finetune": 7, "attack": 5, "evaluate": 8, "table": 1}
+TABLE7 = {"finetune": 7, "attack": 5, "evaluate": 12, "table": 1}
 ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
 
 
@@ -28,8 +28,12 @@ def test_headline(headline: Said) -> None:
 def test_headline_cells(headline: Said) -> None:
     words = Counter(cell.split("-")[5] for cell in cells(headline, "finetune"))
     assert words == {"none": 3, "adversarial": 3, "continued": 1}
-    assert len(cells(headline, "evaluate")) == 8
+    assert len(cells(headline, "evaluate")) == 12
     assert "cifar10-resnet18-undefended" in cells(headline, "evaluate")
+    for control in ("identity", "grey_fill"):  # they need no training
+        for transform in ("rt1", "rt2"):
+            cell = f"cifar10-resnet18-{control}-none-{transform}-none-paper-s0"
+            assert cell in cells(headline, "evaluate")
 
 
 def test_adversarial_sets_are_shared(headline: Said) -> None:
@@ -50,7 +54,7 @@ def test_every_gpu_job_waits_for_the_answer_about_the_gpu(headline: Said) -> Non
 
 def test_target_defense_is_one_word(clean: Checkout) -> None:
     said = clean.plan("--config", "target=defense", "--", HEADLINE)
-    assert said.counts["attack"] == 5 * 8
+    assert said.counts["attack"] == 5 * 12
     sets = Counter((job.wildcards["cell"], job.wildcards["attack"]) for job in said.of("attack"))
     assert set(sets.values()) == {1}
     for job in said.of("evaluate"):

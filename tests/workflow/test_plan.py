@@ -7,7 +7,7 @@ from checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop import config
 
-TABLE7 = {"finetune": 8, "attack": 5, "evaluate": 9, "table": 1}
+TABLE7 = {"finetune": 8, "attack": 5, "evaluate": 13, "table": 1}
 ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
 
 
@@ -28,8 +28,12 @@ def test_headline(headline: Said) -> None:
 def test_headline_cells(headline: Said) -> None:
     words = Counter(cell.split("-")[5] for cell in cells(headline, "finetune"))
     assert words == {"none": 3, "adversarial": 4, "continued": 1}
-    assert len(cells(headline, "evaluate")) == 9
+    assert len(cells(headline, "evaluate")) == 13
     assert "cifar10-resnet18-undefended" in cells(headline, "evaluate")
+    for control in ("identity", "grey_fill"):  # they need no training
+        for transform in ("rt1", "rt2"):
+            cell = f"cifar10-resnet18-{control}-none-{transform}-none-paper-s0"
+            assert cell in cells(headline, "evaluate")
 
 
 def test_adversarial_sets_are_shared(headline: Said) -> None:
@@ -106,7 +110,7 @@ def test_recipe_and_seed_change_the_cells(clean: Checkout) -> None:
     # One row is about another recipe, whose L_org stage is that of recipe paper.
     assert words == {("official", "s1"): 7, ("minmax", "s1"): 1, ("paper", "s1"): 1}
     said = clean.plan("--config", "recipe=minmax", "--", SMOKE)
-    assert said.counts == {"fetch": 1, **TABLE7, "finetune": 7, "evaluate": 8}
+    assert said.counts == {"fetch": 1, **TABLE7, "finetune": 7, "evaluate": 12}
     words = Counter(tuple(cell.split("-")[5:7]) for cell in cells(said, "finetune"))
     assert words == {("none", "paper"): 3, ("adversarial", "minmax"): 3, ("continued", "paper"): 1}
     # Grey-box sets belong to the classifier, which neither word changes.

@@ -5,6 +5,8 @@ from itertools import product
 import pytest
 from checkout import Checkout, Said
 
+from atop.cells import Cell
+
 BOTH, SLICE = ("cifar10", "cifar100"), ("cifar10_slice",)
 PUBLIC = {"dmae-base.pth", "deepfill-places2.pth"}
 PURIFIERS = {"dmae": ("imagenet", "tokens"), "deepfill": ("places2", "rt2")}
@@ -23,12 +25,12 @@ def cells(datasets: tuple[str, ...], classifier: str, *, scratch: bool) -> set[t
 
 
 def evaluated(said: Said) -> set[tuple[str, str]]:
-    """Cells and suites of the records of defences; the undefended classifier is a control."""
+    """Cells and suites of the records of purifiers with weights; the others are controls."""
     places = [job.outputs[0].split("/")[-2:] for job in said.of("evaluate")]
     return {
         (cell, name.removesuffix("-defense.json"))
         for cell, name in places
-        if not cell.endswith("-undefended")
+        if Cell.parse(cell).purifies
     }
 
 

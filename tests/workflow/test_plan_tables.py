@@ -23,7 +23,7 @@ def test_a_table_that_the_paper_lacks_reads_what_it_quotes(clean: Checkout) -> N
 def test_a_column_may_have_records_of_its_own(clean: Checkout) -> None:
     (job,) = clean.plan("--", "tables/native/table5.md").of("table")
     suites = Counter(name.rpartition("/")[2] for name in job.inputs if "/records/" in name)
-    assert suites == {"table5-defense.json": 5, "aa_linf-defense.json": 5}
+    assert suites == {"table5-defense.json": 9, "aa_linf-defense.json": 9}
 
 
 def test_a_folder_may_have_a_space_in_its_name(fresh: Checkout, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_sizes_and_weights_of_others_reach_the_plan(clean: Checkout) -> None:
 def test_a_word_for_the_target_picks_the_records_of_all_columns(clean: Checkout) -> None:
     (job,) = clean.plan("--config", "target=classifier", "--", "tables/smoke/table8.md").of("table")
     records = [name for name in job.inputs if "/records/" in name]
-    assert len(records) == 7
+    assert len(records) == 11
     assert all(name.endswith("/table8-classifier.json") for name in records)
 
 
@@ -59,7 +59,7 @@ def test_what_the_users_folder_has_is_run(clean: Checkout, tmp_path: Path) -> No
     (tmp_path / "imagenette2" / "val" / "n01440764").mkdir(parents=True)
     said = clean.plan("--config", f"files={tmp_path}", "--", "tables/smoke/table9.md")
     assert said.counts["classifier"] == said.counts["fetch"] == said.counts["table"] == 1
-    assert said.counts["evaluate"] == 8
+    assert said.counts["evaluate"] == 12
     missing = clean.plan("--config", "files=/no/such/folder", "--", "tables/smoke/table9.md")
     assert missing.code != 0
     assert "--config files=/no/such/folder: no such folder" in missing.text

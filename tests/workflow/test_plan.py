@@ -54,7 +54,7 @@ def test_every_gpu_job_waits_for_the_answer_about_the_gpu(headline: Said) -> Non
 
 def test_target_defense_is_one_word(clean: Checkout) -> None:
     said = clean.plan("--config", "target=defense", "--", HEADLINE)
-    assert said.counts["attack"] == 5 * 9
+    assert said.counts["attack"] == 5 * 13
     sets = Counter((job.wildcards["cell"], job.wildcards["attack"]) for job in said.of("attack"))
     assert set(sets.values()) == {1}
     for job in said.of("evaluate"):

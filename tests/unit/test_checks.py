@@ -10,7 +10,7 @@ import pytest
 from atop import budgets, config
 from atop.checks import findings
 from atop.checks.convergence import REACHED, STILL_FALLING
-from atop.checks.reading import MIN_POINTS
+from atop.checks.reading import MIN_POINTS, read
 
 N = 100
 LINF = {"norm": "Linf", "eps": "8/255"}
@@ -225,6 +225,9 @@ def test_an_attack_that_goes_on_and_finds_nothing_repeats_another() -> None:
     assert findings(record(*nothing)) == []
     elsewhere = entry("s@untuned", [30, 28], after)
     assert findings(record(strict, elsewhere)) == []
+    reading = read(record(strict, elsewhere, entry("s", [30, 28], after)))
+    found = [reading.repeats(one) for one in reading.entries]
+    assert [one and one.name for one in found] == [None, None, "strict"]
 
 
 def test_square_at_the_end_of_autoattack_has_autoattacks_own_rule() -> None:

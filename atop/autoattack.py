@@ -59,7 +59,7 @@ OPTIONS = {name: options for name, (_, _, options) in _SUBATTACKS.items()}
 
 
 def sub_attack(
-    attack: str, model: Model, *, norm: str, eps: float, seed: int, options: dict[str, int]
+    attack: str, model: Any, *, norm: str, eps: float, seed: int, options: dict[str, int]
 ) -> Any:
     """A sub-attack as pyautoattack.AutoAttack sets it up, but for its options.
 
@@ -67,7 +67,7 @@ def sub_attack(
 
     Args:
         attack: a name of OPTIONS.
-        model: what is attacked.
+        model: what is attacked, a Model; or what the library takes for a network of TensorFlow.
         norm: Linf or L2.
         eps: radius of the ball.
         seed: of the library's own draws, the same ones for every batch.

@@ -126,6 +126,18 @@ def expected_logits(target: Target, x: Tensor, randomness: Randomness, *, eot: i
 
 
 @torch.no_grad()
+def expected_loss(
+    target: Target, x: Tensor, y: Tensor, loss: Loss, randomness: Randomness, *, eot: int
+) -> Tensor:
+    """(B,) losses averaged over the draws that `slope` would take."""
+
+    def look(victim: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
+        return (_sum(loss(victim(repeat(x, count), draws), repeat(y, count)), count),)
+
+    return expectation(look, target, len(x), randomness, eot)[0]
+
+
+@torch.no_grad()
 def _expected(
     averaged: Callable[[Tensor], Tensor],
     target: Target,

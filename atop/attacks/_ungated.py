@@ -1,12 +1,14 @@
 """AutoAttack's sub-attacks on a random target, without the gate of the library.
 
 The library's `perturb` starts with one look and leaves out whom that draw misclassifies; it reads
-success and loss from one draw, too. Here its iterations run on everybody, APGD follows losses,
-logits and gradients expected over its draws, and each run hands several results to the judge.
+success and loss from one draw, too. Here its iterations run on everybody, APGD follows gradients
+expected over its draws and compares iterates by their losses under draws that stay the same, and
+each run hands several results to the judge.
 """
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +19,7 @@ from pyautoattack.autopgd_base import APGDAttack_targeted
 from torch import Tensor
 
 from atop.attacks._base import Loss, Target, cross_entropy
-from atop.attacks._draws import expected_logits, slope
+from atop.attacks._draws import expected_logits, expected_loss, slope
 from atop.autoattack import Model, model_of, sub_attack
 from atop.randomness import Randomness
 
@@ -57,7 +59,7 @@ def candidates(
     Returns:
         Tensors like x but float32, as many for every batch.
     """
-    ball = {"norm": norm, "eps": eps, "seed": randomness.seed, "options": options}
+    ball: dict[str, Any] = {"norm": norm, "eps": eps, "seed": randomness.seed, "options": options}
     single = x.float()
     with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
         torch.random.manual_seed(randomness.seed)  # as the library does
@@ -77,6 +79,9 @@ class Expectation:
     them as they are told. Of other networks it averages gradients only: what it keeps as the best
     iterate, and where it halves its steps, would follow the loss of one draw.
 
+    Gradients are of fresh draws at each look. Losses are of the same ones at every look: which of
+    two iterates is better is then no matter of luck.
+
     Attributes:
         asked: (B, 3, H, W), where it was looked at last.
     """
@@ -86,6 +91,7 @@ class Expectation:
     ) -> None:
         self.target, self.randomness, self.eot, self.dtype = target, randomness, eot, dtype
         self.draws = itertools.count(int(randomness.draw))
+        self.compared = replace(randomness, stream=f"{randomness.stream}:compared").at(0)
         self.asked = torch.empty(0)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -108,9 +114,10 @@ class Expectation:
     @torch.enable_grad()
     def _look(self, x: Tensor, y: Tensor, loss: Loss) -> Told:
         self.asked = x.detach()
-        draw = self.randomness.at(next(self.draws))
-        found = slope(self.target, x.detach().to(self.dtype), y, loss, draw, eot=self.eot)
-        return found.logits.float(), found.loss.float(), found.gradient.float()
+        wide, draw = x.detach().to(self.dtype), self.randomness.at(next(self.draws))
+        found = slope(self.target, wide, y, loss, draw, eot=self.eot)
+        level = expected_loss(self.target, wide, y, loss, self.compared, eot=self.eot)
+        return found.logits.float(), level.float(), found.gradient.float()
 
 
 def _dlr(logits: Tensor, y: Tensor) -> Tensor:

@@ -82,10 +82,13 @@ def judged(row: Dict, *, random: bool, classes: int) -> int:
         random: whether draws of what the method attacks differ.
         classes: of the dataset.
     """
-    restarts, found, auto = row.get("restarts", 1), 1, row["method"] == "autoattack"
-    if auto and not gated(row, random=random) and row["attack"] != "square":
-        found = 2 * min(row.get("targets", 1), classes - 1)  # the best and the last of each run
-    chosen = auto or "after" in row or restarts > 1
+    restarts, runs = row.get("restarts", 1), min(row.get("targets", 1), classes - 1)
+    found, several = 1, row["method"] in ("autoattack", "multi_targeted")
+    if row["method"] == "multi_targeted":
+        found = runs
+    elif several and not gated(row, random=random) and row["attack"] != "square":
+        found = 2 * runs  # the best and the last of each
+    chosen = several or "after" in row or restarts > 1
     return ("after" in row) + (1 + restarts * found if chosen else 0)
 
 
@@ -102,7 +105,8 @@ def _of_autoattack(row: Dict, *, random: bool, classes: int) -> list[Looks]:
         asked = targets * steps + 1 + (0 if open_to_all else 3 * targets)
         return [Looks(False, 1, asked), Looks(True, 1, targets * steps)]
     if open_to_all:
-        which = [Looks(False, eot, 1)] if row["attack"] == "apgd-t" else []
-        return [*which, Looks(True, eot, targets * (steps + 1))]
+        # Each iterate is compared under draws that stay the same.
+        which, seen = int(row["attack"] == "apgd-t"), targets * (steps + 1)
+        return [Looks(False, eot, which + seen), Looks(True, eot, seen)]
     asked = 1 + (targets if row["attack"] == "apgd-t" else 0)
     return [Looks(False, 1, asked), Looks(True, 1, targets * (steps + 1) * eot)]

@@ -1,6 +1,7 @@
 """AutoAttack on random targets: everybody is attacked, and the judge gets several candidates."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,8 +165,10 @@ def test_apgd_learns_what_is_expected_over_its_draws(
     logits, loss, gradient = look.get_logits_loss_grad_xent(x, y)
     each = [target(x, randomness.at(4 + k)) for k in range(4)]
     torch.testing.assert_close(logits, torch.stack(each).mean(0))
-    losses = torch.stack([cross_entropy(one, y) for one in each])
+    same = replace(randomness, stream=f"{randomness.stream}:compared")
+    losses = torch.stack([cross_entropy(target(x, same.at(k)), y) for k in range(4)])
     torch.testing.assert_close(loss, losses.mean(0))
+    torch.testing.assert_close(look.get_logits_loss_grad_xent(x, y)[1], loss)  # at every look
     expected = slope(target, x, y, cross_entropy, randomness.at(1), eot=4).gradient
     torch.testing.assert_close(gradient, expected)
     assert (losses.std(0) > 0).all()
@@ -182,7 +185,8 @@ def test_targeted_losses_of_several_draws_are_those_of_each(
         found.append(look.get_logits_loss_grad_target(x, y, aim))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
-    logits = [noisy(x, randomness.at(k)) for k in range(3)]
+    same = replace(randomness, stream=f"{randomness.stream}:compared")
+    logits = [noisy(x, same.at(k)) for k in range(3)]
     by_hand = []
     for one in logits:
         high = one.sort(1, descending=True)[0]

@@ -104,7 +104,7 @@ def test_older_records_say_that_autoattack_was_gated(strict: Table) -> None:
     square = {"method": "autoattack", "attack": "square", "eps": "8/255"}
     account = {"sha256": "0", "budget": square, "fingerprint": "f", "attacked": 3}
     entry(record, "pgd").update(budget=square, adversarial=account)
-    other = entry(record, "bpda")
+    other = entry(record, "pgd@classifier")
     other["adversarial"] = {"sha256": "1", "fingerprint": "g"}
     older = check({**record, "schema": 1, "fingerprint": "whole"}, where="here")
     assert older["schema"] == 2
@@ -114,7 +114,7 @@ def test_older_records_say_that_autoattack_was_gated(strict: Table) -> None:
     assert found["adversarial"] == {
         "sha256": "0", "budget": {**square, "version": "official"}, "attacked": 3,
     }  # fmt: skip
-    assert entry(older, "bpda") == other
+    assert entry(older, "pgd@classifier") == other
     assert entry(record, "pgd")["budget"] == square  # what was handed in stays
 
 

@@ -119,7 +119,8 @@ def test_diff_is_sorted_by_distance(tmp_path: Path) -> None:
     assert gaps == sorted(gaps, reverse=True)
     assert lines[0].startswith("| RT2, AToP no | Standard Acc. | 84.18 | 50.0 [43.1, 56.9] |")
     assert text.splitlines()[2] == (
-        "Of 15 numbers in the paper: 1 consistent, 5 inconclusive, 3 lower, 3 cited, 3 not run."
+        "Of 15 numbers in the paper: 1 consistent, 5 inconclusive, 3 lower, 3 cited, 3 not run. "
+        "No claim about AToP is drawn for RT2: not in regime (see findings)."
     )
     assert text.index("| RT1") < text.index("## Not run") < text.index("**RT2, AToP yes**")
 

@@ -182,6 +182,14 @@ def test_the_readme_quotes_what_else_was_measured() -> None:
         assert f"{gain} {words}" in README
     printed = [quotes.paper_beyond("table7", f"{rt}-atop", f"{rt}-none", "pgd-20") for rt in RTS]
     assert "the paper's numbers give {}, {} and {}.".format(*printed) in README
+    for row, words in (
+        ("rt1-grey", "at all, leaves {} of clean images"),
+        ("rt1-none", "the trained purifier {},"),
+        ("rt1-atop", "AToP {}, the bare"),
+        ("undefended", "the bare classifier {}."),
+    ):
+        clean = quotes.number("table7", "smoke", row, "standard").partition(" ")[0]
+        assert words.format(clean) in README
     assert quotes.regime("table7", "native_cpu")
     assert quotes.regime("strict", "native_cpu")
     nothing = quotes.gap("table7", "native_cpu", "rt2-continued", "rt2-none", "pgd-20")

@@ -230,8 +230,10 @@ def test_every_look_at_a_random_target_is_a_draw_of_its_own(
     method = made(attack, version=version)
     method(target, x[:4], y[:4], randomness.select(slice(0, 4)))
     method(target, x[4:], y[4:], randomness.select(slice(4, 8)))  # another batch
-    drawn = torch.cat([asked.uniform((2,), "noise") for asked in target.asked])
-    assert len(drawn.unique(dim=0)) == len(drawn) > 20
+    # But for those under which APGD compares its iterates: the same ones at every look.
+    fresh = [asked for asked in target.asked if not asked.stream.endswith(":compared")]
+    drawn = torch.cat([asked.uniform((2,), "noise") for asked in fresh])
+    assert len(drawn.unique(dim=0)) == len(drawn) >= 16
     assert {asked.seed for asked in target.asked} == {randomness.seed}
 
 

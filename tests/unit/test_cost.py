@@ -69,7 +69,7 @@ def test_costs_by_hand(small: Table, capsys: pytest.CaptureFixture[str]) -> None
     attacks, evaluation = 0.002 * 256 * (1 + 10 + 20 + 40 + 50), 0.002 * 256 * 6
     assert told[BARE] == [
         f"<= {attacks / 60:.1f} min", f"{evaluation:.1f} s",
-        f"<= {(attacks + evaluation) / 60:.1f} min", "509 MB", "16 MB",
+        f"<= {(attacks + evaluation) / 60:.1f} min", "500 MB", "16 MB",
     ]  # fmt: skip
     # 3,072 pictures; three sets of 64 at six points, which take FGSM and PGD-20 to make.
     training = 0.002 * (3072 + 64 * (3 * 6 + 21))
@@ -79,8 +79,8 @@ def test_costs_by_hand(small: Table, capsys: pytest.CaptureFixture[str]) -> None
     assert told[CELL] == [*told_of, "0.5 MB"]
     every = sum(estimate(one, Rates(machines.cpu(1))).seconds for one in jobs) + 2 * len(jobs)
     assert told["total"][3] == f"<= {every / 60:.1f} min"
-    assert len(jobs) == 20
-    assert told["jobs"] == ["40 s"]
+    assert len(jobs) == 26
+    assert told["jobs"] == ["52 s"]
     assert told["cifar10_slice"] == ["8.1 MB"]
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_measured_is_said_and_not_guessed(
 ) -> None:
     nothing = say(capsys, "--no-calibration")
     assert lines(nothing)["total"][:4] == ["?"] * 4
-    assert f"?: not measured on {machines.cpu(1).device}, 15 in all" in nothing
+    assert f"?: not measured on {machines.cpu(1).device}, 17 in all" in nothing
     assert nothing.count("pictures\n") == 5  # the first of them
     known(small, without="training (AToP) of rt2")
     some = say(capsys, "--no-calibration")
@@ -144,7 +144,7 @@ def test_what_was_taken_stands_beside_the_estimate(
     assert lines(text)[CELL][-1] == ">= 9.0 s"
     assert lines(text)["total"][-1] == ">= 2.0 min"
     assert (
-        "took: 5 of 20 jobs are done, timed after their start; 2 took 9.0 s, estimated were 7.7 s "
+        "took: 5 of 26 jobs are done, timed after their start; 2 took 9.0 s, estimated were 7.7 s "
         "(took / estimated 1.17); 3 not compared" in " ".join(text.split())
     )
 

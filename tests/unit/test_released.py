@@ -59,7 +59,12 @@ def test_a_section_for_each_preset(tmp_path: Path) -> None:
 
 def test_rows_that_nobody_asked_for_are_not_shown() -> None:
     content = released.read(released.file("table7"))
-    native, smoke = released.sections("table7", content)
+    fewer = {
+        path: one
+        for path, one in content.items()
+        if one["preset"] == "native_cpu" or one["cell"]["seed"] == 0
+    }
+    native, smoke = released.sections("table7", fewer)
     keys = [{row.key for row in one.rows} for one in (native, smoke)]
     assert "rt2-atop-s1" in keys[0] - keys[1]  # extras of which there are records
     assert "dmae-atop" in keys[1] - keys[0]
@@ -75,7 +80,8 @@ def test_words_of_the_records_choose_the_cells(
     content = released.read(released.file("table7"))
     official: Records = {}
     for record in content.values():
-        if record["preset"] == "smoke" and record["cell"]["purifier"] == "deepfill":
+        told = record["cell"]
+        if (record["preset"], told["purifier"], told["recipe"]) == ("smoke", "deepfill", "paper"):
             cell = {**record["cell"], "recipe": "official"}
             cell["id"] = cell["id"].replace("-paper-", "-official-")
             wrong = [{**one, "predictions": [[0] * record["n"]]} for one in record["evaluations"]]

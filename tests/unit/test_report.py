@@ -122,7 +122,7 @@ def test_a_row_of_several_records_leads_to_all(tmp_path: Path) -> None:
     other = write_suite(tmp_path, made, first, rate=0.5, column="cifar100-autoattack-linf")
     write_suite(tmp_path, made, second, rate=0.5)
     text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
-    part = text.partition("compared on the same examples")[2].partition("</table>")[0]
+    part = text.partition("compared on the same examples")[2].split("</table>")[1]
     links = re.findall(r'<a href="#([^"]+)">([^<]+)</a>', part.split("<tr>")[2])
     assert [link for link, _ in links][:2] == [
         f"{cell.id}-table5-defense",
@@ -136,7 +136,7 @@ def test_numbers_of_each_table_are_links_too(text: str) -> None:
     part = text.partition('<h2 id="table7">')[2].partition("<section")[0]
     controls = part.index("Controls, not in the paper")
     for row, transform, atop in (("rt1-none", "rt1", "no"), ("rt3-adversarial", "rt3", "yes")):
-        (name,) = {p.parent.name for p in RUN.rglob(f"*{row}*/table7-classifier.json")}
+        (name,) = {p.parent.name for p in RUN.rglob(f"*deepfill-*{row}-paper*/table7-classifier.json")}
         told = part.index(f'<a href="#{name}-table7-classifier">')
         line = part[part.rindex("<tr>", 0, told) : told]
         assert told < controls
@@ -146,7 +146,7 @@ def test_numbers_of_each_table_are_links_too(text: str) -> None:
 
 
 def test_a_record_says_what_made_it(text: str) -> None:
-    path = next(RUN.rglob("*rt2-adversarial*/table7-classifier.json"))
+    path = next(RUN.rglob("*rt2-adversarial-paper*/table7-classifier.json"))
     content = json.loads(path.read_text())
     about = text.partition(f'id="{path.parent.name}-{path.stem}"')[2].partition("</details>")[0]
     made = content["provenance"]

@@ -322,4 +322,4 @@ def test_costs_on_the_page_are_marked_and_linked(tmp_path: Path) -> None:
     part = text.partition('<h2 id="cost">')[2].partition("</section>")[0]
     assert part.count('data-order="5400.0">at least 1.5000') == 2  # of the cell and of all
     assert f'<a href="#{cell.id}-{path.stem}">{path.stem}</a>' in part
-    assert "Not counted: 5 adversarial sets" in part  # three before it, both of rand
+    assert "Not counted: 6 adversarial sets" in part  # three before it, both of rand, PGD's

@@ -33,7 +33,7 @@ rule pictures:
         how=how,
         settings=lambda w: [
             fingerprints.attack(w.preset, cell_of(w), w.attack),
-            grids.pictures(w.attack, w.preset),
+            grids.pictures(w.attack, w.preset, cell_of(w).dataset),
         ],
     shell:
         "python -m atop pictures --cell {wildcards.cell}"

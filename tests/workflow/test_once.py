@@ -29,6 +29,8 @@ ALIKE_WITHOUT_DRAWS = [
     {"aa-l2-1-standard-1", "aa-l2-1-rand-1"},
     # The strict table's stand-ins for exact gradients and fresh draws, which change nothing here.
     {"strict-pgd", "strict-pgd-logits", "strict-bpda", "strict-fixed"},
+    # How they average over draws is all that tells them apart.
+    {"strict-pgd-majority", "strict-pgd-all"},
 ]
 # Figure 4's suite has a name of its own because preset smoke shortens it; it repeats no attack.
 SAME_SUITE = {"aa_linf", "figure4"}

@@ -3,7 +3,7 @@ r"""How a table divides over LaTeX floats, none of which may be higher than a pa
 LaTeX cuts off what is too high, so heights are estimated beforehand, in lines of \scriptsize.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from typing import Any
 
@@ -17,6 +17,8 @@ CHARACTERS = 105
 """Of a line."""
 GAP = 0.5
 """Between rows."""
+HEADER = 8
+"""Of a table that is divided: its column heads, at most, and the lines around them."""
 AXES = 17.0
 """Of one panel of a figure."""
 
@@ -30,7 +32,11 @@ def of_table(page: Dict) -> list[Dict]:
     Args:
         page: what view.view says of the table.
     """
-    tables = [_part("panel", panel, _panel_height(panel)) for panel in page["panels"]]
+    tables = [
+        _part("panel", part, _panel_height(part))
+        for panel in page["panels"]
+        for part in _panel_parts(panel)
+    ]
     if page["bars"]:
         tables = [_part("bars", page["bars"], AXES * len(page["bars"].panels) + 2)]
     if page["quotes"]:
@@ -54,8 +60,9 @@ def of_pairs(page: Dict) -> list[Dict]:
     """The floats of the paired comparisons, findings and deviations; none where there are none."""
     tables = []
     for panel in page["pairs"]:
-        rows = [max([2, *map(_pair_lines, row["cells"])]) for row in panel["rows"]]
-        tables.append(_part("pairs", panel, 2 + sum(rows) + GAP * len(rows)))
+        for rows in _pages(panel["rows"], _pair_height):
+            height = 2 + sum(map(_pair_height, rows))
+            tables.append(_part("pairs", {**panel, "rows": rows}, height))
     legend = [_sentence(text) for text in page["pair_notes"]]
     findings = [
         _list(f"Finding {one['name']}", [f"{rows}: {text}" for text, rows in one["items"]])
@@ -106,6 +113,36 @@ def _legend(page: Dict) -> Sentence:
     return _sentence(", ".join(parts), head="A cell")
 
 
+def _pages(rows: list[Dict], height: Callable[[Dict], float]) -> Iterator[list[Dict]]:
+    """Rows in as many parts as keep each within a page."""
+    part: list[Dict] = []
+    for row in rows:
+        if part and sum(map(height, [*part, row])) > LINES - HEADER:
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+def _panel_parts(panel: Dict) -> Iterator[Dict]:
+    """A panel, or where it is higher than a page its blocks, each in parts."""
+    if _panel_height(panel) <= LINES - 1:
+        yield panel
+        return
+    for block in panel["blocks"]:
+        for rows in _pages(block["rows"], _row_height):
+            yield {**panel, "blocks": [{**block, "rows": rows}]}
+
+
+def _row_height(row: Dict) -> float:
+    return max([_stack(row["labels"]), *map(_lines, row["cells"])]) + GAP
+
+
+def _pair_height(row: Dict) -> float:
+    return max([2, *map(_pair_lines, row["cells"])]) + GAP
+
+
 def _part(kind: str, content: Dict, height: float) -> Dict:
     return {"kind": kind, "content": content, "height": height}
 
@@ -124,7 +161,7 @@ def _panel_height(panel: Dict) -> float:
     for block in panel["blocks"]:
         height += 1 + GAP
         for row in block["rows"]:
-            height += max([_stack(row["labels"]), *map(_lines, row["cells"])]) + GAP
+            height += _row_height(row)
     return height
 
 

@@ -136,7 +136,9 @@ def test_numbers_of_each_table_are_links_too(text: str) -> None:
     part = text.partition('<h2 id="table7">')[2].partition("<section")[0]
     controls = part.index("Controls, not in the paper")
     for row, transform, atop in (("rt1-none", "rt1", "no"), ("rt3-adversarial", "rt3", "yes")):
-        (name,) = {p.parent.name for p in RUN.rglob(f"*deepfill-*{row}-paper*/table7-classifier.json")}
+        (name,) = {
+            p.parent.name for p in RUN.rglob(f"*deepfill-*{row}-paper*/table7-classifier.json")
+        }
         told = part.index(f'<a href="#{name}-table7-classifier">')
         line = part[part.rindex("<tr>", 0, told) : told]
         assert told < controls

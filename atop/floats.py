@@ -127,7 +127,7 @@ def _pages(rows: list[Dict], height: Callable[[Dict], float]) -> Iterator[list[D
 
 def _panel_parts(panel: Dict) -> Iterator[Dict]:
     """A panel, or where it is higher than a page its blocks, each in parts."""
-    if _panel_height(panel) <= LINES - 1:
+    if _panel_height(panel) <= LINES:
         yield panel
         return
     for block in panel["blocks"]:

@@ -116,6 +116,7 @@ def test_the_grey_box_of_preset_paper_takes_the_whole_test_set() -> None:
 def test_judges_and_checks_look_too() -> None:
     done = work("attack", CELL, name="aa-linf-rand")  # 12 pictures, APGD with 5 steps and EOT 4
     assert looks(done) == [
+        ("deepfill", False, 12, 4, 32, 12 * 6 * 4),
         ("deepfill", True, 12, 4, 32, 12 * 6 * 4),
         ("deepfill", False, 12, 1, 32, 7 * 12),
         ("deepfill", True, 12, 1, 32, 12),
@@ -123,7 +124,7 @@ def test_judges_and_checks_look_too() -> None:
     ]
     assert done.at_most
     how = [one.how for one in done.pictures if isinstance(one, Look)]
-    assert how == ["attack", "attack", "attack", "judge"]
+    assert how == ["attack", "attack", "attack", "attack", "judge"]
 
 
 def test_an_evaluation_draws_and_selects(change: Change) -> None:

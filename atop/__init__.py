@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atop.defense import Defense
+    from atop.method.defense import Defense
 
 __all__ = ["load_defense"]
 
@@ -20,7 +20,7 @@ def load_defense(cell: str, *, preset: str = "smoke") -> "Defense":
     Raises:
         AtopError: no such cell, or it has not been made.
     """
-    from atop import assemble
-    from atop.cells import Cell
+    from atop.experiment.cells import Cell
+    from atop.pipeline import assemble
 
     return assemble.defense(preset, Cell.parse(cell))

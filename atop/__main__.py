@@ -7,9 +7,9 @@ from inspect import getdoc
 from pathlib import Path
 from typing import NoReturn
 
-from atop import verbs
-from atop.cells import VICTIMS
-from atop.errors import AtopError
+from atop.commands import verbs
+from atop.core.errors import AtopError
+from atop.experiment.cells import VICTIMS
 
 PROGRAM = "python -m atop"
 CELL = """\
@@ -130,7 +130,7 @@ def _training_verbs(verb: AddVerb) -> None:
     classifier.add_argument("--classifier", required=True, help="a row of classifiers.yaml")
     pretrain = verb("pretrain", verbs.pretrain)
     pretrain.add_argument("--dataset", required=True, help="a name of datasets.yaml")
-    pretrain.add_argument("--purifier", required=True, help="a member of atop/purifiers/")
+    pretrain.add_argument("--purifier", required=True, help="a member of atop/method/purifiers/")
     finetune = verb("finetune", verbs.finetune)
     _cell(finetune)
     for made in (device, classifier, pretrain, finetune):

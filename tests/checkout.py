@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 HEADLINE = "tables/table7.tex"
 SMOKE = "tables/smoke/table7.md"

@@ -13,13 +13,15 @@ import yaml
 from matplotlib.figure import Figure
 from torch import nn
 
-from atop import assemble, checkpoints, config
+from atop.core import checkpoints
+from atop.core.files import ROOT
+from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.data.dataset import Dataset, Split
 from atop.data.source import Pictures
-from atop.files import ROOT
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.experiment import config
+from atop.method.registry import build
+from atop.pipeline import assemble
 
 torch.set_num_threads(1)
 

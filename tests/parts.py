@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from atop import config
-from atop.attacks.fgsm import FGSM
-from atop.registry import build
-from atop.training.purifier import Classification, PurifierStage
-from atop.transforms._base import Transform
+from atop.experiment import config
+from atop.method.attacks.fgsm import FGSM
+from atop.method.registry import build
+from atop.method.transform import Transform
+from atop.pipeline.training.purifier import Classification, PurifierStage
 
 TINY_DMAE: dict[str, int] = {
     "pixels": 32, "patch": 4, "width": 16, "depth": 1, "heads": 2,

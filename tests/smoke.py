@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 
 def snakemake(*targets: str, options: tuple[str, ...] = ()) -> None:

@@ -7,9 +7,9 @@ from pickle import UnpicklingError
 
 from PIL import Image
 
+from atop.core.errors import AtopError
 from atop.data import _classes, _mosaics
 from atop.data.source import Found, Layout, Pictures
-from atop.errors import AtopError
 
 SIDE = 32
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"

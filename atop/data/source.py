@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from atop.errors import AtopError
+from atop.core.errors import AtopError
 
 Array = npt.NDArray[np.uint8]
 SPLITS = ("train", "test")

@@ -19,9 +19,9 @@ from counting import Operations
 from measuring import DEVICE, Run, ceiling, timed
 from torch import nn
 
-from atop import config
-from atop.defense import Defense, Sizes
-from atop.registry import build
+from atop.experiment import config
+from atop.method.defense import Defense, Sizes
+from atop.method.registry import build
 
 ROUNDS = 5
 

@@ -11,14 +11,15 @@ import torch
 from reference import Published
 from torch import nn
 
-from atop import assemble, config, stages
-from atop.cells import Cell
-from atop.compute import FLOAT32, Compute
+from atop.core.execution import FLOAT32, Compute
+from atop.core.resizing import resize
 from atop.data.dataset import Split
-from atop.defense import Defense, Sizes
-from atop.purifiers import deepfill
-from atop.resizing import resize
-from atop.training.purifier import Classification, PurifierStage
+from atop.experiment import config, training_budgets
+from atop.experiment.cells import Cell
+from atop.method.defense import Defense, Sizes
+from atop.method.purifiers import deepfill
+from atop.pipeline import assemble
+from atop.pipeline.training.purifier import Classification, PurifierStage
 
 CELL = Cell(
     dataset="cifar10",
@@ -84,7 +85,7 @@ def atop_stage(
         input_size=pixels,
         resize=lambda x: resize(x, pixels),
         recipe=recipe,
-        budget={**stages.finetune("paper", CELL), "batch": batch},
+        budget={**training_budgets.finetune("paper", CELL), "batch": batch},
         seed=CELL.seed,
         stream="train",
         classification=Classification(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atop.compute import Compute
+from atop.core.execution import Compute
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 Run = Callable[[], Any]

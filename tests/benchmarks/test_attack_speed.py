@@ -13,16 +13,16 @@ import torch
 from measuring import DEVICE
 from torch import Tensor, nn
 
-from atop.adversarial import ROWS as ROWS_A_PASS
-from atop.attacks._balls import project
-from atop.attacks._base import cross_entropy
-from atop.attacks._draws import Victim
-from atop.attacks.autoattack import build as build_autoattack
-from atop.attacks.pgd import build as build_pgd
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
-from atop.defense import Defense
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.method.attack import cross_entropy
+from atop.method.attacks.autoattack import build as build_autoattack
+from atop.method.attacks.pgd import build as build_pgd
+from atop.method.defense import Defense
+from atop.method.eot import Victim
+from atop.method.registry import build
+from atop.method.threat_models import project
+from atop.pipeline.attacking.adversarial_sets import ROWS as ROWS_A_PASS
 
 EPS, STEP = 8 / 255, 2 / 255
 PGD: dict[str, Any] = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": False}

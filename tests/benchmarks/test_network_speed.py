@@ -8,14 +8,14 @@ from finetuning import atop_stage, networks
 from measuring import DEVICE, pictures
 from torch import Tensor, nn
 
-from atop import assemble
-from atop.compute import FLOAT32, Compute
+from atop.core.execution import FLOAT32, Compute
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
-from atop.purifiers import deepfill
-from atop.purifiers.deepfill.attention import ContextualAttention
-from atop.randomness import Randomness
-from atop.training.purifier import PurifierStage
-from atop.transforms._base import patch_ranks
+from atop.method.purifiers import deepfill
+from atop.method.purifiers.deepfill.attention import ContextualAttention
+from atop.method.transform import patch_ranks
+from atop.pipeline import assemble
+from atop.pipeline.training.purifier import PurifierStage
 
 ON_GPU = DEVICE.type == "cuda"
 COUNT = 16 if ON_GPU else 1

@@ -6,11 +6,11 @@ import pytest
 import torch
 from measuring import DEVICE, pictures
 
-from atop import assemble
-from atop.cells import Cell
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
 from atop.data.dataset import Dataset, Split
-from atop.randomness import Randomness
-from atop.resizing import resize
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
 
 pytestmark = pytest.mark.benchmark(group="Data and randomness")
 COUNT, PIXELS = 16, 256

@@ -14,18 +14,19 @@ from finetuning import atop_stage
 from measuring import DEVICE
 from torch import Tensor, nn
 
-from atop import checkpoints, config, stats
-from atop.adversarial import run_attack
-from atop.attacks._draws import Victim
-from atop.attacks.pgd import build as build_pgd
-from atop.compute import FLOAT32, Compute
+from atop.core import checkpoints, stats
+from atop.core.execution import FLOAT32, Compute
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
 from atop.data import embedded
 from atop.data.dataset import Dataset
-from atop.defense import Defense
-from atop.purifiers import deepfill
-from atop.randomness import Randomness
-from atop.registry import build
-from atop.resizing import resize
+from atop.experiment import config
+from atop.method.attacks.pgd import build as build_pgd
+from atop.method.defense import Defense
+from atop.method.eot import Victim
+from atop.method.purifiers import deepfill
+from atop.method.registry import build
+from atop.pipeline.attacking.adversarial_sets import run_attack
 
 BFLOAT16 = Compute(precision="bfloat16")
 BUDGETS = {"classifier": {"steps": 20, "eot": 1}, "defense": {"steps": 10, "eot": 4}}

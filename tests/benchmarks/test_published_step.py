@@ -12,10 +12,10 @@ from measuring import DEVICE, Run, timed
 from reference import loader
 from torch import Tensor, nn
 
-from atop.compute import FLOAT32, Compute
+from atop.core.execution import FLOAT32, Compute
 from atop.data.dataset import Dataset
-from atop.training.purifier import PurifierStage
-from atop.transforms.rt2 import RT2
+from atop.method.transforms.rt2 import RT2
+from atop.pipeline.training.purifier import PurifierStage
 
 GPU = (pytest.mark.gpu, pytest.mark.skipif(DEVICE.type == "cpu", reason="no CUDA device"))
 BFLOAT16 = Compute(precision="bfloat16", channels_last=True)

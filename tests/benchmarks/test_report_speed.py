@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from suite_records import write_suite
 
-from atop import config
-from atop.aggregate import aggregate
-from atop.render import render
-from atop.tables import Table, table
+from atop.experiment import config
+from atop.experiment.tables import Table, table
+from atop.reporting.aggregate import aggregate
+from atop.reporting.render import render
 
 pytestmark = pytest.mark.benchmark(group="Suite")
 

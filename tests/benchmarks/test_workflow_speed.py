@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from checkout import Checkout, Said, check_out
 
-from atop import config
+from atop.experiment import config
 
 
 def cpu() -> float:

@@ -14,12 +14,12 @@ from browsing import (
 )
 from released_records import smoke_run
 
-from atop import config, paths
-from atop.files import write_json
-from atop.report import authors_log
-from atop.report.making import report
-from atop.report.page import COLUMNS
-from atop.tables import table
+from atop.core.files import write_json
+from atop.experiment import config, paths
+from atop.experiment.tables import table
+from atop.reporting.report import authors_log
+from atop.reporting.report.making import report
+from atop.reporting.report.page import COLUMNS
 
 RUN = smoke_run()
 

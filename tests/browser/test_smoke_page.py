@@ -10,7 +10,7 @@ from browsing import (
 )
 from smoke import snakemake
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 PICTURES = 7

@@ -10,14 +10,14 @@ import torch
 from parts import TINY_DMAE
 from torch import Tensor, nn
 
-from atop import config
-from atop.attacks._base import Attack
-from atop.cells import Cell
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.errors import AtopError
-from atop.randomness import Randomness
-from atop.registry import KINDS, build, members, module_of
-from atop.transforms._base import Transform, patch_ranks
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.method.attack import Attack
+from atop.method.registry import KINDS, build, members, module_of
+from atop.method.transform import Transform, patch_ranks
 
 PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {
     "deepfill": {"width": 4},

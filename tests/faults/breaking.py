@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from atop.cells import Cell
+from atop.experiment.cells import Cell
 
 Complain = Callable[..., str]
 Cut = Callable[[Path], None]

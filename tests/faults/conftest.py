@@ -13,10 +13,12 @@ from breaking import BARE, Complain, Cut
 from safetensors.torch import save_file
 from serving import FETCH, FILE, ROW, WEIGHTS, AddRow, Fetch, Host, left, serving
 
-from atop import assemble, hosts, paths
 from atop.__main__ import main
-from atop.data.fetch import fetch
-from atop.files import write_json
+from atop.core.files import write_json
+from atop.experiment import paths
+from atop.pipeline import assemble
+from atop.pipeline.checkpoints import hosts
+from atop.pipeline.datasets import fetch
 
 PROGRESS = re.compile(r"|.* left")
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import torch
 
-from atop import paths
+from atop.experiment import paths
 
 AddRow = Callable[..., None]
 Fetch = Callable[..., str]

@@ -16,8 +16,8 @@ import torch
 from breaking import Complain
 from serving import DIGEST, FETCH, FILE, PAGE, ROW, WEIGHTS, AddRow, Fetch, Host, left, saved
 
-from atop import paths
 from atop.__main__ import main
+from atop.experiment import paths
 
 Change = Callable[[str, dict[str, Any]], None]
 

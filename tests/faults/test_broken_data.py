@@ -11,9 +11,9 @@ import pytest
 from breaking import BARE, Complain, Cut
 from PIL import Image
 
-from atop import paths
+from atop.core.files import read_json, write_json
 from atop.data import imagenette
-from atop.files import read_json, write_json
+from atop.experiment import paths
 
 ATTACK = ("attack", "--preset", "smoke", "--cell", BARE.id, "--attack", "fgsm")
 ABOUT = paths.dataset("cifar10_slice")

@@ -10,10 +10,10 @@ import torch
 from breaking import BARE, Complain, Cut
 from safetensors.torch import load_file, save_file
 
-from atop import paths
 from atop.__main__ import main
-from atop.cells import Cell
-from atop.files import ROOT, sha256
+from atop.core.files import ROOT, sha256
+from atop.experiment import paths
+from atop.experiment.cells import Cell
 
 Change = Callable[[str, dict[str, Any]], None]
 

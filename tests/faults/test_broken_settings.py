@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from breaking import Complain
 
-from atop import config, known
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.experiment import config, validate
 
 CELL = ("--cell", "cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0")
 BARE = ("--cell", "cifar10_slice-resnet_small-undefended")
@@ -126,14 +126,14 @@ def test_names_that_files_do_not_share(
     expected: list[str],
 ) -> None:
     """What the Snakefile asks before it plans."""
-    known.check_everything(WORDS)
+    validate.check_everything(WORDS)
     change(file, changes)
     with pytest.raises(AtopError) as raised:
-        known.check_everything(WORDS)
+        validate.check_everything(WORDS)
     assert all(word in str(raised.value) for word in expected)
 
 
 def test_words_of_the_command_line() -> None:
     said = {"allow_cpu": "true", "init": "null", "recipe": "official", "seed": 1}
     plain = {"allow_cpu": True, "init": None, "recipe": "official", "seed": 1}
-    assert known.words(said) == plain
+    assert validate.words(said) == plain

@@ -10,8 +10,8 @@ import requests
 from gdown.exceptions import FileURLRetrievalError
 from serving import FETCH, FILE, PAGE, ROW, WEIGHTS, AddRow, Fetch
 
-from atop import paths
 from atop.__main__ import main
+from atop.experiment import paths
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from atop.__main__ import main, parser
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 VERBS = [
     "fetch",

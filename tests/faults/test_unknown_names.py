@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from breaking import Complain
 
-from atop import paths
+from atop.experiment import paths
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
 SMOKE = ("--preset", "smoke")
@@ -39,7 +39,7 @@ def test_what_is_no_cell(complain: Complain, workdir: Path, verb: str, cell: str
     [
         ("cifar10_slice", "datasets.yaml", "cifar10"),
         ("resnet_small", "classifiers.yaml", "resnet18"),
-        ("deepfill", "atop/purifiers/", "deepfill"),
+        ("deepfill", "atop/method/purifiers/", "deepfill"),
         ("scratch", "checkpoints.yaml", "places2"),
         ("rt2", "transforms.yaml", "rt1, rt2, rt3"),
         ("paper", "recipes.yaml", "official"),

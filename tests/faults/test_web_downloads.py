@@ -10,8 +10,9 @@ import pytest
 import torch
 from serving import DIGEST, FETCH, FILE, WEIGHTS, AddRow, Fetch, Host, saved
 
-from atop import hosts, paths
 from atop.__main__ import main
+from atop.experiment import paths
+from atop.pipeline.checkpoints import hosts
 
 
 def test_a_file_comes_whole_and_its_hash_is_told(host: Host, fetched: Fetch) -> None:

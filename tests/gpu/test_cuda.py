@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from atop import assemble
-from atop.cells import Cell
-from atop.compute import FLOAT32
-from atop.defense import Defense
-from atop.randomness import Randomness
+from atop.core.execution import FLOAT32
+from atop.core.randomness import Randomness
+from atop.experiment.cells import Cell
+from atop.method.defense import Defense
+from atop.pipeline import assemble
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop import assemble, config
-from atop.attacks._base import cross_entropy
-from atop.attacks._draws import Victim, slope
-from atop.cells import Cell
-from atop.defense import Defense
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.core.randomness import Randomness
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.method.attack import cross_entropy
+from atop.method.defense import Defense
+from atop.method.eot import Victim, slope
+from atop.method.registry import build
+from atop.pipeline import assemble
 
 pytestmark = [
     pytest.mark.gpu,

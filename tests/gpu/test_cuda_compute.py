@@ -9,11 +9,12 @@ import pytest
 import torch
 from test_training import CELL, CUDA, stage
 
-from atop import assemble, config
-from atop.attacks._draws import Victim
-from atop.compute import FLOAT32, Compute
+from atop.core.execution import FLOAT32, Compute
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
-from atop.randomness import Randomness
+from atop.experiment import config
+from atop.method.eot import Victim
+from atop.pipeline import assemble
 
 pytestmark = [
     pytest.mark.gpu,

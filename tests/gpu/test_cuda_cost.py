@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from atop.cells import Cell
-from atop.cost import calibration, machines
-from atop.cost.passes import Look, Training
-from atop.cost.rates import Rates
+from atop.experiment.cells import Cell
+from atop.operations.cost import calibration, machines
+from atop.operations.cost.passes import Look, Training
+from atop.operations.cost.rates import Rates
 
 pytestmark = [
     pytest.mark.gpu,

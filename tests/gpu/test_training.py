@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from atop import assemble, config
-from atop.cells import Cell
-from atop.compute import FLOAT32, Compute
+from atop.core.execution import FLOAT32, Compute
+from atop.core.resizing import resize
 from atop.data.dataset import Dataset
-from atop.resizing import resize
-from atop.training.classifier import ClassifierStage
-from atop.training.loop import train
-from atop.training.purifier import Classification, PurifierStage
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.loop import train
+from atop.pipeline.training.purifier import Classification, PurifierStage
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop import load_defense, paths
-from atop.autoattack import robustbench
-from atop.cells import Cell
+from atop import load_defense
+from atop.core.files import ROOT
 from atop.data import embedded
 from atop.data.dataset import Dataset
-from atop.defense import Defense
-from atop.files import ROOT
+from atop.experiment import paths
+from atop.experiment.cells import Cell
+from atop.method.autoattack_library import robustbench
+from atop.method.defense import Defense
 
 CELL = Cell.parse("cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0")
 EPS = 8 / 255

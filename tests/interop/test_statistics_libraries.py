@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from atop import stats
+from atop.core import stats
 
 COUNTS = [(0, 12), (1, 12), (6, 12), (3, 64), (256, 512), (510, 512), (512, 512), (2100, 10_000)]
 

@@ -31,8 +31,8 @@ from make_dmae_fixtures import published as dmae
 from torch import nn
 from weights import fill, images
 
-from atop import config
-from atop.registry import build
+from atop.experiment import config
+from atop.method.registry import build
 
 Networks = dict[str, Callable[[], nn.Module]]
 

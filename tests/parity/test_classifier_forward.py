@@ -10,9 +10,9 @@ from test_classifier_keys import PUBLISHED, ROWS
 from torch import nn
 from weights import fill, images
 
-from atop.autoattack import robustbench
-from atop.classifiers import wideresnet
-from atop.registry import build
+from atop.method.autoattack_library import robustbench
+from atop.method.classifiers import wideresnet
+from atop.method.registry import build
 
 CLASSES = {"resnet50_256": 100}
 

@@ -9,9 +9,10 @@ import torch
 from keys import Shapes, read, shapes, without_numbers, written
 from torch import Tensor, nn
 
-from atop import checkpoints, config
-from atop.errors import AtopError
-from atop.registry import build, module_of
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.experiment import config
+from atop.method.registry import build, module_of
 
 ROWS = config.read("classifiers")
 FIXTURES = json.loads((Path(__file__).parent / "fixtures" / "keys.json").read_text())

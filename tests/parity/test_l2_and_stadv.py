@@ -8,9 +8,9 @@ import torch
 from make_attack_fixtures import STADV, Steep
 from torch import Tensor
 
-from atop.attacks import pgd, stadv
-from atop.attacks._base import Target
-from atop.randomness import Randomness
+from atop.core.randomness import Randomness
+from atop.method.attack import Target
+from atop.method.attacks import pgd, stadv
 
 RANDOMNESS = Randomness(0, "parity", torch.arange(8))
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-5}

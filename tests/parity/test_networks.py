@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from weights import fill, hole_mask, images, symmetric
 
-from atop.classifiers import resnet
-from atop.purifiers.deepfill import Discriminator, Generator
-from atop.purifiers.deepfill.attention import ContextualAttention
+from atop.method.classifiers import resnet
+from atop.method.purifiers.deepfill import Discriminator, Generator
+from atop.method.purifiers.deepfill.attention import ContextualAttention
 
 Fixture = dict[str, np.ndarray[Any, Any]]
 

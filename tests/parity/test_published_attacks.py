@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from weights import SmallNet
 
-from atop.attacks import pgd
-from atop.attacks.cw import CW
-from atop.attacks.fgsm import FGSM
-from atop.randomness import Randomness
+from atop.core.randomness import Randomness
+from atop.method.attacks import pgd
+from atop.method.attacks.cw import CW
+from atop.method.attacks.fgsm import FGSM
 
 EPS = 8 / 255
 TOLERANCE = 1e-6

@@ -13,12 +13,12 @@ from make_dmae_fixtures import randomness
 from torch import Tensor
 from weights import fill, images
 
-from atop import config
-from atop.errors import AtopError
-from atop.purifiers import dmae
-from atop.purifiers.dmae import MaeLoss
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
+from atop.experiment import config
+from atop.method.purifiers import dmae
+from atop.method.purifiers.dmae import MaeLoss
+from atop.method.registry import build
 
 FOLDER = Path(__file__).parent / "fixtures"
 KEYS: list[str] = json.loads((FOLDER / "keys.json").read_text())["lists"]["dmae-base"]

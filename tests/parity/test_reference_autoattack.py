@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop import checkpoints, paths
-from atop.config import number
+from atop.core import checkpoints
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.experiment import paths
+from atop.experiment.config import number
+from atop.method.registry import build
 
 Network = Callable[[Tensor], Tensor]
 Budgets = dict[str, dict[str, Any]]

@@ -5,8 +5,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from atop import paths, released
-from atop.files import ROOT, write_json
+from atop.core.files import ROOT, write_json
+from atop.experiment import paths
+from atop.results import released
 
 
 @cache

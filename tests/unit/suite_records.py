@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from synthetic_records import N, answers, evaluation, frame_of, where
 
-from atop import config
-from atop.cells import Cell
-from atop.files import write_json
-from atop.tables import Table
+from atop.core.files import write_json
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.experiment.tables import Table
 
 
 def write_suite(

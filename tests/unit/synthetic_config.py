@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from atop import config
+from atop.experiment import config
 
 ATTACKS = ("clean", "fgsm", "pgd-1000")
 DEFAULTS = {

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from atop.core.files import read_json, write_json
 from atop.data.source import SPLITS, Found, Pictures
-from atop.files import read_json, write_json
 
 Arrays = dict[str, Any]
 PART = 4

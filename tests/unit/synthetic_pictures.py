@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 
-from atop import assemble, checkpoints, paths
-from atop.adversarial import make_adversarial
-from atop.cells import Cell
+from atop.core import checkpoints
 from atop.data import embedded
-from atop.data.fetch import fetch
-from atop.pictures import stored
-from atop.pictures.making import make
+from atop.experiment import paths
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.datasets import fetch
+from atop.pipeline.evaluation.trace_images import make
+from atop.results import stored_images
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
@@ -38,9 +40,9 @@ def prepare(change: Change) -> None:
             checkpoints.save(paths.purifier("smoke", replace(cell, finetune=finetune)), network, {})
 
 
-def made(cell: Cell) -> stored.Stored:
+def made(cell: Cell) -> stored_images.Stored:
     """What is stored of a cell."""
-    return stored.read(make("smoke", cell, "fgsm", device=CPU))
+    return stored_images.read(make("smoke", cell, "fgsm", device=CPU))
 
 
 def store_all() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from synthetic_config import ATTACKS
 
-from atop import config, paths
-from atop.cells import Cell
-from atop.files import write_json
-from atop.tables import Table, table
+from atop.core.files import write_json
+from atop.experiment import config, paths
+from atop.experiment.cells import Cell
+from atop.experiment.tables import Table, table
 
 N = 200
 LABELS = np.arange(N) % 10

@@ -10,17 +10,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from atop import adversarial, assemble, checkpoints, config, paths
-from atop.adversarial import Siege, Standing, make_adversarial
-from atop.attacks._base import Target
-from atop.cells import Cell
-from atop.compute import Segment
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.execution import Segment
+from atop.core.files import read_json, sha256
+from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.data.dataset import Split
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import read_json, sha256
-from atop.randomness import Randomness
+from atop.experiment import config, paths
+from atop.experiment.cells import Cell
+from atop.method.attack import Target
+from atop.pipeline import assemble
+from atop.pipeline.attacking import adversarial_sets
+from atop.pipeline.attacking.adversarial_sets import Siege, Standing, make_adversarial
+from atop.pipeline.datasets import fetch
 
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
 CELL = Cell(
@@ -72,9 +75,9 @@ def test_a_set_made_from_other_pictures_is_refused(small: Change) -> None:
     path = make_adversarial("smoke", BARE, "pgd-10", device=CPU)
     other = Split(torch.zeros(N, 32, 32, 3), torch.zeros(N), torch.tensor(PLACES[::-1]))
     with pytest.raises(AtopError, match=f"{path}: made from other test pictures; delete it"):
-        adversarial.load_adversarial(path, other)
+        adversarial_sets.load_adversarial(path, other)
     with pytest.raises(AtopError, match="made from other test pictures"):
-        adversarial.load_adversarial(path, other.take(slice(0, 3)))
+        adversarial_sets.load_adversarial(path, other.take(slice(0, 3)))
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
@@ -87,7 +90,7 @@ def test_an_attack_that_leaves_the_range_is_an_error(pictures: Split, value: flo
 
     x, draw = pictures.inputs(32), Randomness(0, "attack", pictures.index)
     with pytest.raises(AtopError, match=r"Bad: made pictures that are not inside \[0, 1\]"):
-        adversarial.run_attack(Bad(), lambda x, _: x, x, pictures.labels, draw)
+        adversarial_sets.run_attack(Bad(), lambda x, _: x, x, pictures.labels, draw)
 
 
 def test_standing_counts_right_draws_first_and_margins_second() -> None:
@@ -249,7 +252,7 @@ def test_autoattack_attacks_everybody_whom_the_judge_leaves(
 def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
     small: Change, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    monkeypatch.setattr(adversarial, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
     small("attacks", {"attacks": {"mine": {**ROW, **({"after": "clean"} if after else {})}}})
     small("presets/smoke", {"evaluation": {"batch": 4}})
     whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
@@ -283,7 +286,7 @@ def test_a_run_without_its_images_begins_again(
     small("attacks", {"attacks": {"mine": ROW}})
     out = paths.adversarial("smoke", BARE, "mine")
     whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
-    monkeypatch.setattr(adversarial, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
     run = Siege.run
 
     def dying(self: Siege, x: Tensor, *of: Tensor) -> Tensor:
@@ -324,7 +327,7 @@ def test_a_state_of_other_settings_is_not_taken_up(
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
     state = paths.state(paths.adversarial("smoke", BARE, "mine"))
-    monkeypatch.setattr(adversarial, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
     saved: list[bytes] = []
     monkeypatch.setattr(Path, "unlink", _keeping(saved, Path.unlink))
     make_adversarial("smoke", BARE, "mine", device=CPU)
@@ -396,9 +399,9 @@ def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Chan
 
 def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:
     cuda = torch.device("cuda")
-    sizes = [adversarial.at_once(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
+    sizes = [adversarial_sets.at_once(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
     assert sizes == [64, 64, 12, 5, 1]
-    assert adversarial.at_once(64, 20, CPU) == 64
+    assert adversarial_sets.at_once(64, 20, CPU) == 64
     assert Siege("smoke", CELL, "strict-pgd", CPU).batch == 8
 
 

@@ -11,13 +11,13 @@ import yaml
 from synthetic_config import use_config
 from synthetic_records import RIGHT, N, cell_of, record, where, write_records, write_strict
 
-from atop import config
-from atop.aggregate import COLUMNS, Aggregate, _position, aggregate
-from atop.errors import AtopError
-from atop.files import read_json, write_json
-from atop.notes import notes
-from atop.paper import numbers
-from atop.tables import table
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
+from atop.experiment import config
+from atop.experiment.paper import numbers
+from atop.experiment.tables import table
+from atop.reporting.aggregate import COLUMNS, Aggregate, _position, aggregate
+from atop.reporting.notes import notes
 
 FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
 FLAT_FOUND = {

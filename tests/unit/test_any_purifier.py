@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
-from atop import config
+from atop.core.errors import AtopError
 from atop.data.dataset import Dataset
-from atop.errors import AtopError
-from atop.purifiers import deepfill, dmae
-from atop.purifiers._loss import Loss, PixelLoss
-from atop.training.purifier import Classification, PurifierStage
-from atop.transforms import tokens
+from atop.experiment import config
+from atop.method.purifiers import deepfill, dmae
+from atop.method.reconstruction_loss import Loss, PixelLoss
+from atop.method.transforms import tokens
+from atop.pipeline.training.purifier import Classification, PurifierStage
 
 BUDGET: dict[str, Any] = {
     "images": 800, "batch": 8, "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.05,

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from atop import assemble, config, known, paths
-from atop.cells import Cell
-from atop.errors import AtopError
-from atop.purifiers._loss import PixelLoss
-from atop.purifiers.deepfill.loss import GanLoss
-from atop.purifiers.dmae import MaeLoss
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
+from atop.experiment import config, paths, validate
+from atop.experiment.cells import Cell
+from atop.method.purifiers.deepfill.loss import GanLoss
+from atop.method.purifiers.dmae import MaeLoss
+from atop.method.reconstruction_loss import PixelLoss
+from atop.method.registry import build
+from atop.pipeline import assemble
 
 Change = Callable[[str, dict[str, Any]], None]
 
@@ -121,7 +122,7 @@ def test_a_purifier_with_weights_needs_an_init() -> None:
     with pytest.raises(
         AtopError, match="no 'deepfill-none'; known as init of deepfill are places2"
     ):
-        known.check_cell(cell, "paper")
+        validate.check_cell(cell, "paper")
     # Before anything runs, nothing is known of a purifier that the preset does not name.
     with pytest.raises(AtopError, match="deepfill has weights, so its init must not be none"):
         assemble.defense("paper", cell)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atop import at_hand, paths, prefetch
 from atop.__main__ import main
-from atop.cells import Cell
-from atop.tables import table
+from atop.experiment import availability, paths
+from atop.experiment.cells import Cell
+from atop.experiment.tables import table
+from atop.pipeline import prefetch
 
 Change = Callable[[str, dict[str, Any]], None]
 ATOP = {"purifier": "deepfill", "transform": "rt2", "finetune": "adversarial"}
@@ -36,36 +37,38 @@ def test_a_preset_that_downloads_nothing_says_what_a_cell_lacks(
     workdir: Path, tmp_path: Path
 ) -> None:
     cell = hundred(init="scratch")
-    assert at_hand.lacks(cell, "smoke", None) == (
+    assert availability.lacks(cell, "smoke", None) == (
         "preset smoke downloads nothing and lacks the dataset cifar100; "
         "--config files=FOLDER names a folder that has them"
     )
-    assert at_hand.lacks(cell, "native", None) is None
-    assert at_hand.lacks(hundred(dataset="cifar10_slice", init="scratch"), "smoke", None) is None
+    assert availability.lacks(cell, "native", None) is None
+    assert (
+        availability.lacks(hundred(dataset="cifar10_slice", init="scratch"), "smoke", None) is None
+    )
     (tmp_path / "empty").mkdir()
-    assert at_hand.lacks(cell, "smoke", tmp_path / "empty") is not None
-    assert at_hand.lacks(cell, "smoke", mosaics(tmp_path / "files")) is None
+    assert availability.lacks(cell, "smoke", tmp_path / "empty") is not None
+    assert availability.lacks(cell, "smoke", mosaics(tmp_path / "files")) is None
     about = paths.dataset("cifar100")
     about.parent.mkdir(parents=True)
     about.touch()
-    assert at_hand.lacks(cell, "smoke", None) is None
+    assert availability.lacks(cell, "smoke", None) is None
 
 
 def test_public_weights_count_where_they_lie(workdir: Path, tmp_path: Path) -> None:
-    said = at_hand.lacks(GOWAL, "smoke", None)
+    said = availability.lacks(GOWAL, "smoke", None)
     assert said
     assert "downloads nothing and lacks public weights; " in said
-    two = at_hand.lacks(hundred(init="places2"), "smoke", None)
+    two = availability.lacks(hundred(init="places2"), "smoke", None)
     assert two
     assert "lacks the dataset cifar100 and public weights; " in two
     mine = tmp_path / "files" / GOWALS.removeprefix("robustbench/")
     mine.parent.mkdir(parents=True)
     mine.touch()
-    assert at_hand.lacks(GOWAL, "smoke", tmp_path / "files") is None
+    assert availability.lacks(GOWAL, "smoke", tmp_path / "files") is None
     here = paths.CHECKPOINTS / GOWALS
     here.parent.mkdir(parents=True)
     here.touch()
-    assert at_hand.lacks(GOWAL, "smoke", None) is None
+    assert availability.lacks(GOWAL, "smoke", None) is None
 
 
 def test_a_table_plans_what_is_at_hand_and_explains_the_rest(workdir: Path, tmp_path: Path) -> None:

@@ -7,15 +7,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop.attacks import _base, cw, fgsm, noise, pgd
-from atop.attacks._balls import project, random_start
-from atop.attacks._base import Attack, margin
-from atop.attacks._draws import Victim, slope, slope_of_mean
-from atop.attacks.clean import Clean
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.errors import AtopError
-from atop.randomness import Randomness
-from atop.registry import build
+from atop.method import attack as _base
+from atop.method.attack import Attack, margin
+from atop.method.attacks import cw, fgsm, noise, pgd
+from atop.method.attacks.clean import Clean
+from atop.method.eot import Victim, slope, slope_of_mean
+from atop.method.registry import build
+from atop.method.threat_models import project, random_start
 
 EPS = 8 / 255
 FGSM = {"norm": "Linf", "eps": "8/255", "eot": 1}

@@ -9,12 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop.attacks import autoattack
-from atop.attacks._base import Target
-from atop.attacks._draws import Victim
-from atop.autoattack import AutoAttack, flags, listening, perturb, robustbench, sub_attack
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.randomness import Randomness
+from atop.method.attack import Target
+from atop.method.attacks import autoattack
+from atop.method.autoattack_library import (
+    AutoAttack,
+    flags,
+    listening,
+    perturb,
+    robustbench,
+    sub_attack,
+)
+from atop.method.eot import Victim
 
 ROWS: dict[str, dict[str, Any]] = {
     "apgd-ce": {"steps": 5, "eot": 1},

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atop.attacks import autoattack
-from atop.attacks._base import cross_entropy, margin
-from atop.attacks._draws import Victim, slope
-from atop.attacks._ungated import Expectation, candidates
-from atop.autoattack import sub_attack
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.randomness import Randomness
+from atop.method.attack import cross_entropy, margin
+from atop.method.attacks import autoattack
+from atop.method.attacks._ungated import Expectation, candidates
+from atop.method.autoattack_library import sub_attack
+from atop.method.eot import Victim, slope
 
 ROWS: dict[str, dict[str, Any]] = {
     "apgd-ce": {"steps": 2, "eot": 2},

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from atop import adversarial, assemble, stats
-from atop.adversarial import make_adversarial
-from atop.cells import Cell
-from atop.data.fetch import fetch
-from atop.evaluate import Evaluation
+from atop.core import stats
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.attacking import adversarial_sets
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.datasets import fetch
+from atop.pipeline.evaluation.evaluate import Evaluation
 
 RT1 = Cell(dataset="cifar10_slice", classifier="resnet_small", transform="rt1")
 RT2 = replace(RT1, transform="rt2")
@@ -47,7 +49,7 @@ def test_autoattack_is_not_above_pgd_of_the_same_gradients(
     right = {}
     for attack in ROWS:
         path = make_adversarial("smoke", CELLS[name], attack, device=CPU)
-        predicted = judge.predictions(adversarial.load_adversarial(path, split), DRAWS)
+        predicted = judge.predictions(adversarial_sets.load_adversarial(path, split), DRAWS)
         right[attack] = np.asarray(predicted) == split.labels.numpy()
     for attack in ("ce", "dlr"):
         gap = stats.paired(right[attack], right["plain"])

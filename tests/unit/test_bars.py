@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from synthetic_config import use_config
 from synthetic_records import write_figure
 
-from atop import bars, config, figures
-from atop.aggregate import aggregate
-from atop.files import ROOT
-from atop.render import render
-from atop.tables import Table, table
+from atop.core.files import ROOT
+from atop.experiment import config
+from atop.experiment.tables import Table, table
+from atop.reporting import figures
+from atop.reporting.aggregate import aggregate
+from atop.reporting.figures import bar_layout
+from atop.reporting.render import render
 
 CLEAN, ADVERSARIAL = "Trained on clean", "Trained on adversarial"
 
@@ -34,11 +36,11 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 
 
 @pytest.fixture
-def whole(made: Table, tmp_path: Path) -> bars.Bars:
-    return bars.bars(made, pd.read_csv(tmp_path / "figure4.csv"))
+def whole(made: Table, tmp_path: Path) -> bar_layout.Bars:
+    return bar_layout.bars(made, pd.read_csv(tmp_path / "figure4.csv"))
 
 
-def test_panels_groups_and_series_are_the_labels(whole: bars.Bars) -> None:
+def test_panels_groups_and_series_are_the_labels(whole: bar_layout.Bars) -> None:
     first, second = whole.panels
     assert list(whole.series) == [CLEAN, ADVERSARIAL]
     assert len(set(whole.series.values())) == 2
@@ -52,14 +54,14 @@ def test_panels_groups_and_series_are_the_labels(whole: bars.Bars) -> None:
 def test_a_column_may_have_no_bars(made: Table, tmp_path: Path) -> None:
     frame = pd.read_csv(tmp_path / "figure4.csv")
     columns = tuple(replace(one, drawn=one.key != "fgsm") for one in made.columns)
-    first = bars.bars(replace(made, columns=columns), frame).panels[0]
+    first = bar_layout.bars(replace(made, columns=columns), frame).panels[0]
     assert [name for _, name in first.ticks] == ["Standard Acc."] * 2
     assert [bar.value for bar in first.bars[CLEAN]] == [75, 60]
     assert first.line == 95
     assert len(first.missing) == 1  # not run, once for each column that has bars
 
 
-def test_bars_are_the_records_numbers(whole: bars.Bars) -> None:
+def test_bars_are_the_records_numbers(whole: bar_layout.Bars) -> None:
     first = whole.panels[0]
     assert [bar.value for bar in first.bars[CLEAN]] == [75, 20, 60, 45]
     assert [bar.value for bar in first.bars[ADVERSARIAL]] == [70, 40]
@@ -69,7 +71,7 @@ def test_bars_are_the_records_numbers(whole: bars.Bars) -> None:
     assert whole.legend == "Standard Acc.: n = 200; FGSM: Linf 8/255, n = 200"
 
 
-def test_no_two_bars_overlap_and_groups_lie_apart(whole: bars.Bars) -> None:
+def test_no_two_bars_overlap_and_groups_lie_apart(whole: bar_layout.Bars) -> None:
     for panel in whole.panels:
         drawn = [bar.x for own in panel.bars.values() for bar in own]
         places = sorted([*drawn, *(x for x, _ in panel.missing)])
@@ -78,14 +80,14 @@ def test_no_two_bars_overlap_and_groups_lie_apart(whole: bars.Bars) -> None:
         gaps = [after - before for before, after in pairwise(places)]
         assert min(gaps) >= panel.bar - 1e-9
         middle = (panel.groups[0][0] + panel.groups[1][0]) / 2
-        assert not [x for x in places if abs(x - middle) < (panel.bar + bars.GAP) / 2]
+        assert not [x for x in places if abs(x - middle) < (panel.bar + bar_layout.GAP) / 2]
     first = whole.panels[0]
     assert sum(bar.x for bar in (first.bars[CLEAN][0], first.bars[ADVERSARIAL][0])) == (
         pytest.approx(2 * first.ticks[0][0])
     )
 
 
-def test_what_was_not_run_has_a_place_and_a_reason_and_no_bar(whole: bars.Bars) -> None:
+def test_what_was_not_run_has_a_place_and_a_reason_and_no_bar(whole: bar_layout.Bars) -> None:
     first, second = whole.panels
     assert [number for _, number in first.missing] == ["1", "1"]
     assert {number for _, number in second.missing} == {"2", "3"}
@@ -109,7 +111,9 @@ def test_the_latex_figure_says_the_same(made: Table, tmp_path: Path) -> None:
     assert "FGSM: Linf 8/255, n = 200" in text
 
 
-def test_the_drawing_says_the_same(whole: bars.Bars, tmp_path: Path, saved: list[Figure]) -> None:
+def test_the_drawing_says_the_same(
+    whole: bar_layout.Bars, tmp_path: Path, saved: list[Figure]
+) -> None:
     figures.plot(tmp_path / "figure4.csv", [tmp_path / "a.svg"])
     (found,) = saved
     first, second = found.axes
@@ -147,7 +151,7 @@ def test_the_legend_says_what_a_preset_made_of_an_attack(tmp_path: Path) -> None
         "Clean; AutoAttack: Linf 8/255, scaled down, without aa-linf-standard; PGD-20: Linf 8/255; "
         "PGD+EOT: Linf 8/255, scaled down"
     )
-    assert bars.bars(whole.table, whole.frame).legend == told
+    assert bar_layout.bars(whole.table, whole.frame).legend == told
 
 
 def test_all_digits_of_a_note_are_raised(tmp_path: Path, saved: list[Figure]) -> None:

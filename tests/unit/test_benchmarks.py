@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from atop import benchmarks
-from atop.errors import AtopError
-from atop.files import ROOT, write_json
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, write_json
+from atop.reporting import benchmarks
 
 
 def run(device: str, *rows: tuple[str, dict[str, Any]]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_the_readme_shows_the_committed_ones() -> None:
 
 def test_a_preset_attacks_in_bfloat16_only_where_its_cost_was_measured() -> None:
     """The interval of what it costs lies below one point, for each target, on some device."""
-    from atop import config
+    from atop.experiment import config
 
     coarse = [
         name

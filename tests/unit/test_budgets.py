@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from atop import budgets, config
-from atop.tables import table
+from atop.experiment import config
+from atop.experiment.tables import table
+from atop.reporting import attack_budgets
 
 PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "steps": 200}
 
@@ -75,7 +76,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
     ],
 )  # fmt: skip
 def test_in_words(budget: dict[str, Any], text: str) -> None:
-    assert budgets.text(budget, "paper") == text
+    assert attack_budgets.text(budget, "paper") == text
 
 
 def test_an_attack_on_what_others_left_tells_them_all(
@@ -85,32 +86,35 @@ def test_an_attack_on_what_others_left_tells_them_all(
     first = {**both, "method": "pgd", "steps": 9, "after": "clean"}
     second = {**both, "method": "fgsm", "eot": 3, "after": "one"}
     change("attacks", {"attacks": {"one": first, "two": second}})
-    assert budgets.text(config.attack("two", "paper"), "paper") == (
+    assert attack_budgets.text(config.attack("two", "paper"), "paper") == (
         "Linf 8/255, 9 steps; then 5 judge draws, EOT 3"
     )
-    assert budgets.text({**second, "after": "gone"}, "paper") == "Linf 8/255, 5 judge draws, EOT 3"
+    assert (
+        attack_budgets.text({**second, "after": "gone"}, "paper")
+        == "Linf 8/255, 5 judge draws, EOT 3"
+    )
 
 
 def test_what_changed_in_a_header() -> None:
     scaled = {"steps": 200, "eps": "8/255", "pixels": None, "judge": 20}
     budget = {**PGD, "steps": 3, "pixels": 48, "judge": 4, "eot": 2, "scaled": scaled}
-    assert budgets.changes(budget) == ["3 steps", "eps 8/255"]
+    assert attack_budgets.changes(budget) == ["3 steps", "eps 8/255"]
 
 
 def test_a_worst_case_names_its_attacks_and_an_entry_its_victim() -> None:
     strict = table("strict", "paper")
     column = strict.column("transfer")
-    run = budgets.as_run(strict, column, [])
-    assert budgets.of_column(strict, column, run) == (
+    run = attack_budgets.as_run(strict, column, [])
+    assert attack_budgets.of_column(strict, column, run) == (
         "each picture's worst of PGD on f alone (grey box), strict-pgd@untransformed, "
         "strict-pgd@untuned"
     )
-    told = {entry: budgets.of_entry(strict, entry, budget) for entry, budget in run.items()}
+    told = {entry: attack_budgets.of_entry(strict, entry, budget) for entry, budget in run.items()}
     assert [text.rpartition(", ")[2] for text in told.values()] == [
         "made on the bare classifier",
         "made on the defence without its transform",
         "made on the purifier before its fine-tuning",
     ]
     worst = strict.column("worst")
-    told = budgets.of_column(strict, worst, budgets.as_run(strict, worst, []))
+    told = attack_budgets.of_column(strict, worst, attack_budgets.as_run(strict, worst, []))
     assert told.startswith("each picture's worst of clean pictures, Noise, PGD, PGD margin loss, ")

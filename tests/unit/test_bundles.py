@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from atop import paths, plan
-from atop.cells import Cell
-from atop.cost import machines
-from atop.errors import AtopError
-from atop.files import sha256, write_json
-from atop.spending import bundles, telling
-from atop.spending.order import Queue
+from atop.core.errors import AtopError
+from atop.core.files import sha256, write_json
+from atop.experiment import dag, paths
+from atop.experiment.cells import Cell
+from atop.operations.cost import machines
+from atop.operations.timed_run import archives, summary
+from atop.operations.timed_run.queue import Queue
 
 Files = dict[Path, bytes]
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
@@ -34,22 +34,22 @@ def write(sizes: dict[str, int]) -> Files:
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch, workdir: Path) -> Path:
     """Three bundles of forty kilobytes; the folder for them."""
-    monkeypatch.setattr(bundles, "SIZE", 40960)
-    monkeypatch.setattr(bundles, "COUNT", 3)
+    monkeypatch.setattr(archives, "SIZE", 40960)
+    monkeypatch.setattr(archives, "COUNT", 3)
     return workdir / "out"
 
 
 def test_what_travels_is_the_same_at_the_other_end(tight: Path) -> None:
     name = f"smoke/{'long' * 40}/record.json"
     files = write({name: 100, "a.bin": 0, "b.bin": 511, "c.bin": 50_000, "d.bin": 20_480})
-    assert bundles.pack([[path] for path in files], tight) == []
-    found = bundles.written(tight)
+    assert archives.pack([[path] for path in files], tight) == []
+    found = archives.written(tight)
     assert [path.name for path in found] == ["bundle-0.tar", "bundle-1.tar", "bundle-2.tar"]
     assert all(path.stat().st_size <= 40960 for path in found)
-    assert bundles.unpack(tight) == ([], [])  # all of it is there
+    assert archives.unpack(tight) == ([], [])  # all of it is there
     for path in files:
         path.unlink()
-    assert sorted(bundles.unpack(tight).came) == sorted(files)
+    assert sorted(archives.unpack(tight).came) == sorted(files)
     assert {path: path.read_bytes() for path in files} == files
     assert {path.stat().st_mtime for path in files} == {1_000_000_000}
 
@@ -57,52 +57,52 @@ def test_what_travels_is_the_same_at_the_other_end(tight: Path) -> None:
 def test_the_first_come_first_and_groups_are_not_torn_apart(tight: Path) -> None:
     files = write({"first": 1000, "weights": 70_000, "about": 30_000, "small": 9000})
     first, weights, about, small = files
-    assert bundles.pack([[first], [weights, about], [small]], tight) == [weights]
-    assert len(bundles.written(tight)) == 1
-    told = list(telling.bundles(bundles.written(tight), [weights]))
+    assert archives.pack([[first], [weights, about], [small]], tight) == [weights]
+    assert len(archives.written(tight)) == 1
+    told = list(summary.bundles(archives.written(tight), [weights]))
     assert told[1] == "          no room for results/weights, 0.1 MiB"
     for path in files:
         path.unlink()
-    assert sorted(bundles.unpack(tight).came) == [first, small]
+    assert sorted(archives.unpack(tight).came) == [first, small]
 
 
 def test_bundles_fill_to_the_brim_and_not_beyond(tight: Path) -> None:
     for size in (28_671, 28_672, 28_673, 57_344, 57_345, 83_000):
         (path,) = write({"whole": size})
-        left_behind = bundles.pack([[path]], tight)
-        assert all(one.stat().st_size <= 40960 for one in bundles.written(tight)), size
+        left_behind = archives.pack([[path]], tight)
+        assert all(one.stat().st_size <= 40960 for one in archives.written(tight)), size
         assert not left_behind
 
 
 def test_older_bundles_make_way(tight: Path) -> None:
     (path,) = write({"whole": 50_000})
-    bundles.pack([[path]], tight)
-    assert len(bundles.written(tight)) == 2
+    archives.pack([[path]], tight)
+    assert len(archives.written(tight)) == 2
     (path,) = write({"other": 100})
-    bundles.pack([[path]], tight)
+    archives.pack([[path]], tight)
     assert [one.name for one in tight.iterdir()] == ["bundle-0.tar"]
 
 
 def test_what_is_there_stays_as_it_is(tight: Path) -> None:
     (path,) = write({"record": 100})
-    bundles.pack([[path]], tight)
+    archives.pack([[path]], tight)
     path.write_text("newer")
-    assert bundles.unpack(tight) == ([], [])
+    assert archives.unpack(tight) == ([], [])
     assert path.read_text() == "newer"
 
 
 def test_a_file_of_which_a_piece_is_missing_or_another_ones_does_not_come(tight: Path) -> None:
     (path,) = write({"whole": 50_000})
-    bundles.pack([[path]], tight)
+    archives.pack([[path]], tight)
     path.unlink()
     second = (tight / "bundle-1.tar").read_bytes()
     (tight / "bundle-1.tar").unlink()
-    assert bundles.unpack(tight) == ([], [path])
+    assert archives.unpack(tight) == ([], [path])
     (path,) = write({"whole": 50_000})  # other bytes of the same size
-    bundles.pack([[path]], tight)
+    archives.pack([[path]], tight)
     path.unlink()
     (tight / "bundle-1.tar").write_bytes(second)
-    assert set(bundles.unpack(tight).incomplete) == {path}
+    assert set(archives.unpack(tight).incomplete) == {path}
     assert not path.exists()
 
 
@@ -114,22 +114,22 @@ def test_a_bundle_writes_nowhere_but_into_results(tight: Path, name: str) -> Non
         member.size = 1
         tar.addfile(member, io.BytesIO(b"x"))
     with pytest.raises(AtopError, match="does not belong into results/; delete it"):
-        bundles.unpack(tight)
+        archives.unpack(tight)
 
 
 def test_a_broken_bundle_is_named(tight: Path) -> None:
     (path,) = write({"whole": 30_000})
-    bundles.pack([[path]], tight)
+    archives.pack([[path]], tight)
     path.unlink()
     bundle = tight / "bundle-0.tar"
     bundle.write_bytes(bundle.read_bytes()[:20_000])
     with pytest.raises(AtopError, match=r"bundle-0\.tar: not a whole bundle .* copy it again"):
-        bundles.unpack(tight)
+        archives.unpack(tight)
     assert not path.exists()
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tight: Path) -> None:
-    assert bundles.unpack(tight) == ([], [])
+    assert archives.unpack(tight) == ([], [])
 
 
 def test_records_travel_first_and_sets_and_states_never(
@@ -150,9 +150,9 @@ def test_records_travel_first_and_sets_and_states_never(
     for cell, path in zip(cells, (rt1, rt2), strict=True):
         start = sha256(paths.initial("smoke", cell))
         write_json(path.with_suffix(".json"), {"settings": {"start_sha256": start}})
-    networks = plan.networks("smoke", cells[0])[1:]
+    networks = dag.networks("smoke", cells[0])[1:]
     write_json(record, {"checkpoints": [sha256(path) for path in networks]})
-    found = bundles.finished(queue)
+    found = archives.finished(queue)
     assert found[0] == [record]
     assert sorted(found[1:3]) == sorted([path] for path in told)
     # Of the two, the second one is what AToP starts from, which is still to be made.

@@ -10,10 +10,10 @@ import pytest
 import synthetic_data as synthetic
 import torch
 
+from atop.core.errors import AtopError
 from atop.data import cache
 from atop.data.dataset import load
 from atop.data.source import SPLITS, Fingerprints
-from atop.errors import AtopError
 
 ABOUT = {"name": "mine", "source": "here", "verified": None, "positions": "found"}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from atop import config, paths, plan
-from atop.cells import ABLATIONS, ALIKE, FINETUNES, VICTIMS, Cell
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.experiment import config, dag, paths
+from atop.experiment.cells import ABLATIONS, ALIKE, FINETUNES, VICTIMS, Cell
 
 CELL = Cell(
     dataset="cifar10", classifier="resnet18", purifier="deepfill", init="places2",
@@ -31,9 +31,9 @@ def test_a_purifier_without_weights_has_no_init() -> None:
     assert not grey.undefended  # its transform is there
     for cell in (grey, BARE, replace(BARE, transform="rt1")):
         assert not cell.purifies
-        assert plan.networks("paper", cell) == plan.networks("paper", BARE)
+        assert dag.networks("paper", cell) == dag.networks("paper", BARE)
     assert CELL.purifies
-    assert paths.purifier("paper", CELL) in plan.networks("paper", CELL)
+    assert paths.purifier("paper", CELL) in dag.networks("paper", CELL)
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)

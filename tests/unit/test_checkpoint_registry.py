@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from atop import config, download, lookup, paths, zoo
 from atop.__main__ import main
-from atop.errors import AtopError
-from atop.files import ROOT, sha256
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, sha256
+from atop.experiment import config, paths, weight_files
+from atop.method import robustbench_library
+from atop.pipeline.checkpoints import download
 
 Change = Callable[[str, dict[str, Any]], None]
 ROWS: dict[str, Any] = config.read("checkpoints")
-ROBUSTBENCH = [name for name, row in ROWS.items() if zoo.FILE.fullmatch(row.get("file", ""))]
+ROBUSTBENCH = [
+    name for name, row in ROWS.items() if robustbench_library.FILE.fullmatch(row.get("file", ""))
+]
 STANDARD = paths.CHECKPOINTS / "robustbench/cifar10/Linf/Standard.pt"
 
 
@@ -37,7 +41,7 @@ def test_it_holds_what_the_tables_need() -> None:
 @pytest.mark.parametrize("name", ROBUSTBENCH)
 def test_ids_are_those_of_the_installed_robustbench(name: str) -> None:
     row = ROWS[name]
-    assert zoo.row(row["file"])["google_drive"] == row["google_drive"]
+    assert robustbench_library.row(row["file"])["google_drive"] == row["google_drive"]
     parts = row["file"].replace(".pt_m", "-m").removesuffix(".pt").lower()
     assert name == parts.replace("/", "-")
 
@@ -52,7 +56,7 @@ def test_no_two_rows_share_a_file_or_a_name_in_the_users_folder() -> None:
     rows = [row for row in ROWS.values() if "file" in row]
     files = [row["file"] for row in rows]
     assert len(set(files)) == len(files)
-    called = [name for row in rows for name in lookup.names(row)]
+    called = [name for row in rows for name in weight_files.names(row)]
     for name in called:
         assert sum(f"/{other}".endswith(f"/{name}") for other in called) == 1, name
 
@@ -129,7 +133,7 @@ def test_a_file_of_no_row() -> None:
 
 
 def test_a_model_without_a_row_is_found_in_the_package() -> None:
-    row = zoo.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
+    row = robustbench_library.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
     assert row["google_drive"] == "15tUx-gkZMYx7BfEOw1GY5OKC-jECIsPQ"
     assert row["sha256"] is None
     assert paths.checkpoint_of(row) == paths.CHECKPOINTS / row["file"]
@@ -140,7 +144,7 @@ def test_a_model_without_a_row_is_found_in_the_package() -> None:
     ["cifar10/L1/Standard.pt", "cifar10/Linf/A.pt_m10.pt", "cifar10/Linf/A.pt.json"],
 )
 def test_what_is_no_file_of_robustbench(file: str) -> None:
-    assert zoo.row(f"robustbench/{file}") is None
+    assert robustbench_library.row(f"robustbench/{file}") is None
     with pytest.raises(
         AtopError, match=rf"no row has the file 'robustbench/{file}'; nearest are r"
     ):
@@ -149,13 +153,13 @@ def test_what_is_no_file_of_robustbench(file: str) -> None:
 
 def test_a_model_against_corruptions_is_found_too() -> None:
     file = "robustbench/cifar10/corruptions/Hendrycks2020AugMix_WRN.pt"
-    assert zoo.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
-    assert re.fullmatch(lookup.known(), file)
+    assert robustbench_library.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
+    assert re.fullmatch(weight_files.known(), file)
 
 
 def test_a_model_of_which_robustbench_has_no_weights() -> None:
     with pytest.raises(AtopError, match=r"does not say where the weights of Deb\S+XCiT-S12 are"):
-        zoo.row("robustbench/cifar10/Linf/Debenedetti2022Light_XCiT-S12.pt")
+        robustbench_library.row("robustbench/cifar10/Linf/Debenedetti2022Light_XCiT-S12.pt")
 
 
 def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
@@ -165,9 +169,13 @@ def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
         mine.parent.mkdir(parents=True, exist_ok=True)
         mine.touch()
     advex = paths.checkpoint("perceptual-advex-standard")
-    assert lookup.checkpoint_at(advex, tmp_path) == tmp_path / "perceptual-advex-checkpoints.zip"
-    assert lookup.checkpoint_at(STANDARD.with_name("Carmon2019Unlabeled.pt"), tmp_path) == mine
-    assert lookup.checkpoint_at(STANDARD, tmp_path) is None
+    assert (
+        weight_files.checkpoint_at(advex, tmp_path) == tmp_path / "perceptual-advex-checkpoints.zip"
+    )
+    assert (
+        weight_files.checkpoint_at(STANDARD.with_name("Carmon2019Unlabeled.pt"), tmp_path) == mine
+    )
+    assert weight_files.checkpoint_at(STANDARD, tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -183,7 +191,7 @@ def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
 )
 def test_a_model_that_robustbench_does_not_have(file: str, told: str) -> None:
     with pytest.raises(AtopError, match=told):
-        zoo.row(f"robustbench/{file}")
+        robustbench_library.row(f"robustbench/{file}")
 
 
 def store(path: Path, value: object) -> Path:

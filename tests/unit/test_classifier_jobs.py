@@ -11,15 +11,16 @@ import yaml
 from synthetic_data import cut
 from torch import Tensor
 
-from atop import assemble, config, known, paths, stages
 from atop.__main__ import main
-from atop.cells import Cell
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import ROOT, read_json
-from atop.randomness import Randomness
-from atop.training import jobs
-from atop.training.classifier import ClassifierStage
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, read_json
+from atop.core.randomness import Randomness
+from atop.experiment import config, paths, training_budgets, validate
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.datasets import fetch
+from atop.pipeline.training import jobs
+from atop.pipeline.training.classifier import ClassifierStage
 
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
@@ -85,10 +86,10 @@ def test_an_adversarial_one_learns_from_its_own_examples_at_its_own_size(
 def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None:
     overrides = {"cifar10_slice": {"lr": 0.5, "epochs": 7}, "mine": {"epochs": 9}}
     small("presets/smoke", {"stages": {"classifier": {"overrides": overrides}}})
-    found = stages.classifier("smoke", "cifar10_slice", "mine")
+    found = training_budgets.classifier("smoke", "cifar10_slice", "mine")
     assert (found["lr"], found["epochs"], found["batch"]) == (0.5, 9, 16)
-    assert stages.classifier("smoke", "cifar10", "mine")["epochs"] == 9
-    assert stages.classifier("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
+    assert training_budgets.classifier("smoke", "cifar10", "mine")["epochs"] == 9
+    assert training_budgets.classifier("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
 
 
 @pytest.mark.parametrize("preset", ["paper", "native"])
@@ -101,10 +102,10 @@ def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
     )
     for dataset in ("cifar10", "cifar100", "imagenette"):
         for name in trained:
-            budget = stages.classifier(preset, dataset, name)
+            budget = training_budgets.classifier(preset, dataset, name)
             assert budget["epochs"] >= 30
             assert ("attack" in budget) == name.endswith("_at")
-            known.check_cell(Cell(dataset=dataset, classifier=name), preset)
+            validate.check_cell(Cell(dataset=dataset, classifier=name), preset)
 
 
 def test_a_killed_training_ends_as_if_nothing_had_happened(
@@ -179,14 +180,14 @@ def test_a_web_page_in_the_place_of_weights_is_named(workdir: Path) -> None:
 
 
 def test_somebody_elses_defence_is_never_trained_here(change: Change) -> None:
-    known.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+    validate.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
     with pytest.raises(AtopError, match=r"gowal2020_wrn28: no weights for cifar100, and it is not"):
-        known.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
+        validate.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
     with pytest.raises(AtopError, match="gowal2020_wrn28: no weights for cifar100"):
         jobs.classifier("paper", "cifar100", "gowal2020_wrn28", device=CPU)
     change("presets/paper", {"classifiers": {"gowal2020_wrn28": {"train": True}}})
     with pytest.raises(AtopError, match=r"classifiers\.gowal2020_wrn28: train: true, but"):
-        known.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+        validate.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
 
 
 def test_no_batch_at_all_is_no_training(small: Change) -> None:
@@ -212,7 +213,7 @@ def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
         dataset="cifar10_slice", classifier="carmon2019_wrn28", purifier="deepfill",
         init="scratch", transform="rt2", finetune="adversarial",
     )  # fmt: skip
-    known.check_cell(purified, "smoke")
+    validate.check_cell(purified, "smoke")
     bare = assemble.defense("smoke", purified.bare)
     x = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(bare(x), network.eval()(x), rtol=1e-4, atol=1e-5)

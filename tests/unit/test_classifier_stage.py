@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop import assemble
-from atop.attacks._base import Target
-from atop.compute import Compute
+from atop.core.errors import AtopError
+from atop.core.execution import Compute
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.errors import AtopError
-from atop.randomness import Randomness
-from atop.training.classifier import ClassifierStage, accuracy
-from atop.training.schedule import positions, set_rate
+from atop.method.attack import Target
+from atop.pipeline import assemble
+from atop.pipeline.training.classifier import ClassifierStage, accuracy
+from atop.pipeline.training.schedule import positions, set_rate
 
 
 def training(data: Split, **changes: Any) -> ClassifierStage:

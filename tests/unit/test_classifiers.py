@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop import assemble, config
-from atop.classifiers import resnet, wideresnet
-from atop.errors import AtopError
-from atop.registry import build
+from atop.core.errors import AtopError
+from atop.experiment import config
+from atop.method.classifiers import resnet, wideresnet
+from atop.method.registry import build
+from atop.pipeline import assemble
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 State = dict[str, Tensor]

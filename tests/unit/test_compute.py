@@ -12,17 +12,18 @@ import torch
 from parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
-from atop import assemble, config, fingerprints, stages
-from atop.adversarial import Siege
-from atop.cells import Cell
-from atop.compute import FLOAT32, Compute, recompute
+from atop.core.execution import FLOAT32, Compute, recompute
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
 from atop.data.dataset import Dataset, Split
-from atop.purifiers import deepfill, dmae
-from atop.randomness import Randomness
-from atop.resizing import resize
-from atop.training import parts as of_config
-from atop.training.purifier import PurifierStage
-from atop.transforms import tokens
+from atop.experiment import config, fingerprints, training_budgets
+from atop.experiment.cells import Cell
+from atop.method.purifiers import deepfill, dmae
+from atop.method.transforms import tokens
+from atop.pipeline import assemble
+from atop.pipeline.attacking.adversarial_sets import Siege
+from atop.pipeline.training import parts as of_config
+from atop.pipeline.training.purifier import PurifierStage
 
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
@@ -262,7 +263,7 @@ def whole_stage(cell: Cell) -> PurifierStage:
         input_size=256,
         resize=lambda x: resize(x, 256),
         recipe=recipe,
-        budget=stages.finetune("paper", cell),
+        budget=training_budgets.finetune("paper", cell),
         seed=0,
         stream="meta",
         classification=of_config.classification("paper", cell, recipe, whole, bare),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from atop import config, fingerprints, known
-from atop.cells import Cell
-from atop.errors import AtopError
-from atop.files import ROOT
-from atop.tables import table
+from atop.core.errors import AtopError
+from atop.core.files import ROOT
+from atop.experiment import config, fingerprints, validate
+from atop.experiment.cells import Cell
+from atop.experiment.tables import table
 
 FOLDER = ROOT / "workflow" / "config"
 SCHEMAS = {"presets": "preset", "tables": "table"}
@@ -33,7 +33,7 @@ def test_every_shipped_file_is_valid(file: Path) -> None:
 
 
 def test_what_the_shipped_files_name_exists() -> None:
-    known.check_everything({})
+    validate.check_everything({})
 
 
 MISTAKES: list[tuple[str, dict[str, Any], Callable[[], Any], str]] = [

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from atop import config
 from atop.__main__ import main
-from atop.cost import estimates, machines, steps
-from atop.cost.estimates import Estimate, estimate
-from atop.cost.passes import Training
-from atop.cost.rates import Rate, Rates
-from atop.cost.steps import Step
-from atop.files import ROOT, write_json
-from atop.tables import Table, table
+from atop.core.files import ROOT, write_json
+from atop.experiment import config, steps
+from atop.experiment.steps import Step
+from atop.experiment.tables import Table, table
+from atop.operations.cost import estimates, machines
+from atop.operations.cost.estimates import Estimate, estimate
+from atop.operations.cost.passes import Training
+from atop.operations.cost.rates import Rate, Rates
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
 BARE = "cifar10_slice-resnet_small-undefended"

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from atop import assemble, checkpoints, config, paths
-from atop.adversarial import make_adversarial
-from atop.cells import Cell
-from atop.cost import counts, steps, work
-from atop.cost.counts import Looks
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
 from atop.data import embedded
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import read_json, write_json
+from atop.experiment import config, paths, steps
+from atop.experiment.cells import Cell
+from atop.operations.cost import counts, work
+from atop.operations.cost.counts import Looks
+from atop.pipeline import assemble
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.datasets import fetch
 
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
 CELL = Cell(
@@ -159,5 +161,7 @@ def test_every_attack_of_the_suite_is_known() -> None:
 def test_an_attack_of_a_users_own_is_said_not_to_be_known(change: Change) -> None:
     change("attacks", {"attacks": {"mine": {"method": "mine", "steps": 3}}})
     *_, step = steps.attacked("smoke", BARE, "mine")
-    with pytest.raises(AtopError, match=r"^method mine: what it takes is not known to atop/cost"):
+    with pytest.raises(
+        AtopError, match=r"^method mine: what it takes is not known to atop/operations/cost"
+    ):
         work.work_of(step)

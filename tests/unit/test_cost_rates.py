@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from atop import assemble, checkpoints
-from atop.cells import Cell
-from atop.cost import calibration, machines, ready
-from atop.cost.calibration import measure
-from atop.cost.machines import Machine
-from atop.cost.passes import Look, Pass, Training
-from atop.cost.rates import Rate, Rates
-from atop.errors import AtopError
-from atop.files import read_json
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import read_json
+from atop.experiment.cells import Cell
+from atop.operations.cost import calibration, machines, ready
+from atop.operations.cost.calibration import measure
+from atop.operations.cost.machines import Machine
+from atop.operations.cost.passes import Look, Pass, Training
+from atop.operations.cost.rates import Rate, Rates
+from atop.pipeline import assemble
 
 CPU = torch.device("cpu")
 CELL = Cell(

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from atop import config
-from atop.cells import ANY, Cell
-from atop.cost import steps
-from atop.cost.passes import Look, Pass, Training, key_of
-from atop.cost.pictures import size_of
-from atop.cost.steps import Step
-from atop.cost.work import Work, work_of
 from atop.data.dataset import Dataset
-from atop.tables import table
+from atop.experiment import config, steps
+from atop.experiment.cells import ANY, Cell
+from atop.experiment.steps import Step
+from atop.experiment.tables import table
+from atop.operations.cost.dataset_sizes import size_of
+from atop.operations.cost.passes import Look, Pass, Training, key_of
+from atop.operations.cost.work import Work, work_of
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 from scipy.special import comb, ndtr, ndtri
 
-from atop import intervals, released
-from atop.files import ROOT
+from atop.core import intervals
+from atop.core.files import ROOT
+from atop.results import released
 
 Array = NDArray[np.float64]
 

@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from atop import assemble, config, paths
-from atop.attacks.fgsm import FGSM
-from atop.cells import Cell
+from atop.core.files import read_json, sha256
 from atop.data.dataset import Dataset, Split
-from atop.data.fetch import fetch
-from atop.files import read_json, sha256
-from atop.training import jobs
-from atop.training.curves import Curve, curve_of
-from atop.training.loop import train
+from atop.experiment import config, paths
+from atop.experiment.cells import Cell
+from atop.method.attacks.fgsm import FGSM
+from atop.pipeline import assemble
+from atop.pipeline.datasets import fetch
+from atop.pipeline.training import jobs
+from atop.pipeline.training.curves import Curve, curve_of
+from atop.pipeline.training.loop import train
 
 RT2 = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",

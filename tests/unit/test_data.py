@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from atop import config
-from atop.data import embed, embedded
+from atop.core.randomness import Randomness
+from atop.data import embedded
 from atop.data.dataset import Dataset, Split
 from atop.data.source import SPLITS, Fingerprints
-from atop.randomness import Randomness
-from atop.training.augment import flip, shift
+from atop.experiment import config
+from atop.operations import embed_resources
+from atop.pipeline.training.augment import flip, shift
 
 
 def test_the_slice_is_the_choice_of_lee_and_kim() -> None:
@@ -35,16 +36,18 @@ def test_a_slice_that_is_cut_comes_back(
     test = cifar_slice.test
     none = test.take(slice(0, 0))
     whole = Dataset(test.take(slice(0, 130)), none, test.take(slice(130, 200)))
-    monkeypatch.setattr(embed, "SIZES", {"train": 12, "test": 7})  # not whole rows of tiles
-    monkeypatch.setattr(embed, "COLUMNS", 5)
-    monkeypatch.setattr(embed, "HELD_OUT", 4)
-    embed.cut(whole, seed=3, folder=tmp_path)
+    monkeypatch.setattr(
+        embed_resources, "SIZES", {"train": 12, "test": 7}
+    )  # not whole rows of tiles
+    monkeypatch.setattr(embed_resources, "COLUMNS", 5)
+    monkeypatch.setattr(embed_resources, "HELD_OUT", 4)
+    embed_resources.cut(whole, seed=3, folder=tmp_path)
     found = embedded.read(tmp_path)
     for split in SPLITS:
         before, after = getattr(whole, split), getattr(found, split)
         order = np.random.RandomState(3).permutation(len(before))
         held_out = order[-4:] if split == "train" else []
-        index = np.array([*order[: embed.SIZES[split]], *held_out])
+        index = np.array([*order[: embed_resources.SIZES[split]], *held_out])
         assert after.index == index.tolist()
         assert np.array_equal(np.stack(list(after.images)), before.images[index].numpy())
         assert after.labels == before.labels[index].tolist()

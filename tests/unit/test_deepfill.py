@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop.errors import AtopError
-from atop.purifiers import deepfill
-from atop.purifiers.deepfill import Discriminator, Generator
-from atop.purifiers.deepfill.attention import ContextualAttention
-from atop.purifiers.deepfill.checkpoint import FUSE_KEY, load_public
-from atop.purifiers.deepfill.discriminator import SpectralNorm
+from atop.core.errors import AtopError
+from atop.method.purifiers import deepfill
+from atop.method.purifiers.deepfill import Discriminator, Generator
+from atop.method.purifiers.deepfill.attention import ContextualAttention
+from atop.method.purifiers.deepfill.checkpoint import FUSE_KEY, load_public
+from atop.method.purifiers.deepfill.discriminator import SpectralNorm
 
 # Shapes printed in the public code's terms: gated layers hold twice their channels, heads do not.
 PUBLIC_SHAPES = {

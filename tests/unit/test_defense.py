@@ -7,13 +7,13 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop import assemble
-from atop.cells import Cell
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
 from atop.data.dataset import Split
-from atop.defense import Defense, Sizes
-from atop.purifiers.identity import Identity
-from atop.randomness import Randomness
-from atop.resizing import resize
+from atop.experiment.cells import Cell
+from atop.method.defense import Defense, Sizes
+from atop.method.purifiers.identity import Identity
+from atop.pipeline import assemble
 
 SIZES = Sizes(input=32, purifier=32, classifier=32)
 TRANSFORMS = ["none", "rt1", "rt2", "rt3"]

@@ -10,12 +10,12 @@ import torch
 from parts import TINY_DMAE
 from torch import Tensor, nn
 
-from atop import checkpoints
-from atop.errors import AtopError
-from atop.purifiers import dmae
-from atop.purifiers.dmae import DMAE, MaeLoss
-from atop.randomness import Randomness
-from atop.transforms._base import patch_ranks
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
+from atop.method.purifiers import dmae
+from atop.method.purifiers.dmae import DMAE, MaeLoss
+from atop.method.transform import patch_ranks
 
 GREY = torch.full((2, 3, 4, 4), 0.5)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from atop import config, paths
-from atop.data import embed
-from atop.data.fetch import fetch
-from atop.files import sha256
+from atop.core.files import sha256
+from atop.experiment import config, paths
+from atop.operations import embed_resources
+from atop.pipeline.datasets import fetch
 
 Change = Callable[[str, dict[str, Any]], None]
 
@@ -32,10 +32,10 @@ def test_all_purifiers_of_the_preset_are_installed(
         path.with_suffix(".json").write_text(f"account of {name}")
     folder = workdir / "resources"
     folder.mkdir()
-    monkeypatch.setattr(embed, "FOLDER", folder)
-    monkeypatch.setattr(embed, "cut", lambda whole, *, seed: (folder / "slice").touch())
+    monkeypatch.setattr(embed_resources, "FOLDER", folder)
+    monkeypatch.setattr(embed_resources, "cut", lambda whole, *, seed: (folder / "slice").touch())
 
-    found = embed.install()
+    found = embed_resources.install()
     assert {path.name for path in found} == {
         "slice", *(f"{name}{ending}" for name in made for ending in (".safetensors", ".json"))
     }  # fmt: skip

@@ -11,15 +11,19 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from atop import assemble, checkpoints, config, evaluate, paths, records
-from atop.adversarial import make_adversarial
-from atop.cells import Cell
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import sha256
+from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.data.dataset import Split
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import sha256
-from atop.randomness import Randomness
+from atop.experiment import config, paths
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.datasets import fetch
+from atop.pipeline.evaluation import evaluate
+from atop.results import records
 
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
 CELL = Cell(

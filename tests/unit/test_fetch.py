@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import synthetic_data as synthetic
 
-from atop import assemble, folders, paths
+from atop.core.errors import AtopError
+from atop.core.files import write_json
 from atop.data import cache, imagenette
-from atop.data.fetch import doubt, fetch
 from atop.data.source import SPLITS, Source
-from atop.errors import AtopError
-from atop.files import write_json
+from atop.experiment import dataset_files, paths
+from atop.pipeline import assemble
+from atop.pipeline.datasets import doubt, fetch
 
 Change = Callable[[str, dict[str, Any]], None]
 NOTHING = {"train": None, "test": None}
@@ -94,7 +95,7 @@ def test_other_pixels_or_labels_are_refused(
     known(*kinds)
     arrays[wrong].flat[-1] = (arrays[wrong].flat[-1] + 1) % 10
     synthetic.write_pngs(tmp_path / "mirror", arrays)
-    expected = folders.config.dataset("cifar10")[kinds[0]][wrong.partition("_")[0]]
+    expected = dataset_files.config.dataset("cifar10")[kinds[0]][wrong.partition("_")[0]]
     told = f"mirror: the {wrong[: wrong.index('_')]} pictures have SHA-256 .*{expected[:12]}"
     with pytest.raises(AtopError, match=told):
         fetch("cifar10", folder=tmp_path / "mirror")
@@ -169,12 +170,12 @@ def test_what_a_folder_lacks_is_asked_of_the_hosts_in_turn(
         return synthetic.found(arrays, where="second", archive=True, published=True)
 
     known()
-    monkeypatch.setattr(folders, "source", lambda _: source(first=first, second=second))
+    monkeypatch.setattr(dataset_files, "source", lambda _: source(first=first, second=second))
     fetch("cifar10", folder=tmp_path)
     facts = [about()[key] for key in ("source", "verified", "positions")]
     assert facts == ["second", "archive", "published"]
     assert doubt(paths.dataset("cifar10")) is None
-    monkeypatch.setattr(folders, "source", lambda _: source(first=first, third=first))
+    monkeypatch.setattr(dataset_files, "source", lambda _: source(first=first, third=first))
     told = rf"could not be fetched \({tmp_path} .*; first: no route; third: no route\); get it from"
     with pytest.raises(AtopError, match=told):
         fetch("cifar10", folder=tmp_path)
@@ -197,7 +198,7 @@ def test_offline_asks_no_host_and_says_where_to_get_it(
 ) -> None:
     known()
     host = source(host=lambda _: pytest.fail("asked"))
-    monkeypatch.setattr(folders, "source", lambda _: host)
+    monkeypatch.setattr(dataset_files, "source", lambda _: host)
     with pytest.raises(
         AtopError, match=r"\(no folder was named\); get it from a page and .*files="
     ):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from atop import figures
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.reporting import figures
 
 COLUMNS = ["preset", "row", "labels", "curve", "x", "measured", "low", "high", "n"]
 

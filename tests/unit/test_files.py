@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from atop import checkpoints
-from atop.errors import AtopError
-from atop.files import digest_of, read_json, sha256, write_json, writing
-from atop.registry import build
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import digest_of, read_json, sha256, write_json, writing
+from atop.method.registry import build
 
 
 def network() -> nn.Module:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from released_records import smoke_run
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0"
 BARE = "cifar10_slice-resnet_small-undefended"

@@ -10,14 +10,16 @@ import torch
 from synthetic_data import cut
 from torch import Tensor, nn
 
-from atop import assemble, checkpoints, config, paths
-from atop.cells import Cell
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import read_json, sha256
+from atop.core.randomness import Randomness
 from atop.data import embedded
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import read_json, sha256
-from atop.randomness import Randomness
-from atop.training import jobs
+from atop.experiment import config, paths
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.datasets import fetch
+from atop.pipeline.training import jobs
 
 CPU = torch.device("cpu")
 RT2 = Cell(

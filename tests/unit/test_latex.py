@@ -8,9 +8,9 @@ from released_records import smoke_run
 from synthetic_config import use_config
 from synthetic_records import write_figure, write_records, write_strict
 
-from atop import config
-from atop.render import render
-from atop.tables import Table, table
+from atop.experiment import config
+from atop.experiment.tables import Table, table
+from atop.reporting.render import render
 
 RELEASED = smoke_run()
 WRITERS = {"table7": write_records, "strict": write_strict, "figure4": write_figure}

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from atop import assemble, config
+from atop.experiment import config
+from atop.pipeline import assemble
 
 LEDGER: list[dict[str, Any]] = config.read("deviations")["deviations"]
 CLAIMS = [

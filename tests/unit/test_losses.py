@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop.purifiers._loss import PixelLoss
-from atop.purifiers.deepfill import loss as losses
+from atop.method.purifiers.deepfill import loss as losses
+from atop.method.reconstruction_loss import PixelLoss
 
 GREY = torch.full((2, 3, 4, 4), 0.5)
 

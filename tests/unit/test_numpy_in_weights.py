@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from atop import checkpoints
-from atop.errors import AtopError
+from atop.core import checkpoints
+from atop.core.errors import AtopError
 
 
 @pytest.mark.parametrize("module", [b"numpy._core.multiarray", b"numpy.core.multiarray"])

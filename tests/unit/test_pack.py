@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import synthetic_data as synthetic
 
-from atop import paths
 from atop.__main__ import main
-from atop.data import cache, pack
-from atop.data.fetch import fetch
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.data import cache
+from atop.experiment import paths
+from atop.operations import pack_dataset
+from atop.pipeline.datasets import fetch
 
 Change = Callable[[str, dict[str, Any]], None]
 
@@ -22,8 +23,8 @@ def small(change: Change, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Cha
     """CIFAR-10 with 20 training and 4 test pictures, in mosaics of at most nine, three a row."""
     unknown = {"train": None, "test": None}
     change("datasets", {"cifar10": {"sha256": unknown, "pictures": unknown}})
-    monkeypatch.setattr(pack, "TILES", 9)
-    monkeypatch.setattr(pack, "COLUMNS", 3)
+    monkeypatch.setattr(pack_dataset, "TILES", 9)
+    monkeypatch.setattr(pack_dataset, "COLUMNS", 3)
     return change
 
 
@@ -53,11 +54,14 @@ def test_what_was_packed_is_read_back_the_same(small: Change, published: bool) -
 
 
 def test_all_of_cifar10_takes_six_mosaics() -> None:
-    sizes = [[part.stop - part.start for part in pack._parts(n)] for n in (50_000, 10_000, 10_250)]
+    sizes = [
+        [part.stop - part.start for part in pack_dataset._parts(n)]
+        for n in (50_000, 10_000, 10_250)
+    ]
     assert sizes == [[10_000] * 5, [10_000], [10_000, 200, 50]]
     tiles = np.zeros((10_000, 32, 32, 3), np.uint8)
     tiles[101] = 7
-    whole = pack.mosaic(tiles, 32)
+    whole = pack_dataset.mosaic(tiles, 32)
     assert whole.shape == (3200, 3200, 3)
     assert (whole[32:64, 32:64] == 7).all()
     assert whole.sum() == 7 * 32 * 32 * 3
@@ -65,6 +69,6 @@ def test_all_of_cifar10_takes_six_mosaics() -> None:
 
 def test_what_is_not_read_from_mosaics_or_not_here_is_refused(workdir: Path) -> None:
     with pytest.raises(AtopError, match="imagenette is not read from mosaics; copy results/data"):
-        pack.pack("imagenette", Path("packed"))
+        pack_dataset.pack("imagenette", Path("packed"))
     with pytest.raises(AtopError, match="no such dataset; make it with"):
-        pack.pack("cifar100", Path("packed"))
+        pack_dataset.pack("cifar100", Path("packed"))

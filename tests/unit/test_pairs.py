@@ -11,13 +11,15 @@ import yaml
 from synthetic_config import use_config
 from synthetic_records import LABELS, N, answers, cell_of, where, write_records, write_strict
 
-from atop import config, pairs, quotes
-from atop.aggregate import Aggregate, aggregate
-from atop.errors import AtopError
-from atop.files import read_json, write_json
-from atop.notes import plain
-from atop.render import render
-from atop.tables import Table, table
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
+from atop.experiment import config
+from atop.experiment.tables import Table, table
+from atop.reporting import quotes
+from atop.reporting.aggregate import Aggregate, aggregate
+from atop.reporting.notes import plain
+from atop.reporting.render import render
+from atop.results import pairs
 
 RECORDED = {
     "rt1": ((-6.2, -9.0, -3.5), "+36.7"),

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from atop.files import ROOT
-from atop.tables import table
+from atop.core.files import ROOT
+from atop.experiment.tables import table
 
 # fmt: off
 HEADER = [

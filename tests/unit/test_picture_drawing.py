@@ -12,9 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from synthetic_pictures import CELL, CPU, DMAE, Change, made, prepare, store_all
 
-from atop import assemble, checkpoints, paths
-from atop.pictures import drawing, grids, layout, stored, telling
-from atop.pictures.making import make
+from atop.core import checkpoints
+from atop.experiment import image_grids, paths
+from atop.pipeline import assemble
+from atop.pipeline.evaluation.trace_images import make
+from atop.reporting.image_grids import captions, drawing, layout
+from atop.results import stored_images
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def drawn(small: Change, saved: list[Figure]) -> Callable[[str], Figure]:
     store_all()
 
     def run(name: str) -> Figure:
-        drawing.draw(grids.grid(name, "smoke"), results=paths.RESULTS, out=Path("out"))
+        drawing.draw(image_grids.grid(name, "smoke"), results=paths.RESULTS, out=Path("out"))
         return saved[-1]
 
     return run
@@ -46,7 +49,7 @@ def images(figure: Figure) -> list[Any]:
 
 def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
     figure = drawn("figure6")
-    content = stored.read(paths.pictures("smoke", CELL, "fgsm"))
+    content = stored_images.read(paths.pictures("smoke", CELL, "fgsm"))
     arrays = content.arrays
     shown = iter(images(figure))
     for position in (0, 1):
@@ -61,7 +64,7 @@ def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
     said = words(figure)
     for title in ("noisy", "masked, noisy", "purified", "perturbation ×10"):
         assert title in said
-    told, names = content.account, telling.class_name
+    told, names = content.account, captions.class_name
     for position in (0, 1):
         label = told["labels"][position]
         heading = f"CIFAR-10, test picture {told['indices'][position]}: {names('cifar10', label)}"
@@ -91,7 +94,7 @@ def test_what_is_missing_is_said(drawn: Callable[[str], Figure]) -> None:
     assert "ImageNette is missing: preset smoke downloads nothing and lacks the dataset" in told
 
 
-@pytest.mark.parametrize("name", grids.names())
+@pytest.mark.parametrize("name", image_grids.names())
 def test_nothing_is_cut_off(drawn: Callable[[str], Figure], small: Change, name: str) -> None:
     long = "What enters the purifier and what leaves it, before and after AToP, of each dataset"
     small("pictures", {"figures": {name: {"title": long}}})
@@ -109,9 +112,9 @@ def test_nothing_is_cut_off(drawn: Callable[[str], Figure], small: Change, name:
 def test_two_datasets_stand_beside_or_below_each_other(
     drawn: Callable[[str], Figure], name: str, across: bool
 ) -> None:
-    grid = grids.grid(name, "smoke")
+    grid = image_grids.grid(name, "smoke")
     first, second = grid.blocks
-    found = {cell: stored.read(grid.file(cell)) for cell in second.cells}
+    found = {cell: stored_images.read(grid.file(cell)) for cell in second.cells}
     pairs = zip(first.cells, second.cells, strict=True)
     both = found | {one: found[other] for one, other in pairs}
     alone, together = (
@@ -166,8 +169,8 @@ def test_views_that_leave_the_range_are_cut_for_show_only(
     cell = {"purifier": "dmae", "init": "scratch", "transform": "tokens", "finetune": "none"}
     figure = {"title": "t", "cell": cell, "positions": [0], "rows": [row]}
     small("pictures", {"figures": {"figure10": figure}})
-    drawing.draw(grids.grid("figure10", "smoke"), results=paths.RESULTS, out=Path("out"))
-    grid = grids.grid("figure10", "smoke")
+    drawing.draw(image_grids.grid("figure10", "smoke"), results=paths.RESULTS, out=Path("out"))
+    grid = image_grids.grid("figure10", "smoke")
     page = layout.lay_out(grid, [grid.blocks[1]], {DMAE: content}, [])
     assert np.array_equal(images(page)[0], np.clip(image, 0, 1))
     assert not caplog.records  # matplotlib would cut too, and complain

@@ -11,12 +11,12 @@ import matplotlib.pyplot as plt
 import pytest
 from synthetic_pictures import CELL, CPU, Change, prepare, store_all
 
-from atop import paths
 from atop.__main__ import main
-from atop.errors import AtopError
-from atop.files import ROOT, read_json, write_json
-from atop.pictures import drawing, grids, telling
-from atop.pictures.making import make
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, read_json, write_json
+from atop.experiment import image_grids, paths
+from atop.pipeline.evaluation.trace_images import make
+from atop.reporting.image_grids import captions, drawing
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def small(change: Change, workdir: Path) -> Change:
 
 def draw(name: str) -> dict[str, Any]:
     """What a page says about a drawn figure."""
-    drawing.draw(grids.grid(name, "smoke"), results=paths.RESULTS, out=Path())
+    drawing.draw(image_grids.grid(name, "smoke"), results=paths.RESULTS, out=Path())
     return read_json(Path(f"{name}.json"))
 
 
@@ -75,9 +75,9 @@ def test_the_sentence_for_who_cannot_see_it(small: Change) -> None:
 
 
 def test_classes_have_as_many_names_as_there_are() -> None:
-    assert telling.class_name("cifar10_slice", 9) == "truck"
-    assert telling.class_name("imagenette", 0) == "tench"
-    assert telling.class_name("cifar100", 41) == "class 41"
+    assert captions.class_name("cifar10_slice", 9) == "truck"
+    assert captions.class_name("imagenette", 0) == "tench"
+    assert captions.class_name("cifar100", 41) == "class 41"
 
 
 def test_drawing_works_from_the_files_alone(small: Change) -> None:

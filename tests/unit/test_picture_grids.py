@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from synthetic_pictures import Change
 
-from atop.errors import AtopError
-from atop.pictures import grids
+from atop.core.errors import AtopError
+from atop.experiment import image_grids
 
 
 def test_cells_take_stand_ins_and_the_users_words() -> None:
-    smoke, paper = (grids.grid("figure9", preset, seed=3) for preset in ("smoke", "paper"))
+    smoke, paper = (image_grids.grid("figure9", preset, seed=3) for preset in ("smoke", "paper"))
     assert [block.lacks is None for block in smoke.blocks] == [False, True]
     assert [block.lacks for block in paper.blocks] == [None, None]
     assert smoke.blocks[1].instead == ("cifar10_slice", "resnet_small")
@@ -47,18 +47,18 @@ PATCH = {"row": 7, "column": 0, "side": 1}
 def test_a_grid_that_cannot_be_made_is_refused(
     change: Change, changes: dict[str, Any], expected: str
 ) -> None:
-    grids.check()
+    image_grids.check()
     change("pictures", changes)
     with pytest.raises(AtopError, match=expected):
-        grids.check()
+        image_grids.check()
 
 
 def test_no_more_pictures_are_kept_than_are_attacked(change: Change) -> None:
     change("presets/smoke", {"attacks": {"fgsm": {"examples": 1}}})
     with pytest.raises(AtopError, match="positions: 1 pictures are kept in preset smoke"):
-        grids.check()
+        image_grids.check()
 
 
 def test_an_unknown_figure_names_the_known_ones() -> None:
     with pytest.raises(AtopError, match=r"pictures\.yaml: no 'figure4'; known are figure3, fig"):
-        grids.grid("figure4", "smoke")
+        image_grids.grid("figure4", "smoke")

@@ -10,14 +10,15 @@ from safetensors.torch import load_file
 from synthetic_pictures import CELL, CPU, DMAE, KEPT, TRANSFORMS, Change, made, prepare
 from torch import nn
 
-from atop import assemble, paths
-from atop.cells import Cell
-from atop.errors import AtopError
-from atop.evaluate import Evaluation
-from atop.files import sha256
-from atop.pictures import stored
-from atop.pictures.making import make
-from atop.randomness import Randomness
+from atop.core.errors import AtopError
+from atop.core.files import sha256
+from atop.core.randomness import Randomness
+from atop.experiment import paths
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.evaluation.evaluate import Evaluation
+from atop.pipeline.evaluation.trace_images import make
+from atop.results import stored_images
 
 
 @pytest.fixture
@@ -92,7 +93,9 @@ def test_a_second_run_stores_the_same(small: Change) -> None:
     first = made(CELL)
     torch.manual_seed(7)
     second = made(CELL)
-    assert all(np.array_equal(first.arrays[name], second.arrays[name]) for name in stored.STAGES)
+    assert all(
+        np.array_equal(first.arrays[name], second.arrays[name]) for name in stored_images.STAGES
+    )
 
 
 def test_an_account_of_other_pictures_is_refused(small: Change) -> None:
@@ -102,4 +105,4 @@ def test_an_account_of_other_pictures_is_refused(small: Change) -> None:
     make("smoke", CELL, "fgsm", device=CPU)
     path.write_bytes(kept)
     with pytest.raises(AtopError, match=r"fgsm\.npz: not the pictures of its account"):
-        stored.read(path)
+        stored_images.read(path)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from atop import notes, power, stats
-from atop.files import ROOT
+from atop.core import power, stats
+from atop.core.files import ROOT
+from atop.reporting import notes
 
 HEAD = ("n = 512", "n = 10,000", "n = 10,000, the paper's too")
 SIZES = ((512, 512), (10_000, 512), (10_000, 10_000))

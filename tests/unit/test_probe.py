@@ -9,18 +9,19 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop import evaluate, records
-from atop.cells import Cell
-from atop.checks import findings
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.data.fetch import fetch
-from atop.defense import Defense, Sizes
-from atop.probe import finite_difference, probe
-from atop.purifiers.identity import Identity
-from atop.randomness import Randomness
-from atop.surrogates import IdentityBackward
-from atop.transforms._base import Views
-from atop.transforms.none import NoTransform
+from atop.experiment.cells import Cell
+from atop.method.defense import Defense, Sizes
+from atop.method.purifiers.identity import Identity
+from atop.method.surrogates import IdentityBackward
+from atop.method.transform import Views
+from atop.method.transforms.none import NoTransform
+from atop.pipeline.datasets import fetch
+from atop.pipeline.evaluation import evaluate
+from atop.pipeline.evaluation.gradient_probe import finite_difference, probe
+from atop.results import records
+from atop.results.checks import findings
 
 Probe = dict[str, float | bool]
 Function = Callable[[Tensor], Tensor]

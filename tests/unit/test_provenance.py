@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from atop import provenance
-from atop.files import ROOT
-from atop.processor import processor
+from atop.core import provenance
+from atop.core.files import ROOT
+from atop.core.hardware import processor
 
 
 @pytest.mark.parametrize(

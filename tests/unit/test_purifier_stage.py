@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from parts import atop_term, gradient, random_transform
 from torch import Tensor, nn
 
-from atop import config
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
-from atop.purifiers import deepfill
-from atop.randomness import Randomness
-from atop.training.augment import shift
-from atop.training.purifier import Classification, PurifierStage
-from atop.transforms._base import SingleView, Transform, Views
+from atop.experiment import config
+from atop.method.purifiers import deepfill
+from atop.method.transform import SingleView, Transform, Views
+from atop.pipeline.training.augment import shift
+from atop.pipeline.training.purifier import Classification, PurifierStage
 
 BUDGET = {
     "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from atop.randomness import Randomness, philox
+from atop.core.randomness import Randomness, philox
 
 INDEX = torch.tensor([3, 0, 2**32 - 1, 77, 12])
 

@@ -8,11 +8,11 @@ import pytest
 from synthetic_config import CANDIDATES, use_config
 from synthetic_records import LABELS, N, answers, cell_of, strict_record, where, write_strict
 
-from atop import config
-from atop.errors import AtopError
-from atop.files import read_json, write_json
-from atop.records import check, correct, lacking, read
-from atop.tables import Column, Table, table
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
+from atop.experiment import config
+from atop.experiment.tables import Column, Table, table
+from atop.results.records import check, correct, lacking, read
 
 RATES = dict.fromkeys([*CANDIDATES, "fixed"], 0.5)
 

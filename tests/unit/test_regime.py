@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from suite_records import write_suite
 
-from atop import quotes, regime, released, tables
-from atop.aggregate import Aggregate, aggregate
-from atop.files import ROOT, read_json, write_json
-from atop.render import render
-from atop.report.making import report
-from atop.tables import Table
+from atop.core.files import ROOT, read_json, write_json
+from atop.experiment import tables
+from atop.experiment.tables import Table
+from atop.reporting import quotes
+from atop.reporting.aggregate import Aggregate, aggregate
+from atop.reporting.render import render
+from atop.reporting.report.making import report
+from atop.results import regime, released
 
 MARK = "<br>not in regime"
 NEITHER = {"rt1-no-purifier": 0.5, "rt1-grey": 0.6}

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from atop import config, quotes, released
-from atop.errors import AtopError
-from atop.files import ROOT
-from atop.records import Records
-from atop.render import render_released
-from atop.verify import verify
+from atop.core.errors import AtopError
+from atop.core.files import ROOT
+from atop.experiment import config
+from atop.reporting import quotes
+from atop.reporting.render import render_released
+from atop.results import released
+from atop.results.records import Records
+from atop.results.verify import verify
 
 RECORDS = sorted((ROOT / "results" / "released").glob("*.jsonl"))
 PAGES = ROOT / "tables" / "released"

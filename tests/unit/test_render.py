@@ -8,13 +8,13 @@ import pytest
 from synthetic_config import use_config
 from synthetic_records import cell_of, where, write_records, write_strict
 
-from atop import config
-from atop.errors import AtopError
-from atop.files import ROOT, read_json, write_json
-from atop.notes import p_value, plain, signed
-from atop.render import escape_md, escape_tex, render
-from atop.tables import table
-from atop.view import panels
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, read_json, write_json
+from atop.experiment import config
+from atop.experiment.tables import table
+from atop.reporting.notes import p_value, plain, signed
+from atop.reporting.render import escape_md, escape_tex, render
+from atop.reporting.view import panels
 
 GOLDEN = ROOT / "tests" / "golden"
 FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}

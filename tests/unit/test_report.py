@@ -14,14 +14,13 @@ from PIL import Image
 from released_records import smoke_run
 from suite_records import write_suite
 
-from atop import config
-from atop.errors import AtopError
-from atop.files import read_json, write_json
-from atop.pictures import grids
-from atop.report import charts, figures, page
-from atop.report.commands import command
-from atop.report.making import report
-from atop.tables import Table, table
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
+from atop.experiment import config, image_grids
+from atop.experiment.tables import Table, table
+from atop.reporting.report import charts, figures, page
+from atop.reporting.report.commands import command
+from atop.reporting.report.making import report
 
 RUN = smoke_run()
 VOID = {"meta", "link", "br", "img", "input"}
@@ -176,7 +175,7 @@ def test_verdicts_are_counted(text: str) -> None:
 
 
 def test_what_is_missing_is_said(text: str) -> None:
-    assert text.count("Not drawn yet") == len(grids.names()) - 1
+    assert text.count("Not drawn yet") == len(image_grids.names()) - 1
     assert text.count("Its figure is not drawn yet") == 2
     assert "Without a log here" in text
     assert "No training stage logged anything" in text

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from suite_records import write_suite
 
-from atop import figures, stats
-from atop.aggregate import aggregate
-from atop.paper import title
-from atop.render import render
-from atop.report import glance
-from atop.report.making import report
-from atop.tables import Table, table
+from atop.core import stats
+from atop.experiment.paper import title
+from atop.experiment.tables import Table, table
+from atop.reporting import figures
+from atop.reporting.aggregate import aggregate
+from atop.reporting.render import render
+from atop.reporting.report import glance
+from atop.reporting.report.making import report
 
 VERDICTS = [
     ("consistent", "50"), ("higher", "50"), ("lower", "50"), ("lower", ""), ("inconclusive", "50"),

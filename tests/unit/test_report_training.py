@@ -9,14 +9,14 @@ import pytest
 from suite_records import write_suite
 from synthetic_records import cell_of
 
-from atop import config, paths
-from atop.aggregate import aggregate
-from atop.errors import AtopError
-from atop.files import read_json, write_json
-from atop.report import authors_log, charts, cost, curves, figures, trained
-from atop.report.making import report
-from atop.report.trained import Stage
-from atop.tables import table
+from atop.core.errors import AtopError
+from atop.core.files import read_json, write_json
+from atop.experiment import config, paths
+from atop.experiment.tables import table
+from atop.reporting.aggregate import aggregate
+from atop.reporting.report import authors_log, charts, cost, curves, figures, trained
+from atop.reporting.report.making import report
+from atop.reporting.report.trained import Stage
 
 HELD_OUT = {"step": 0, "clean": 40.0, "fgsm": 30.0, "pgd-20": 20.0}
 OFFICIAL = authors_log.CELL

@@ -15,17 +15,18 @@ import torch
 from parts import TINY_DMAE, random_transform
 from torch import Tensor
 
-from atop import assemble, paths
 from atop.__main__ import main
-from atop.cells import Cell
+from atop.core.errors import AtopError
+from atop.core.files import ROOT, read_json
 from atop.data.dataset import Dataset
-from atop.errors import AtopError
-from atop.files import ROOT, read_json
-from atop.purifiers import deepfill, dmae
-from atop.training.classifier import ClassifierStage
-from atop.training.loop import Metrics, train
-from atop.training.purifier import PurifierStage
-from atop.transforms import tokens
+from atop.experiment import paths
+from atop.experiment.cells import Cell
+from atop.method.purifiers import deepfill, dmae
+from atop.method.transforms import tokens
+from atop.pipeline import assemble
+from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.loop import Metrics, train
+from atop.pipeline.training.purifier import PurifierStage
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="any", purifier="deepfill", init="scratch", transform="rt2"

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop.autoattack import robustbench
-from atop.classifiers import robustbench as family
-from atop.errors import AtopError
-from atop.files import ROOT
-from atop.registry import build
+from atop.core.errors import AtopError
+from atop.core.files import ROOT
+from atop.method.autoattack_library import robustbench
+from atop.method.classifiers import robustbench as family
+from atop.method.registry import build
 
 State = dict[str, Tensor]
 CIFAR10 = {"classes": 10, "dataset": "cifar10", "threat": "Linf"}

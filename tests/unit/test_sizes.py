@@ -7,11 +7,12 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop import assemble, config
-from atop.cells import Cell
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.defense import Defense, Sizes
-from atop.randomness import Randomness
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.method.defense import Defense, Sizes
+from atop.pipeline import assemble
 
 WORDS: dict[str, Any] = {"purifier": "deepfill", "init": "places2", "transform": "rt2"}
 

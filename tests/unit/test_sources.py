@@ -11,14 +11,14 @@ import pytest
 import synthetic_data as synthetic
 from PIL import Image
 
-from atop import folders
+from atop.core.errors import AtopError
 from atop.data import cifar10, cifar100, imagenette
 from atop.data.source import SPLITS, Found, decode
-from atop.errors import AtopError
+from atop.experiment import dataset_files
 
 
 def find(name: str, folder: Path) -> Found:
-    found = folders.find(folders.layouts(name), folder)
+    found = dataset_files.find(dataset_files.layouts(name), folder)
     assert found is not None, "not found by its marker"
     return found[0].read(found[1])
 
@@ -56,7 +56,7 @@ def test_layouts_of_files_give_the_same_arrays_down_to_two_folders_deep(
     write(place, arrays)
     start = (place, *place.parents)[deep]
     if deep == 3:
-        assert folders.find(folders.layouts(name), start) is None
+        assert dataset_files.find(dataset_files.layouts(name), start) is None
         return
     source = find(name, start)
     assert_same(source, arrays)
@@ -85,8 +85,8 @@ def test_mosaics_are_read_in_order_of_their_numbers(tmp_path: Path) -> None:
 
 def test_mosaics_belong_to_the_dataset_that_their_folder_names(tmp_path: Path) -> None:
     synthetic.write_mosaics(tmp_path / "cifar100", synthetic.cifar(100))
-    assert folders.dataset_at("cifar10", tmp_path) is None
-    assert folders.dataset_at("cifar100", tmp_path) == tmp_path / "cifar100"
+    assert dataset_files.dataset_at("cifar10", tmp_path) is None
+    assert dataset_files.dataset_at("cifar100", tmp_path) == tmp_path / "cifar100"
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenette"])
@@ -136,29 +136,29 @@ def test_all_of_imagenet_is_not_taken_for_imagenette(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for name in (*imagenette.CLASSES, "n01443537"):
             (tmp_path / "imagenet" / split / name).mkdir(parents=True)
-    assert folders.dataset_at("imagenette", tmp_path) is None
+    assert dataset_files.dataset_at("imagenette", tmp_path) is None
     (tmp_path / "imagenette2" / "val" / imagenette.CLASSES[0]).mkdir(parents=True)
-    assert folders.dataset_at("imagenette", tmp_path) == tmp_path / "imagenette2"
+    assert dataset_files.dataset_at("imagenette", tmp_path) == tmp_path / "imagenette2"
 
 
 def test_a_search_lists_no_folder_that_is_too_deep(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "a" / "b" / "cifar10").mkdir(parents=True)
     listed = []
-    real = folders.os.scandir
+    real = dataset_files.os.scandir
 
     def scandir(path: Path) -> Any:
         listed.append(Path(path))
         return real(path)
 
-    monkeypatch.setattr(folders.os, "scandir", scandir)
-    assert folders.dataset_at("cifar10", tmp_path) is None
+    monkeypatch.setattr(dataset_files.os, "scandir", scandir)
+    assert dataset_files.dataset_at("cifar10", tmp_path) is None
     assert listed == [tmp_path, tmp_path / "a"]
-    assert folders.dataset_at("cifar10", tmp_path / "nowhere") is None
+    assert dataset_files.dataset_at("cifar10", tmp_path / "nowhere") is None
 
 
 def test_the_question_needs_no_torch(tmp_path: Path) -> None:
     asked = "; ".join(
-        f"folders.dataset_at('{name}', Path())" for name in folders.config.read("datasets")
+        f"folders.dataset_at('{name}', Path())" for name in dataset_files.config.read("datasets")
     )
     code = f"import sys; from pathlib import Path; from atop import folders; {asked}"
     code += "; sys.exit('torch' in sys.modules)"
@@ -189,7 +189,7 @@ def test_a_cifar_from_its_host(
             write(place, arrays)
 
     monkeypatch.setattr(f"torchvision.datasets.{kind}.download", download)
-    source = folders.source(name).hosts["official host"](tmp_path)
+    source = dataset_files.source(name).hosts["official host"](tmp_path)
     assert_same(source, arrays)
     facts = (source.archive, source.published, source.where)
     assert facts == (True, True, "the official host")
@@ -204,7 +204,7 @@ def test_imagenette_from_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         synthetic.write_classes(folder, arrays, imagenette.CLASSES, test="val", ending="JPEG")
 
     monkeypatch.setattr("torchvision.datasets.Imagenette._download", download)
-    source = folders.source("imagenette").hosts["official host"](tmp_path)
+    source = dataset_files.source("imagenette").hosts["official host"](tmp_path)
     assert (len(source.train.labels), len(source.test.labels)) == (30, 14)
     assert next(iter(source.test.images)).shape == (256, 256, 3)
     assert (source.archive, source.published) == (True, True)
@@ -220,7 +220,7 @@ def test_grey_pictures_have_three_channels(tmp_path: Path) -> None:
 def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.write_mosaics(tmp_path / "cifar10", synthetic.cifar())
     monkeypatch.chdir(tmp_path / "cifar10")
-    assert folders.dataset_at("cifar10", Path()) == tmp_path / "cifar10"
+    assert dataset_files.dataset_at("cifar10", Path()) == tmp_path / "cifar10"
 
 
 def test_batches_that_are_not_the_published_ones_are_refused(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from atop import config, known, paths
 from atop.__main__ import main
-from atop.cells import Cell
-from atop.cost import machines
-from atop.errors import AtopError
-from atop.spending.deadline import StoppedError, until
-from atop.spending.order import Queue, told
+from atop.core.errors import AtopError
+from atop.experiment import config, paths, validate
+from atop.experiment.cells import Cell
+from atop.operations.cost import machines
+from atop.operations.timed_run.deadline import StoppedError, until
+from atop.operations.timed_run.queue import Queue, told
 
 Change = Callable[[str, dict[str, Any]], None]
 Lines = Callable[..., list[str]]
@@ -321,12 +321,12 @@ def test_a_queue_of_unknown_names_is_refused(
 ) -> None:
     small("queue", {"queue": [item]})
     with pytest.raises(AtopError, match=reason):
-        known.check_queue("smoke")
+        validate.check_queue("smoke")
 
 
 def test_the_queue_of_the_suite_is_known() -> None:
     for preset in config.presets():
-        known.check_queue(preset)
+        validate.check_queue(preset)
     names = [told(task) for task in queue("paper").tasks.values()]
     assert names[0] == "classifier cifar10-resnet18"
     assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atop.attacks import stadv
-from atop.attacks._base import Target, margin
-from atop.attacks.stadv import StAdv
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.randomness import Randomness
+from atop.method.attack import Target, margin
+from atop.method.attacks import stadv
+from atop.method.attacks.stadv import StAdv
 
 BOUND, LR = 0.05, 0.01
 CENTRES = (2 * torch.arange(32).double() + 1) / 32 - 1

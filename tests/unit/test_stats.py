@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from atop import stats
-from atop.stats import Estimate
+from atop.core import stats
+from atop.core.stats import Estimate
 
 
 def close(estimate: tuple[float, ...], *expected: float, tolerance: float = 0.05) -> bool:

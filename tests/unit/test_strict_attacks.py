@@ -8,16 +8,16 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop.attacks import _base
-from atop.attacks._draws import Victim
-from atop.attacks._slopes import slope_of_hardest, slope_of_shift, slope_of_vote
-from atop.attacks.multi_targeted import likeliest_wrong
-from atop.defense import Defense, Sizes
-from atop.errors import AtopError
-from atop.purifiers.identity import Identity
-from atop.randomness import Randomness
-from atop.registry import build
-from atop.surrogates import SURROGATES
+from atop.core.errors import AtopError
+from atop.core.randomness import Randomness
+from atop.method import attack as _base
+from atop.method.attacks._slopes import slope_of_hardest, slope_of_shift, slope_of_vote
+from atop.method.attacks.multi_targeted import likeliest_wrong
+from atop.method.defense import Defense, Sizes
+from atop.method.eot import Victim
+from atop.method.purifiers.identity import Identity
+from atop.method.registry import build
+from atop.method.surrogates import SURROGATES
 
 N, SIDE = 4, 8
 EPS = 8 / 255

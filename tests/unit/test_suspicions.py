@@ -8,18 +8,18 @@ import torch
 from parts import random_transform
 from torch import Tensor, nn
 
-from atop import config
-from atop.attacks._draws import Victim
-from atop.checks import findings
+from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.defense import Defense, Sizes
-from atop.evaluate import Evaluation, _distance
-from atop.probe import EXAMPLES, probe
-from atop.purifiers.identity import Identity
-from atop.randomness import Randomness
-from atop.registry import build
-from atop.surrogates import SURROGATES
-from atop.transforms._base import SingleView, Views
+from atop.experiment import config
+from atop.method.defense import Defense, Sizes
+from atop.method.eot import Victim
+from atop.method.purifiers.identity import Identity
+from atop.method.registry import build
+from atop.method.surrogates import SURROGATES
+from atop.method.transform import SingleView, Views
+from atop.pipeline.evaluation.evaluate import Evaluation, _distance
+from atop.pipeline.evaluation.gradient_probe import EXAMPLES, probe
+from atop.results.checks import findings
 
 N = 32
 Row = dict[str, Any]

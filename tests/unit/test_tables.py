@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from atop import config, known
-from atop.cells import Cell
-from atop.errors import AtopError
-from atop.tables import Table, table
+from atop.core.errors import AtopError
+from atop.experiment import config, validate
+from atop.experiment.cells import Cell
+from atop.experiment.tables import Table, table
 
 Change = Callable[[str, dict[str, Any]], None]
 MINE = {
@@ -106,7 +106,7 @@ def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
 def test_a_word_for_init_is_for_the_purifiers_that_have_it() -> None:
     def inits(preset: str, **words: Any) -> list[str]:
         made = table("table5", preset, **words)
-        known.check_table(made)
+        validate.check_table(made)
         return [cell_of(made, key).init for key in ("wu2023-atop", "ughini2022-atop")]
 
     assert inits("paper") == ["imagenet", "places2"]
@@ -121,7 +121,7 @@ def test_a_word_for_init_is_for_the_purifiers_that_have_it() -> None:
 def test_a_purifier_needs_no_row_in_a_preset(mine: Change) -> None:
     mine("presets/paper", {"purifiers": {"deepfill": ...}})
     made = table("mine", "paper")
-    known.check_table(made)
+    validate.check_table(made)
     assert obstacle(made, "here", "pgd") is None
     assert len(made.records()) == 2
     assert config.purifier("deepfill", "paper") == {"options": {}, "loss": {}, "checkpoints": {}}
@@ -191,7 +191,7 @@ def row(**words: Any) -> dict[str, Any]:
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     (row(cell={"classifier": "wrn98"}), r"classifiers\.yaml: no 'wrn98'; known are .*resn"),
-    (row(cell={"purifier": "dmea"}), "no 'dmea' in atop/purifiers/: known are .*deepfill"),
+    (row(cell={"purifier": "dmea"}), "no 'dmea' in atop/method/purifiers/: known are .*deepfill"),
     (row(cell={"dataset": "cifar1000"}), r"datasets\.yaml: no 'cifar1000'; known are cifar10"),
     (row(cell={"transform": "rt9"}), r"transforms\.yaml: no 'rt9'"),
     ({"defaults": {"dataset": "svhn"}}, r"datasets\.yaml: no 'svhn'; known are cifar10"),
@@ -226,35 +226,35 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "told"), MISTAKES)
 def test_a_mistake_is_named(mine: Change, changes: dict[str, Any], told: str) -> None:
-    known.check_table(table("mine", "paper"))
+    validate.check_table(table("mine", "paper"))
     mine("tables/table8", {"columns": [{"key": "standard", "label": "Clean", "attack": "clean"}]})
     mine("tables/mine", changes)
     with pytest.raises(AtopError, match=told):
-        known.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", "paper"))
 
 
 def test_a_cell_is_checked_though_the_preset_leaves_its_first_column_out(mine: Change) -> None:
     mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
     mine("tables/mine", {"defaults": {"init": "moon"}})
     with pytest.raises(AtopError, match=r"no 'deepfill-moon'; known as init of deepfill are"):
-        known.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", "paper"))
 
 
 def test_a_draw_that_is_known_is_no_candidate(mine: Change) -> None:
     mine("attacks", {"attacks": {"pgd-10": {"through": "fixed"}}})
     with pytest.raises(AtopError, match="worst: 'pgd-10' knows the draw that it is judged on"):
-        known.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", "paper"))
 
 
 def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
-    known.check_everything({})
+    validate.check_everything({})
     mine("presets/smoke", {"suites": {"mine": {"leave_out": ["pgd-11"]}}})
     with pytest.raises(AtopError, match=r"smoke\.yaml: suites\.mine\.leave_out: no 'pgd-11' to le"):
-        known.check_everything({})
+        validate.check_everything({})
     mine("presets/smoke", {"suites": {"mine": {"leave_out": []}}})
     mine("attacks", {"suites": {"mine": {"attacks": [*SUITE["attacks"], "pgd-11@classifier"]}}})
     with pytest.raises(AtopError, match=r"suites\.mine: no attack 'pgd-11@classifier'; known ar"):
-        known.check_everything({})
+        validate.check_everything({})
 
 
 def test_pairs_of_extra_rows_are_shown_with_them(mine: Change) -> None:
@@ -264,5 +264,5 @@ def test_pairs_of_extra_rows_are_shown_with_them(mine: Change) -> None:
         (True, [["here", "more"], ["here", "closed"]]),
     ):
         made = table("mine", "paper", extras=extras)
-        known.check_table(made)
+        validate.check_table(made)
         assert made.pairs == pairs

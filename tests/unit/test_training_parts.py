@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atop import assemble, config
-from atop.cells import Cell
+from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.data.fetch import fetch
-from atop.randomness import Randomness
-from atop.training import parts
-from atop.training.purifier import Classification
+from atop.experiment import config
+from atop.experiment.cells import Cell
+from atop.pipeline import assemble
+from atop.pipeline.datasets import fetch
+from atop.pipeline.training import parts
+from atop.pipeline.training.purifier import Classification
 
 BUDGET = {
     "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,

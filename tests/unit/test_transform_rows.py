@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from atop import config, known
-from atop.cells import Cell
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.experiment import config, validate
+from atop.experiment.cells import Cell
 
 Change = Callable[[str, dict[str, Any]], None]
 CELL = Cell(dataset="cifar10", classifier="resnet18", purifier="dmae", init="scratch")
@@ -99,17 +99,17 @@ def test_patches_that_cut_tokens_are_refused_before_anything_runs(
     change("presets/paper", {"sizes": {"purifier": 250, "overrides": tokens}})
     cell = replace(CELL, dataset="cifar10", classifier="wrn28_10", purifier=purifier)
     with pytest.raises(AtopError, match=told):
-        known.check_cell(replace(cell, transform=transform), "paper")
+        validate.check_cell(replace(cell, transform=transform), "paper")
 
 
 def test_patches_that_pretraining_hides_are_checked_too(change: Change) -> None:
     overrides = {"dmae": {"transforms": ["rt3"]}}
     change("presets/paper", {"stages": {"pretrain": {"overrides": overrides}}})
     with pytest.raises(AtopError, match="8x8 patches of rt3"):
-        known.check_cell(replace(TOKENS, dataset="cifar10", classifier="wrn28_10"), "paper")
+        validate.check_cell(replace(TOKENS, dataset="cifar10", classifier="wrn28_10"), "paper")
 
 
 def test_a_presets_word_about_no_transform_is_refused(change: Change) -> None:
     change("presets/smoke", {"transforms": {"rt22": {"sigma": 0.1}}})
     with pytest.raises(AtopError, match="no 'rt22'; known are"):
-        known.check_everything(yaml.safe_load((config.folder() / "config.yaml").read_text()))
+        validate.check_everything(yaml.safe_load((config.folder() / "config.yaml").read_text()))

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from atop import assemble
-from atop.cells import Cell
-from atop.randomness import Randomness
-from atop.resizing import resize
-from atop.transforms import none, rt1, rt2, rt3, tokens
-from atop.transforms._base import Transform, Views
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
+from atop.experiment.cells import Cell
+from atop.method.transform import Transform, Views
+from atop.method.transforms import none, rt1, rt2, rt3, tokens
+from atop.pipeline import assemble
 
 BATCH, SIZE, GRID = 6, 32, 8
 RANDOMNESS = Randomness(0, "test", torch.arange(BATCH))

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from atop import released
 from atop.__main__ import main
-from atop.data.fetch import fetch
-from atop.errors import AtopError
-from atop.files import ROOT
-from atop.records import Records
-from atop.verify import verify
+from atop.core.errors import AtopError
+from atop.core.files import ROOT
+from atop.pipeline.datasets import fetch
+from atop.results import released
+from atop.results.records import Records
+from atop.results.verify import verify
 
 RELEASED = ROOT / "results" / "released"
 CELL = "cifar10-resnet18_32-deepfill-scratch-rt2-adversarial-paper-s0"

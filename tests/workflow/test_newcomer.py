@@ -20,11 +20,11 @@ from checkout import SMOKE, Checkout, Said, check_out
 from safetensors.torch import load_file
 from torch import Tensor
 
-from atop.files import ROOT, read_json, sha256
+from atop.core.files import ROOT, read_json, sha256
 
 pytestmark = pytest.mark.slow
 
-FILE = "atop/purifiers/mine.py"
+FILE = "atop/method/purifiers/mine.py"
 TABLE = "workflow/config/tables/table7.yaml"
 RESULTS = ("results/", "tables/smoke/", ".snakemake/")
 PICTURES = 16

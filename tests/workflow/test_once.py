@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from checkout import Checkout, Job, Said
 
-from atop import config, download, fingerprints, hosts, lookup, paths, plan, stages
-from atop.cells import Cell
+from atop.experiment import config, dag, fingerprints, paths, training_budgets, weight_files
+from atop.experiment.cells import Cell
+from atop.pipeline.checkpoints import download, hosts
 
 EVERYTHING = {
     "paper": ["--config", "extras=true", "--", "all"],
@@ -109,7 +110,7 @@ def victim(preset: str, cell: Cell) -> list[Any]:
     transform = config.transform_of(preset, cell)
     # Without holes, a purifier without weights has nothing to do.
     fill = cell.purifier if not cell.purifies and transform[0] != "none" else ""
-    return [plan.networks(preset, cell), transform, sizes, signed, fill]
+    return [dag.networks(preset, cell), transform, sizes, signed, fill]
 
 
 def test_a_network_is_trained_once(said: Said) -> None:
@@ -125,12 +126,12 @@ def training(job: Job) -> Any:
     if job.rule == "classifier":
         dataset, name = job.wildcards["dataset"], job.wildcards["classifier"]
         network = {**config.classifier(name), "about": ""}
-        return [network, stages.classifier(preset, dataset, name)]
+        return [network, training_budgets.classifier(preset, dataset, name)]
     if job.rule == "pretrain":
         return fingerprints.pretrain(preset, job.wildcards["dataset"], job.wildcards["purifier"])
     cell = Cell.parse(job.wildcards["cell"])
     return [
-        (cell.finetune, cell.seed, stages.finetune(preset, cell)),
+        (cell.finetune, cell.seed, training_budgets.finetune(preset, cell)),
         config.recipe(cell.recipe, cell.transform, preset),
         config.transform_of(preset, cell),
         config.purifier(cell.purifier, preset, cell.dataset),
@@ -139,7 +140,7 @@ def training(job: Job) -> Any:
 
 def test_a_file_is_downloaded_once(said: Said) -> None:
     files = [job.wildcards["file"] for job in said.of("checkpoint")]
-    rows = [lookup.row_of(paths.CHECKPOINTS / file) for file in files]
+    rows = [weight_files.row_of(paths.CHECKPOINTS / file) for file in files]
     # Rows of one address take turns at one place, and what the first has brought is there for all.
     assert twice((address(row), str(download.place_of(row))) for row in rows) == []
     sources = [config.dataset(job.wildcards["dataset"])["source"] for job in said.of("fetch")]

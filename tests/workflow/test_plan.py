@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from checkout import HEADLINE, SMOKE, Checkout, Said
 
-from atop import config
+from atop.experiment import config
 
 TABLE7 = {"finetune": 8, "attack": 5, "evaluate": 13, "table": 1}
 ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
@@ -179,7 +179,7 @@ def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
 
 def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:
     source = "from atop.purifiers.deepfill import build, build_loss, load_public\n"
-    fresh.write("atop/purifiers/mine.py", f'"""Mine."""\n\n{source}')
+    fresh.write("atop/method/purifiers/mine.py", f'"""Mine."""\n\n{source}')
     weights = {"scratch": {"file": "workflow/resources/deepfill.safetensors"}}
     loss = {"discriminator_width": 8}
     row = {"options": {"width": 8}, "loss": loss, "checkpoints": weights}

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from checkout import Checkout
 
-from atop import paths
-from atop.cost import steps
-from atop.tables import table
+from atop.experiment import paths, steps
+from atop.experiment.tables import table
 
 COSTLY = ("classifier", "pretrain", "finetune", "tune", "attack", "evaluate")
 

@@ -3,8 +3,7 @@
 import pytest
 from checkout import HEADLINE, SMOKE, Checkout, Said
 
-from atop import config
-from atop.pictures import grids
+from atop.experiment import config, image_grids
 
 BARE = "results/smoke/adversarial/cifar10_slice-resnet_small-undefended/fgsm.safetensors"
 
@@ -27,7 +26,9 @@ def test_the_smoke_bars(clean: Checkout) -> None:
     (plot,) = said.of("plot")
     assert plot.outputs == [f"tables/smoke/figure4.{ending}" for ending in ("png", "pdf", "svg")]
     assert plot.inputs[0] == "tables/smoke/figure4.csv"
-    assert {"atop/bars.py", "atop/figures/bars.py"} <= set(plot.inputs)
+    assert {"atop/reporting/figures/bar_layout.py", "atop/reporting/figures/bars.py"} <= set(
+        plot.inputs
+    )
     cells = wildcards(said, "finetune", "cell")
     assert len(cells) == len(set(cells)) == 3 + 2 * 3 + 3  # L_org; clean, adversarial; before f_at
     assert sum("-clean-" in cell for cell in cells) == 3
@@ -65,7 +66,7 @@ def test_pictures_are_made_from_the_set_that_the_records_judge(third: Said) -> N
 
 
 def test_all_grids_together_store_each_cell_once(clean: Checkout) -> None:
-    names = sorted(grids.names())
+    names = sorted(image_grids.names())
     said = clean.plan("--", *(f"tables/smoke/{name}.svg" for name in names))
     assert said.counts["pictures"] == 6
     assert sorted(wildcards(said, "draw", "figure")) == names
@@ -107,13 +108,13 @@ def test_the_page_takes_tables_and_figures(clean: Checkout, where: str, slow: se
     (page,) = said.of("page")
     names, made = set(config.tables()) - slow, set(page.inputs)
     assert {f"tables/{where}{name}.csv" for name in names} <= made
-    assert {f"tables/{where}{name}.png" for name in grids.names()} <= made
+    assert {f"tables/{where}{name}.png" for name in image_grids.names()} <= made
     assert {f"tables/{where}{name}.svg" for name in names & {"figure4", "convergence"}} <= made
-    assert "atop/report/templates/report.html.j2" in made
+    assert "atop/reporting/report/templates/report.html.j2" in made
     assert sorted(wildcards(said, "table", "table")) == sorted(names)
 
 
 def test_all_and_smoke_draw_everything(clean: Checkout) -> None:
     for target, where in (("all", ""), ("smoke", "smoke/")):
         drawn = outputs(clean.plan("--", target), "plot", "draw")
-        assert {f"tables/{where}{name}.png" for name in ("figure4", *grids.names())} <= drawn
+        assert {f"tables/{where}{name}.png" for name in ("figure4", *image_grids.names())} <= drawn

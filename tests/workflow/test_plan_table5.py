@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from checkout import Checkout, Said
 
-from atop.cells import Cell
+from atop.experiment.cells import Cell
 
 BOTH, SLICE = ("cifar10", "cifar100"), ("cifar10_slice",)
 PUBLIC = {"dmae-base.pth", "deepfill-places2.pth"}

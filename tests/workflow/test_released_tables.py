@@ -5,7 +5,7 @@ import shutil
 import pytest
 from checkout import Checkout
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import torch
 import yaml
 from checkout import HEADLINE, SMOKE, SNAKEMAKE, Checkout, Said, check_out
 
-from atop.files import read_json
+from atop.core.files import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -189,13 +189,15 @@ def _config(name: str, **changes: Any) -> Callable[[Checkout], None]:
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
-        pytest.param(_append("atop/templates/table.md.j2", "\n"), {"table": 1}, id="template"),
-        pytest.param(_append("atop/notes.py", "\n"), {"table": 1}, id="wording"),
+        pytest.param(
+            _append("atop/reporting/templates/table.md.j2", "\n"), {"table": 1}, id="template"
+        ),
+        pytest.param(_append("atop/reporting/notes.py", "\n"), {"table": 1}, id="wording"),
         pytest.param(_append("tables/paper/table7.csv", "\n"), {"table": 1}, id="paper"),
         pytest.param(_append("workflow/config/deviations.yaml", "\n"), {"table": 1}, id="ledger"),
         pytest.param(_config("presets/smoke", comparable=True), {"table": 1}, id="comparable"),
         # Results say which code made them; a comment must not cost days of GPU.
-        pytest.param(_append("atop/attacks/pgd.py", "\n# x\n"), {}, id="code"),
+        pytest.param(_append("atop/method/attacks/pgd.py", "\n# x\n"), {}, id="code"),
         pytest.param(
             _config("attacks", attacks={"pgd-20": {"step_size": "1/255"}}),
             {"attack": 1, **WHAT_FOLLOWS},

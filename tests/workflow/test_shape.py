@@ -9,7 +9,7 @@ import pytest
 import yaml
 from checkout import Checkout
 
-from atop.files import ROOT
+from atop.core.files import ROOT
 
 SNAKEFMT = shutil.which("snakefmt", path=f"{sys.prefix}/bin")
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))

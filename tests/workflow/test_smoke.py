@@ -9,12 +9,13 @@ import torch
 from latex import compiles
 from smoke import snakemake
 
-from atop import load_defense, paths, tables
-from atop.aggregate import Aggregate, aggregate
-from atop.assemble import evaluation_set as pictures_of
-from atop.config import number
-from atop.files import ROOT
-from atop.randomness import Randomness
+from atop import load_defense
+from atop.core.files import ROOT
+from atop.core.randomness import Randomness
+from atop.experiment import paths, tables
+from atop.experiment.config import number
+from atop.pipeline.assemble import evaluation_set as pictures_of
+from atop.reporting.aggregate import Aggregate, aggregate
 
 pytestmark = pytest.mark.slow
 ENDINGS = ("md", "tex", "csv", "diff.md")

@@ -7,7 +7,7 @@ rule checkpoint:
     log:
         "results/logs/checkpoint/{file}.log",
     wildcard_constraints:
-        file=lookup.known(),
+        file=weight_files.known(),
     conda:
         "../../envs/conda.yaml"
     params:

@@ -1,4 +1,4 @@
-# Functions that rules share: wildcards to paths, through atop/paths.py and atop/config.py.
+# Functions that rules share: wildcards to paths, through atop/experiment.
 
 import os
 import shlex
@@ -10,13 +10,22 @@ sys.path.insert(0, workflow.basedir)
 here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
-from atop import config as settings
-from atop import cells, fingerprints, known, lookup, paper, paths, plan, tables
-from atop.errors import AtopError
+from atop.core.errors import AtopError
+from atop.experiment import (
+    cells,
+    dag,
+    fingerprints,
+    paper,
+    paths,
+    tables,
+    validate,
+    weight_files,
+)
+from atop.experiment import config as settings
 
 try:
-    config.update(known.words(config))
-    known.check_everything(config)
+    config.update(validate.words(config))
+    validate.check_everything(config)
 except AtopError as error:
     raise WorkflowError(str(error))
 
@@ -37,9 +46,18 @@ wildcard_constraints:
     target="|".join(cells.VICTIMS),
 
 
+# Rendering is cheap, so its source is an input: editing a template or a check renders again.
+RENDERING = sorted(
+    path
+    for package in ("core", "experiment", "results", "reporting")
+    for path in Path("atop", package).rglob("*.*")
+    if path.suffix in (".py", ".j2")
+)
+
+
 def cell_of(wildcards):
     try:
-        return known.parse(wildcards.cell, wildcards.preset)
+        return validate.parse(wildcards.cell, wildcards.preset)
     except AtopError as error:
         raise WorkflowError(str(error))
 
@@ -62,17 +80,17 @@ def gate(wildcards):
 
 
 def finetune_inputs(wildcards):
-    return gate(wildcards) + plan.finetune(wildcards.preset, cell_of(wildcards))
+    return gate(wildcards) + dag.finetune(wildcards.preset, cell_of(wildcards))
 
 
 def attack_inputs(wildcards):
     cell = cell_of(wildcards)
-    return gate(wildcards) + plan.attack(wildcards.preset, cell, wildcards.attack)
+    return gate(wildcards) + dag.attack(wildcards.preset, cell, wildcards.attack)
 
 
 def evaluate_inputs(wildcards):
     cell = cell_of(wildcards)
-    return plan.evaluate(wildcards.preset, cell, wildcards.suite, wildcards.target)
+    return dag.evaluate(wildcards.preset, cell, wildcards.suite, wildcards.target)
 
 
 def preset_in(wildcards):

@@ -8,7 +8,7 @@ localrules:
 rule plot:
     input:
         data="tables/{where}{table}.csv",
-        source=["atop/bars.py", *sorted(Path("atop/figures").glob("*.py"))],
+        source=RENDERING,
     output:
         png=report(
             "tables/{where}{table}.png",

@@ -1,9 +1,9 @@
 # Picture grids: a few test pictures on their way through each defence, and the figures that show them.
 
-from atop.pictures import grids
+from atop.experiment import image_grids
 
 try:
-    grids.check()
+    image_grids.check()
 except AtopError as error:
     raise WorkflowError(str(error))
 
@@ -13,12 +13,12 @@ localrules:
 
 
 wildcard_constraints:
-    figure="|".join(grids.names()),
+    figure="|".join(image_grids.names()),
 
 
 rule pictures:
     input:
-        lambda w: gate(w) + plan.pictures(w.preset, cell_of(w), w.attack),
+        lambda w: gate(w) + dag.pictures(w.preset, cell_of(w), w.attack),
     output:
         "results/{preset}/pictures/{cell}/{attack}.npz",
         "results/{preset}/pictures/{cell}/{attack}.json",
@@ -33,33 +33,20 @@ rule pictures:
         how=how,
         settings=lambda w: [
             fingerprints.attack(w.preset, cell_of(w), w.attack),
-            grids.pictures(w.attack, w.preset, cell_of(w).dataset),
+            image_grids.pictures(w.attack, w.preset, cell_of(w).dataset),
         ],
     shell:
         "python -m atop pictures --cell {wildcards.cell}"
         " --attack {wildcards.attack} {params.how} 2>&1 | tee {log}"
 
 
-# Drawing is cheap, so its source is an input.
 rule draw:
     input:
-        pictures=lambda w: grids.grid(
+        pictures=lambda w: image_grids.grid(
             w.figure, preset_in(w), **said("init", "recipe", "seed", "files")
         ).files(),
-        settings=lambda w: plan.grid(preset_in(w)),
-        source=expand(
-            "atop/{module}.py",
-            module=[
-                "budgets",
-                "paper",
-                "pictures/drawing",
-                "pictures/grids",
-                "pictures/layout",
-                "pictures/stored",
-                "pictures/telling",
-                "stand_ins",
-            ],
-        ),
+        settings=lambda w: dag.grid(preset_in(w)),
+        source=RENDERING,
     output:
         report(
             "tables/{where}{figure}.png",

@@ -1,6 +1,6 @@
 # Released tables: from the records in results/released/, offline, a section for each preset.
 
-from atop import released as releases
+from atop.results import released as releases
 
 
 localrules:
@@ -14,10 +14,9 @@ rule released_table:
         told=lambda w: [
             file
             for preset in settings.presets()
-            for file in plan.table(tables.table(w.table, preset))
+            for file in dag.table(tables.table(w.table, preset))
         ],
-        source=["atop/released.py", *rules.table.input.source],
-        templates=rules.table.input.templates,
+        source=RENDERING,
     output:
         "tables/released/{table}.md",
         "tables/released/{table}.diff.md",
@@ -43,12 +42,7 @@ rule released_findings:
             *sorted(Path("results/benchmarks").glob("*.json")),
             *sorted(Path("tables/paper").glob("*.csv")),
         ],
-        source=[
-            "atop/benchmarks.py",
-            "atop/quotes.py",
-            "atop/released.py",
-            *rules.table.input.source,
-        ],
+        source=RENDERING,
     output:
         "tables/released/FINDINGS.md",
     log:

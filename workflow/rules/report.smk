@@ -1,6 +1,6 @@
 # The one page of a preset: everything that its tables and figures say, from what lies beside it.
 
-from atop.report import figures
+from atop.reporting.report import figures
 
 
 localrules:
@@ -10,9 +10,7 @@ localrules:
 rule page:
     input:
         parts=lambda w: figures.parts(preset_in(w)),
-        source=sorted(
-            path for path in Path("atop/report").rglob("*.*") if path.suffix != ".pyc"
-        ),
+        source=RENDERING,
     output:
         report(
             "tables/{where}report.html",

@@ -1,5 +1,4 @@
-# Tables: from records, beside the paper's numbers; no torch from here on. Rendering is cheap, so its
-# source is an input: editing a template renders again.
+# Tables: from records, beside the paper's numbers; no torch from here on.
 
 
 localrules:
@@ -9,30 +8,8 @@ localrules:
 rule table:
     input:
         records=lambda w: table_of(w).records(),
-        told=lambda w: plan.table(table_of(w)),
-        source=expand(
-            "atop/{module}.py",
-            module=[
-                "aggregate",
-                "bars",
-                "budgets",
-                "diff",
-                "findings",
-                "floats",
-                "intervals",
-                "notes",
-                "pairs",
-                "paper",
-                "records",
-                "regime",
-                "render",
-                "stand_ins",
-                "stats",
-                "tables",
-                "view",
-            ],
-        ),
-        templates=sorted(Path("atop/templates").glob("*.j2")),
+        told=lambda w: dag.table(table_of(w)),
+        source=RENDERING,
     output:
         report(
             "tables/{where}{table}.md",

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from atop.data.dataset import Split
-from atop.purifiers.deepfill import Discriminator, Generator
+from atop.method.purifiers.deepfill import Discriminator, Generator
 from reference.attention import LoopAttention
 
 EPS, SIGMA, MISSING, GRID, CE_WEIGHT, SEED = 8 / 255, 0.25, 0.25, 8, 0.05, 777

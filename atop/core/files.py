@@ -1,0 +1,72 @@
+"""Files that are either whole or not there: write under another name, hash, rename."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from atop.core.errors import AtopError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` if the block ends well.
+
+    An interrupted or failed block leaves nothing under either name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(paths: Iterable[Path], *, relative_to: Path) -> str:
+    """SHA-256 over names and contents of some files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(relative_to)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, keys in the order given, each list of numbers on one line."""
+    text = json.dumps(content, indent=1)
+    text = re.sub(r"\[[\d\s,.eE+-]+\]", lambda found: " ".join(found[0].split()), text)
+    with writing(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or broken file is an AtopError that names it."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise AtopError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise AtopError(
+            f"{path}: not readable as JSON ({error}); delete it and run again"
+        ) from error

@@ -1,0 +1,74 @@
+"""What made a file: code, settings, versions, device, time."""
+
+import platform
+import resource
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from atop.core.files import ROOT, digest_of
+from atop.core.hardware import processor
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
+
+CODE = ("core", "data", "method", "experiment", "pipeline")
+"""Packages whose code can change a number; the others read and show numbers."""
+
+
+@cache
+def code_sha() -> str:
+    """SHA-256 of the Python source that can change a number: names and contents, in order."""
+    source = (path for package in CODE for path in sorted((ROOT / "atop" / package).rglob("*.py")))
+    return digest_of(source, relative_to=ROOT)[:16]
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of the checkout, "+" appended if it has changes; None outside of git."""
+    try:
+        run = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        return subprocess.run(run, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    """Of a package; None where it is not installed, since no step needs them all."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+class Stopwatch:
+    """Starts when it is made; `provenance` tells what has happened since."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.start = device, time.monotonic()
+        self.code = {"code_sha": code_sha(), "commit": commit()}  # before anybody edits it
+
+    def provenance(self, **more: Any) -> dict[str, Any]:
+        """A JSON-like account of this run."""
+        cuda = self.device.type == "cuda"
+        memory = (
+            torch.cuda.max_memory_allocated(self.device)
+            if cuda
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        )
+        return {
+            **self.code,
+            **more,
+            "versions": {"python": platform.python_version()}
+            | {name: _version(name) for name in PACKAGES},
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "processor": processor(),
+            "threads": torch.get_num_threads(),
+            "wall_s": round(time.monotonic() - self.start, 2),
+            "peak_memory_mb": round(memory / 2**20, 1),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }

@@ -1,0 +1,296 @@
+"""The config: YAML files in workflow/config, validated by workflow/schemas before anything runs.
+
+Everything that changes a number is written there. `ATOP_CONFIG_DIR` names another folder with
+the same files.
+"""
+
+import hashlib
+import json
+import os
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from atop.core.errors import AtopError
+from atop.core.files import ROOT
+from atop.experiment.cells import ANY, Cell
+
+Dict = dict[str, Any]
+
+# libyaml's loader reads the same ten times as fast; not every build of PyYAML has it.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def folder() -> Path:
+    """Where the config lies."""
+    return Path(os.environ.get("ATOP_CONFIG_DIR", ROOT / "workflow" / "config"))
+
+
+@cache
+def read(name: str, schema: str | None = None) -> Dict:
+    """Read and validate one config file, such as "attacks" or "presets/smoke".
+
+    Raises:
+        AtopError: no such file, not YAML, or a key or value that the schema does not know.
+    """
+    path = folder() / f"{name}.yaml"
+    try:
+        content = yaml.load(path.read_text(), _Loader)
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        raise AtopError(f"{path}: no such file; known are {known}") from error
+    except yaml.YAMLError as error:
+        raise AtopError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    validate(content, schema or name, where=str(path))
+    return content  # type: ignore[no-any-return]
+
+
+def validate(content: Any, schema: str, *, where: str) -> None:
+    """Check `content` against workflow/schemas/<schema>.schema.yaml; AtopError names the key."""
+    error = best_match(_validator(schema).iter_errors(content))
+    if error is not None:
+        raise AtopError(f"{where}: {_explain(error)}")
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    path = ROOT / "workflow" / "schemas" / f"{schema}.schema.yaml"
+    return Draft202012Validator(yaml.load(path.read_text(), _Loader))
+
+
+def _explain(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "top level"
+    if error.validator == "additionalProperties" and isinstance(error.schema, dict):
+        known = ", ".join(error.schema.get("properties", {}))
+        return f"{key}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
+    return f"{key}: {' '.join(error.message.split())}"
+
+
+def digest(*parts: Any) -> str:
+    """Short digest of JSON-like values: two runs with equal digests had equal settings."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def number(value: str | float) -> float:
+    """A number of the config: 0.5, or an exact fraction such as "8/255"."""
+    return float(Fraction(value)) if isinstance(value, str) else float(value)
+
+
+def dataset(name: str) -> Dict:
+    """A row of datasets.yaml."""
+    return _row("datasets", name)
+
+
+def whole(name: str) -> str:
+    """The dataset that a dataset is a part of, or itself."""
+    return dataset(name).get("part_of", name)  # type: ignore[no-any-return]
+
+
+def classifier(name: str) -> Dict:
+    """A row of classifiers.yaml."""
+    return _row("classifiers", name)
+
+
+def transform(name: str) -> Dict:
+    """A row of transforms.yaml."""
+    return _row("transforms", name)
+
+
+def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
+    """The method and the options of a cell's transform under a preset.
+
+    The part that the cell's ablation names is switched off; `native` is a size of its pictures.
+
+    Raises:
+        AtopError: it has no such part.
+    """
+    name = "none" if cell.ablation == "no_transform" else cell.transform
+    row = {**transform(name), **preset(preset_name).get("transforms", {}).get(name, {})}
+    key = {"no_noise": "sigma", "no_mask": "missing_rate"}.get(cell.ablation)
+    if key and key not in row:
+        raise AtopError(f"{folder()}/transforms.yaml: {name} has no {key}, so no {cell.ablation}")
+    if key:
+        row[key] = 0.0
+    if row.get("noise_pixels") == "native":
+        size = sizes(preset_name, cell)
+        row["noise_pixels"] = min(dataset(cell.dataset)["pixels"], size["input"], size["purifier"])
+    return row.pop("method", name), row
+
+
+def checkpoint(name: str) -> Dict:
+    """A row of checkpoints.yaml."""
+    return _row("checkpoints", name)
+
+
+def recipe(name: str, transform: str, preset_name: str) -> Dict:
+    """A recipe with what it says about a transform, and what a preset says about it, filled in."""
+    row = dict(_row("recipes", name))
+    overrides = row.pop("transforms", {})
+    return {**row, **overrides.get(transform, {}), **preset(preset_name).get("recipe", {})}
+
+
+def _row(file: str, name: str) -> Dict:
+    rows = read(file)
+    if name not in rows:
+        raise AtopError(f"{folder()}/{file}.yaml: no '{name}'; known are {', '.join(rows)}")
+    return rows[name]  # type: ignore[no-any-return]
+
+
+def presets() -> list[str]:
+    """Names of all presets."""
+    return sorted(path.stem for path in (folder() / "presets").glob("*.yaml"))
+
+
+def tables() -> list[str]:
+    """Names of all tables that have a config."""
+    return sorted(path.stem for path in (folder() / "tables").glob("*.yaml"))
+
+
+def preset(name: str) -> Dict:
+    """A preset."""
+    return read(f"presets/{name}", "preset")
+
+
+def compute(preset_name: str, what: str) -> Dict:
+    """What a preset says of how networks are run when it trains or attacks; nothing by default."""
+    return preset(preset_name).get("compute", {}).get(what, {})  # type: ignore[no-any-return]
+
+
+def public_weights(dataset_name: str, name: str) -> list[str]:
+    """Rows of checkpoints.yaml, or files, with a classifier's weights for a dataset."""
+    return classifier(name).get("weights", {}).get(whole(dataset_name), [])  # type: ignore[no-any-return]
+
+
+def purifier(name: str, preset_name: str, dataset_name: str = "") -> Dict:
+    """What a preset says about a purifier: options, loss, checkpoints; each is empty by default.
+
+    Some options may be others for a dataset.
+    """
+    rows: Dict = preset(preset_name)["purifiers"]
+    row = {"options": {}, "loss": {}, "checkpoints": {}, **rows.get(name, {})}
+    others = row.pop("overrides", {}).get(dataset_name, {})
+    return {**row, "options": {**row["options"], **others}}
+
+
+def inits(name: str, preset_name: str) -> set[str]:
+    """Where a purifier can start from: scratch, files of the preset's, rows of checkpoints.yaml."""
+    public = (row.partition("-")[::2] for row in read("checkpoints"))
+    own = purifier(name, preset_name)["checkpoints"]
+    return {"scratch", *own, *(init for purifier, init in public if purifier == name)}
+
+
+def sizes(preset_name: str, cell: Cell) -> Dict:
+    """Side lengths of a cell: what the attacker hands in, what g works on, what f works on.
+
+    They are the preset's; it may have others for a transform or a dataset. A classifier that works
+    at one size has the last word about its own and the attacker's, a purifier with `pixels` about
+    its own.
+    """
+    said = dict(preset(preset_name)["sizes"])
+    others = said.pop("overrides", {})
+    said |= {**others.get(cell.transform, {}), **others.get(cell.dataset, {})}
+    if cell.classifier != ANY and (fixed := classifier(cell.classifier).get("pixels")):
+        said |= {"input": fixed, "classifier": fixed}
+    if own := purifier(cell.purifier, preset_name, cell.dataset)["options"].get("pixels"):
+        said["purifier"] = own
+    return said
+
+
+HARNESS = ("method", "pixels", "examples", "through", "after", "judge", "restarts", "scaled")
+"""Keys of an attack's row that say how it is run; all others are options of its method."""
+
+JUDGE = 20
+"""Draws of an attack's judge, where its row does not say."""
+
+
+def attack(name: str, preset_name: str) -> Dict:
+    """An attack's budget under a preset, and `scaled`: what the preset changed, from what.
+
+    Keys of a preset's `attacks` are patterns such as "strict-*"; later ones win. `version` says how
+    AutoAttack is run, which is no smaller budget, so `scaled` does not have it.
+    """
+    rows = read("attacks")["attacks"]
+    if name not in rows:
+        raise AtopError(f"{folder()}/attacks.yaml: no attack '{name}'; known are {', '.join(rows)}")
+    row: Dict = dict(rows[name])
+    scaled: Dict = {}
+    for pattern, changes in preset(preset_name)["attacks"].items():
+        for key, value in changes.items() if fnmatchcase(name, pattern) else ():
+            if key not in row and key not in HARNESS:
+                path = f"{folder()}/presets/{preset_name}.yaml"
+                raise AtopError(
+                    f"{path}: attacks.{pattern}: {name} has no '{key}'; known are {', '.join(row)}"
+                )
+            scaled.setdefault(key, row.get(key))
+            row[key] = value
+    scaled.pop("version", None)
+    changed = {key: old for key, old in scaled.items() if row[key] != old}
+    return {**row, **({"scaled": changed} if changed else {})}
+
+
+def suite(name: str, preset_name: str) -> Dict:
+    """A suite under a preset: target, attacks (NAME, or NAME@VICTIM), draws, selection."""
+    suites: Dict = read("attacks")["suites"]
+    if name not in suites:
+        raise AtopError(f"{folder()}/attacks.yaml: no suite '{name}'; known: {', '.join(suites)}")
+    row = {"selection": 0, **suites[name]}
+    changes = dict(preset(preset_name).get("suites", {}).get(name, {}))
+    left_out = changes.pop("leave_out", [])
+    attacks = [one for one in row["attacks"] if one not in left_out]
+    return {**row, **changes, "attacks": attacks}
+
+
+def examples(attack_name: str, preset_name: str, dataset_name: str, target: str) -> int:
+    """How many test images of a dataset an attack is run on, the first of a preset's choice.
+
+    On the bare classifier they may be more (`evaluation.grey_box`), since a set that is made there
+    goes to every defence: for suites whose target it is, and for what their attacks go on from.
+    """
+    chosen = preset(preset_name)["evaluation"]
+    grey_box = target == "classifier" and attack_name in _grey_box()
+    said = chosen.get("grey_box", chosen["n"]) if grey_box else chosen["n"]
+    n: int = dataset(dataset_name)["test_size"] if said == "all" else said
+    return min(n, attack(attack_name, preset_name).get("examples") or n)
+
+
+def evaluated(suite_name: str, preset_name: str, dataset_name: str, target: str) -> int:
+    """How many test images of a dataset a suite is evaluated on: as many as its smallest set has.
+
+    `target` is what its attacks differentiate where an entry does not say.
+    """
+    entries = (entry(one, target) for one in suite(suite_name, preset_name)["attacks"])
+    return min(examples(name, preset_name, dataset_name, victim) for name, victim in entries)
+
+
+def _grey_box() -> set[str]:
+    """Attacks that suites make on the bare classifier, and those that they go on from."""
+    content = read("attacks")
+    names = {
+        name
+        for row in content["suites"].values()
+        for name, victim in (entry(one, row["target"]) for one in row["attacks"])
+        if row["target"] == victim == "classifier"
+    }
+    rows = content["attacks"]
+    while more := {rows.get(name, {}).get("after", name) for name in names} - names:
+        names |= more
+    return names
+
+
+def pixels(row: Dict, preset_name: str, cell: Cell) -> int:
+    """Side length of what an attacker hands in: a number, the dataset's own, or the cell's."""
+    said = row.get("pixels") or sizes(preset_name, cell)["input"]
+    return dataset(cell.dataset)["pixels"] if said == "native" else said  # type: ignore[no-any-return]
+
+
+def entry(text: str, target: str) -> tuple[str, str]:
+    """An entry of a suite as attack and victim, which is the suite's target where none is named."""
+    name, _, victim = text.partition("@")
+    return name, victim or target

@@ -1,0 +1,1 @@
+"""The paper: transforms, purifiers, classifiers, attacks, and the defence that they make."""

@@ -1,0 +1,34 @@
+"""FGSM (Goodfellow et al., 2015): one step along the gradient, no random start."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from atop.core.randomness import Randomness
+from atop.experiment.config import number
+from atop.method.attack import Target, cross_entropy
+from atop.method.eot import slope
+from atop.method.threat_models import check_norm, project, steepest
+
+
+@dataclass(frozen=True, kw_only=True)
+class FGSM:
+    """x' = x + eps * sign(grad) inside [0, 1]; also makes the training examples of Algorithm 1.
+
+    Under L2 the step follows the gradient itself.
+    """
+
+    norm: str
+    eps: float
+    eot: int
+
+    def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
+        """Adversarial pictures within eps of x."""
+        gradient = slope(target, x, y, cross_entropy, randomness, eot=self.eot).gradient
+        step = steepest(gradient, "unit" if self.norm == "L2" else "sign")
+        return project(x + self.eps * step, x, self.eps, self.norm)
+
+
+def build(*, norm: str, eps: str, eot: int) -> FGSM:
+    """FGSM as a row of attacks.yaml gives it."""
+    return FGSM(norm=check_norm("fgsm", norm), eps=number(eps), eot=eot)

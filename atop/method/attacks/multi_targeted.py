@@ -1,0 +1,92 @@
+"""MultiTargeted (Gowal et al., 2019, arXiv 1910.09338): a round of PGD for each likely wrong class.
+
+A loss without a target leads to the class that is nearest at first; another class may be nearer to
+the end of the ball.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atop.core.randomness import Randomness
+from atop.method.attack import Target, margin
+from atop.method.attacks._ascent import Ascent, ascent
+from atop.method.eot import expected_logits, slope
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiTargeted:
+    """PGD on the target's logit minus the true one, for each of the likeliest wrong classes.
+
+    Attributes:
+        ascent: the ball, the steps of each round and their start.
+        eot: draws that each step averages over.
+        targets: how many classes, of which there may be fewer.
+    """
+
+    ascent: Ascent
+    eot: int
+    targets: int
+
+    def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
+        """Of the candidates, each image's one of the highest expected margin."""
+        after = randomness.at(int(randomness.draw) + self._steps(self.targets))
+        best, highest = x, torch.full_like(x[:, 0, 0, 0], -torch.inf)
+        for found in self.candidates(target, x, y, randomness):
+            reached = margin(expected_logits(target, found, after, eot=self.eot), y)
+            best = torch.where((reached > highest)[:, None, None, None], found, best)
+            highest = torch.maximum(reached, highest)
+        return best
+
+    def candidates(
+        self, target: Target, x: Tensor, y: Tensor, randomness: Randomness
+    ) -> list[Tensor]:
+        """Adversarial images within eps of x, a batch for each target class."""
+        wrong = likeliest_wrong(expected_logits(target, x, randomness, eot=self.eot), y)
+        return [
+            self._round(target, x, torch.stack((classes, y), 1), randomness, number)
+            for number, classes in enumerate(wrong[:, : self.targets].unbind(1))
+        ]
+
+    def _round(
+        self, target: Target, x: Tensor, pairs: Tensor, randomness: Randomness, number: int
+    ) -> Tensor:
+        """PGD for one target class; `pairs` (B, 2) holds the target and the true class."""
+        first = randomness.at(int(randomness.draw) + self._steps(number))
+
+        def gradient(x_adv: Tensor, draw: Randomness) -> Tensor:
+            return slope(target, x_adv, pairs, towards, draw, eot=self.eot).gradient
+
+        return self.ascent.run(gradient, x, first)
+
+    def _steps(self, rounds: int) -> int:
+        """Steps before so many rounds are over, and the look that names the classes."""
+        return 1 + rounds * self.ascent.steps
+
+
+def towards(logits: Tensor, pairs: Tensor) -> Tensor:
+    """(B,) the first class's logit minus the second's, which pairs (B, 2) names."""
+    both = logits.gather(1, pairs)
+    return both[:, 0] - both[:, 1]
+
+
+def likeliest_wrong(logits: Tensor, y: Tensor) -> Tensor:
+    """(B, classes - 1) the classes but the true one, the highest logit first."""
+    order = logits.argsort(dim=1, descending=True, stable=True)
+    return order[order != y[:, None]].reshape(len(y), -1)
+
+
+def build(*, eot: int, targets: int, **options: Any) -> MultiTargeted:
+    """MultiTargeted as a row of attacks.yaml gives it.
+
+    Args:
+        eot: draws that each step averages over.
+        targets: how many classes, the likeliest wrong ones of the clean image.
+        options: norm, eps, step_size, steps, random_start, direction, schedule.
+
+    Raises:
+        ValueError: a norm, direction or schedule that is not known.
+    """
+    return MultiTargeted(ascent=ascent("multi_targeted", **options), eot=eot, targets=targets)

@@ -1,0 +1,28 @@
+"""Uniform noise inside the ball: a control, which no attack should need to be compared with."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from atop.core.randomness import Randomness
+from atop.experiment.config import number
+from atop.method.attack import Target
+from atop.method.threat_models import check_norm, project, random_start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """x' uniform in the ball around x; it looks at no gradient."""
+
+    norm: str
+    eps: float
+
+    def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
+        """Noisy pictures within eps of x."""
+        start = random_start(x, self.eps, self.norm, randomness)
+        return project(start, x, self.eps, self.norm)
+
+
+def build(*, norm: str, eps: str) -> Noise:
+    """Noise as a row of attacks.yaml gives it."""
+    return Noise(norm=check_norm("noise", norm), eps=number(eps))

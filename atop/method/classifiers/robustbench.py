@@ -1,0 +1,147 @@
+"""Models of RobustBench (Croce et al., 2021) by its package: 32x32 pictures in [0, 1].
+
+Their files lie where the package looks for them, MODEL_DIR/DATASET/THREAT/ID.pt; those of an
+ensemble are ID.pt_m0.pt, ID.pt_m1.pt and so on. Here it never downloads, and always loads strictly.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.experiment.config import Dict
+from atop.method import published_weights, robustbench_library
+from atop.method.autoattack_library import robustbench
+
+_CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
+"""What some networks hold as buffers and their files leave out: normalisations, set by the code."""
+
+_SURPLUS = re.compile(r"^model_preact_hl1\.|\.scores$")
+"""What some files hold and their networks do not use: heads and scores of the training."""
+
+
+class Published(nn.Module):
+    """(B,3,32,32) in [0,1] -> (B,classes) logits, by a network of the package."""
+
+    def __init__(self, network: nn.Module, dataset: str, threat: str, model: str) -> None:
+        super().__init__()
+        self.network = network
+        self.dataset, self.threat, self.model = dataset, threat, model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)  # type: ignore[no-any-return]
+
+
+def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
+    """The network with random weights.
+
+    Args:
+        classes: number of logits, which is the dataset's.
+        model: the model's ID, as on the leaderboard.
+        dataset: cifar10 or cifar100.
+        threat: Linf, L2 or corruptions.
+    """
+    models = _models(dataset, threat)
+    if model not in models:
+        near = ", ".join(get_close_matches(model, models)) or "none"
+        raise ValueError(
+            f"RobustBench has no '{model}' for {dataset} and {threat}; nearest: {near}"
+        )
+    package = robustbench()
+    expected = package.utils.DATASET_CLASSES[package.model_zoo.enums.BenchmarkDataset(dataset)]
+    if classes != expected:
+        raise ValueError(f"the model has {expected} classes, the dataset {classes}")
+    if models[model]["gdrive_id"] is None:
+        raise ValueError(f"'{model}' has no file of its own: timm downloads it")
+    with _quiet_on_the_cpu():
+        network = models[model]["model"]().eval()
+    return Published(network, dataset, threat, model)
+
+
+def load_public(network: Published, files: list[Path]) -> None:
+    """Load the model's file, or all files of an ensemble in order.
+
+    Raises:
+        AtopError: a file is missing, broken, not where the package looks, or another network's.
+    """
+    package = robustbench()
+    models = _models(network.dataset, network.threat)
+    entry = models[network.model]
+    _require(files, network, entry["gdrive_id"])
+    reader = _Reader()
+    try:
+        with (
+            redirect_stdout(io.StringIO()),
+            patch.dict(models, {network.model: {**entry, "model": lambda: network.network}}),
+            patch.multiple(package.utils, torch=reader, _safe_load_state_dict=reader.fill),
+        ):
+            package.utils.load_model(
+                network.model, files[0].parents[2], network.dataset, network.threat
+            )
+    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
+        raise published_weights.another(reader.path, f"{type(error).__name__}: {error}") from error
+
+
+class _Reader:
+    """What the package has for `torch` while it loads: files are read as all others are."""
+
+    device = torch.device
+
+    def __init__(self) -> None:
+        self.path = Path()
+
+    def load(self, path: str | Path, **_: Any) -> dict[str, Any]:
+        self.path = Path(path)
+        return checkpoints.read(self.path)
+
+    def fill(self, network: nn.Module, _model: str, state: Any, _dataset: Any) -> nn.Module:
+        """Load a state dict strictly, where the package lets some models keep random weights."""
+        found = network.load_state_dict(state, strict=False)
+        missing = [name for name in found.missing_keys if not _CONSTANTS.search(name)]
+        surplus = [name for name in found.unexpected_keys if not _SURPLUS.search(name)]
+        if missing or surplus:
+            raise published_weights.another(
+                self.path, f"missing {missing[:3]}, unexpected {surplus[:3]}"
+            )
+        return network
+
+
+def _models(dataset: str, threat: str) -> Dict:
+    """The package's own entries for a dataset and a threat model, by ID."""
+    if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
+        raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
+    return robustbench_library.models(dataset, threat)
+
+
+def _require(files: list[Path], network: Published, drive: str | list[str]) -> None:
+    """Raise AtopError unless the files are those that the package would otherwise download."""
+    whole = f"{network.model}.pt"
+    names = [whole] if isinstance(drive, str) else [f"{whole}_m{i}.pt" for i in range(len(drive))]
+    folder = Path(network.dataset, network.threat)
+    if [Path(*file.parts[-3:]) for file in files] != [folder / name for name in names] or (
+        len({file.parent for file in files}) != 1
+    ):
+        raise AtopError(
+            f"{', '.join(map(str, files)) or 'no file'}: RobustBench's '{network.model}' is "
+            f".../{folder}/{', '.join(names)} in one folder; correct the files' names"
+        )
+    for file in files:
+        if not file.is_file():
+            raise AtopError(f"{file}: no such checkpoint")
+
+
+@contextmanager
+def _quiet_on_the_cpu() -> Iterator[None]:
+    """Build without prints, and without `Tensor.cuda`, which BiT's constructor calls."""
+    stay = patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
+    with stay, redirect_stdout(io.StringIO()):
+        yield

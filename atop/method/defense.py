@@ -1,0 +1,80 @@
+"""The defence f(g(t(x))) of Eq. 1 as one module in [0, 1] space.
+
+The only place where sizes and ranges change. RobustBench, AutoAttack, foolbox and torchattacks can
+attack it as it is.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from atop.core.randomness import Randomness
+from atop.core.resizing import resize
+from atop.method.transform import Transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Side lengths in pixels: what the attacker hands in, what g works on, what f works on."""
+
+    input: int
+    purifier: int
+    classifier: int
+
+
+class Defense(nn.Module):
+    """(B, 3, H, W) in [0, 1] -> (B, classes) logits.
+
+    Args:
+        transform: t.
+        purifier: g.
+        classifier: f.
+        sizes: side lengths along the way; resizing is bilinear (antialiased downwards) and
+            differentiable.
+        signed_classifier: hand f pictures in [-1, 1] as the authors' notebooks do (ledger B9).
+        seed: of the private draws of a plain `forward(x)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        transform: Transform,
+        purifier: nn.Module,
+        classifier: nn.Module,
+        sizes: Sizes,
+        signed_classifier: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.transform, self.purifier, self.classifier = transform, purifier, classifier
+        self.sizes, self.signed_classifier, self.seed = sizes, signed_classifier, seed
+        self._calls = 0
+
+    @property
+    def random(self) -> bool:
+        """Whether draws differ."""
+        return getattr(self.transform, "random", True)
+
+    def forward(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
+        """Classify after purification.
+
+        Without `randomness`, as somebody else's attack calls it, each call takes a fresh private
+        draw, whatever the global generators hold.
+        """
+        return self.classify(self.purify(x, randomness))
+
+    def purify(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
+        """X (B, 3, H, W) in [0, 1] -> the purified picture at the purifier's size, in [0, 1]."""
+        if randomness is None:
+            self._calls += 1
+            index = torch.arange(len(x), device=x.device)
+            randomness = Randomness(self.seed, "call", index, self._calls)
+        views = self.transform(resize(x, self.sizes.purifier), randomness)
+        purified = self.purifier(views.images.flatten(0, 1), views.mask.flatten(0, 1))
+        return self.transform.combine(purified.unflatten(0, views.mask.shape[:2]), views.mask)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits of a picture in [0, 1] of any size."""
+        x = resize(x, self.sizes.classifier)
+        return self.classifier(2 * x - 1 if self.signed_classifier else x)  # type: ignore[no-any-return]

@@ -1,0 +1,112 @@
+"""Building blocks of the DeepFillv2 generator.
+
+Yu et al., 2019, "Free-Form Image Inpainting with Gated Convolution", Section 3.1. Attribute names
+follow the public checkpoint and must not change.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atop.core.execution import Segment, exactly
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class GatedConv(Segment):
+    """act(features) * sigmoid(gate), both halves of one convolution with zero padding.
+
+    (B, inputs, H, W) -> (B, outputs, ceil(H/stride), ceil(W/stride)).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Activation = F.elu,
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.conv = nn.Conv2d(
+            inputs,
+            2 * outputs,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel - 1) // 2,
+            dilation=dilation,
+        )
+        nn.init.kaiming_uniform_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        _zero_bias(self.conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(self._gated, x)
+
+    def _gated(self, x: Tensor) -> Tensor:
+        features, gate = self.conv(x).chunk(2, dim=1)
+        gated: Tensor = self.activation(features) * gate.sigmoid()
+        return gated
+
+
+class UpsamplingGatedConv(nn.Module):
+    """Nearest-neighbour up-sampling by two, then a 3x3 gated convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = GatedConv(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        upsampled: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return upsampled
+
+
+class DownBlock(nn.Module):
+    """Halve the resolution: a gated convolution with stride 2 and one with stride 1."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1_downsample = GatedConv(inputs, hidden, stride=2)
+        self.conv2 = GatedConv(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        halved: Tensor = self.conv2(self.conv1_downsample(x))
+        return halved
+
+
+class UpBlock(nn.Module):
+    """Double the resolution: an up-sampling gated convolution and a plain one."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1_upsample = UpsamplingGatedConv(inputs, hidden)
+        self.conv2 = GatedConv(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        doubled: Tensor = self.conv2(self.conv1_upsample(x))
+        return doubled
+
+
+class RGBHead(nn.Module):
+    """Ungated 3x3 convolution to an image: (B, inputs, H, W) -> (B, 3, H, W) in [-1, 1].
+
+    Always in float32: bfloat16 has fewer values between 0.5 and 1 than a picture has there.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 3, 3, padding=1)  # keeps PyTorch's own weight init
+        _zero_bias(self.conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with exactly(x.device):
+            image: Tensor = self.conv(x.to(self.conv.weight.dtype)).tanh()
+        return image
+
+
+def _zero_bias(conv: nn.Conv2d) -> None:
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)

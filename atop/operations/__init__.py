@@ -1,0 +1,1 @@
+"""Running it all: cost, runs of limited time, packing."""

@@ -1,0 +1,84 @@
+"""Machines whose speed is known: a device and, where that is the CPU, the threads of a job."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atop.core.errors import AtopError
+from atop.core.files import read_json
+from atop.core.hardware import processor
+from atop.reporting.benchmarks import FOLDER
+
+if TYPE_CHECKING:
+    import torch
+
+Dict = dict[str, Any]
+_PREFIX = "calibration-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A device, as it calls itself, and the CPU threads of a job."""
+
+    device: str
+    cuda: bool
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """What files call it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-")
+
+    @property
+    def file(self) -> Path:
+        """Where its rates lie."""
+        return FOLDER / f"{_PREFIX}{self.name}.json"
+
+    def made(self, provenance: Dict) -> bool:
+        """Whether a job ran on such a one; older records tell no CPU from another."""
+        if self.cuda:
+            return provenance.get("device") == self.device
+        same = provenance.get("processor", self.device) == self.device
+        return same and provenance.get("device") == "cpu" and provenance["threads"] == self.threads
+
+
+def cpu(threads: int) -> Machine:
+    """The processor that this runs on."""
+    return Machine(device=processor(), cuda=False, threads=min(threads, os.cpu_count() or 1))
+
+
+def of(device: "torch.device", threads: int) -> Machine:
+    """The machine of a device that is here."""
+    if device.type != "cuda":
+        return cpu(threads)
+    from torch.cuda import get_device_name
+
+    return Machine(device=get_device_name(device), cuda=True, threads=threads)
+
+
+def named(name: str, threads: int) -> Machine:
+    """The machine of a file results/benchmarks/calibration-NAME.json.
+
+    Raises:
+        AtopError: there is none of that name.
+    """
+    files = {path.stem.removeprefix(_PREFIX): path for path in FOLDER.glob(f"{_PREFIX}*.json")}
+    if name not in files:
+        known = ", ".join(sorted(files)) or "none"
+        raise AtopError(f"{FOLDER}: no rates of device '{name}'; known are {known}")
+    content = read(files[name])
+    return Machine(device=content["device"], cuda=content["cuda"], threads=threads)
+
+
+def read(path: Path) -> Dict:
+    """What a file of rates holds: `device`, `cuda` and `rows`.
+
+    Raises:
+        AtopError: it is not one.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.keys() != {"device", "cuda", "rows"}:
+        raise AtopError(f"{path}: not the rates of a device; delete it")
+    return content

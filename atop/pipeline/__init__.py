@@ -1,0 +1,1 @@
+"""Doing it, a part for each stage: datasets, checkpoints, training, attacking, evaluation."""

@@ -1,0 +1,1 @@
+"""Adversarial sets: made, stored, loaded."""

@@ -1,0 +1,1 @@
+"""Public weights: where they come from, and what is here."""

@@ -1,0 +1,187 @@
+"""Public weights: fetched once, whole and verified, or not at all."""
+
+import re
+import shutil
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from atop.core import checkpoints
+from atop.core.errors import AtopError
+from atop.core.files import sha256, writing
+from atop.experiment import config, paths, weight_files
+from atop.experiment.config import Dict
+from atop.method import robustbench_library
+from atop.pipeline.checkpoints import archives, hosts
+
+
+def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
+    """See to it that a file of checkpoints.yaml is here and is what it should be.
+
+    Args:
+        name: of its row; of a model of RobustBench without one, robustbench/DATASET/THREAT/ID.pt.
+        folder: where the user has files already; what is found there is copied, not downloaded.
+        offline: ask no host.
+
+    Returns:
+        Where it lies: under results/checkpoints/, or in an installed package.
+
+    Raises:
+        AtopError: it cannot be had, or what lies or came there is something else.
+    """
+    row = robustbench_library.row(name) or config.checkpoint(name)
+    path = paths.checkpoint_of(row)
+    if "package" in row or path.exists():
+        verify(path, row)
+        return path
+    place = place_of(row)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not path.exists() and not _found(row, path, folder, place):
+            if offline:
+                sought = (
+                    f", and {folder} lacks {' or '.join(weight_files.names(row))}" if folder else ""
+                )
+                raise _unavailable(name, row, path, f"offline{sought}")
+            _from_host(name, row, path, place)
+    if row["sha256"] is None:
+        print(f"{path}: SHA-256 {sha256(path)}, to write into checkpoints.yaml")
+    return path
+
+
+def place_of(row: Dict) -> Path:
+    """Where a download lies while it is under way.
+
+    Rows that come by the same one, of one archive or of one file, share it and wait for each other.
+    """
+    whole = (paths.archive_of(row) or _alike(row)[0]).relative_to(paths.CHECKPOINTS)
+    return paths.RESULTS / "state" / "downloads" / str(whole).replace("/", "--")
+
+
+def named(file: str) -> str:
+    """The name by which `fetch` knows a path under results/checkpoints/.
+
+    Raises:
+        AtopError: there is none.
+    """
+    files = {row.get("file"): name for name, row in config.read("checkpoints").items()}
+    if file in files:
+        return str(files[file])
+    if robustbench_library.FILE.fullmatch(file):
+        return file
+    near = ", ".join(get_close_matches(file, filter(None, files), n=3, cutoff=0))
+    raise AtopError(
+        f"{config.folder()}/checkpoints.yaml: no row has the file '{file}'; nearest are {near}"
+    )
+
+
+def verify(path: Path, row: Dict) -> None:
+    """Check a file against its row, and that it opens.
+
+    Raises:
+        AtopError: a web page, another file than the row's, or one that would run code.
+        BrokenError: truncated, or no weights.
+    """
+    if checkpoints.is_page(path):
+        raise AtopError(f"{path}: a web page, not weights; delete it and run again")
+    expected, size = row.get("bytes"), path.stat().st_size
+    if expected is not None and size != expected:
+        raise checkpoints.BrokenError(
+            f"{path}: {size} bytes, the config says {expected}; delete it and run again"
+        )
+    checkpoints.verify(path, row["sha256"])
+    checkpoints.read(path)
+
+
+def _alike(row: Dict) -> list[Path]:
+    """Where the file of a row lies, and of other rows that name the same one."""
+    others = (one for one in config.read("checkpoints").values() if "package" not in one)
+    same = (one for one in (*others, row) if _origin(one) == _origin(row))
+    return list(dict.fromkeys(map(paths.checkpoint_of, same)))
+
+
+def _origin(row: Dict) -> tuple[str, str | None]:
+    return hosts.link(row), row.get("member")
+
+
+def _found(row: Dict, path: Path, folder: Path | None, place: Path) -> bool:
+    """Copy the file, or take it from its archive, if one of them is here already."""
+    here = next((one for one in _alike(row) if one.exists()), None)
+    if copy := here or weight_files.find(weight_files.names(row), folder):
+        verify(copy, row)
+        with writing(path) as temporary:
+            shutil.copyfile(copy, temporary)
+        return True
+    archive = paths.archive_of(row)
+    if archive and not archive.exists():
+        archive = weight_files.find([archive.name], folder)
+    if archive:
+        _unpack(archive, row, path, place)
+    return archive is not None
+
+
+def _from_host(name: str, row: Dict, path: Path, place: Path) -> None:
+    """Download, once more if what came is not whole or does not fit what an earlier run left."""
+    for last in (False, True):
+        resumed = place.exists()
+        try:
+            _bring(row, path, place)
+            return
+        except hosts.UnreachableError as error:
+            reason = str(error)
+            if hosts.begun(place):
+                reason += "; what came is kept, run again to go on"
+            else:
+                shutil.rmtree(place)
+            raise _unavailable(name, row, path, reason) from error
+        except AtopError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            if last or not (resumed or isinstance(error, checkpoints.BrokenError)):
+                raise _unavailable(name, row, path, str(error)) from error
+
+
+def _bring(row: Dict, path: Path, place: Path) -> None:
+    whole, archive = hosts.download(row, place), paths.archive_of(row)
+    if archive is None:
+        _settle(whole.replace(place / path.name), row, path)
+        shutil.rmtree(place)
+        return
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    whole.replace(archive)
+    try:
+        _unpack(archive, row, path, place)
+    except checkpoints.BrokenError:
+        archive.unlink()
+        raise
+
+
+def _unpack(archive: Path, row: Dict, path: Path, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        archives.extract(archive, row["member"], place / path.name)
+        _settle(place / path.name, row, path)
+    finally:
+        shutil.rmtree(place)
+
+
+def _settle(file: Path, row: Dict, path: Path) -> None:
+    """Move a file to its declared path if it is what the row says."""
+    verify(file, row)
+    with writing(path) as temporary:
+        file.replace(temporary)
+
+
+def _unavailable(name: str, row: Dict, path: Path, reason: str) -> AtopError:
+    """What is wrong with what came, not its name of the moment; and what the user can do."""
+    reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
+    for ending in ("; delete it and run again", "; fetch it again or correct the config"):
+        reason = reason.removesuffix(ending)
+    link, (best, *_) = hosts.link(row), weight_files.names(row)
+    part = f"put {row['member']} of it" if "member" in row else "put it"
+    mend = f"download {link} in a browser and {part} at {path}, or as {best} into the folder of "
+    mend += "--config files=FOLDER"
+    if "otherwise" in row:
+        mend += f", or {row['otherwise']}"
+    return AtopError(f"{name}: not to be had from {urlsplit(link).netloc} ({reason}); {mend}")

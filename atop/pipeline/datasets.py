@@ -1,0 +1,114 @@
+"""Fetches a dataset from wherever it may be had, and believes it only if the pixels hash right."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from atop.core.errors import AtopError
+from atop.data import cache
+from atop.data.source import SPLITS, Found
+from atop.experiment import config, dataset_files, paths
+
+Dict = dict[str, Any]
+
+
+def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
+    """Fetch the dataset `name` of datasets.yaml; return where its about.json lies.
+
+    Args:
+        name: of the dataset.
+        folder: of files that the user has already; what it lacks is asked of the hosts.
+        offline: download nothing.
+
+    Raises:
+        AtopError: it cannot be had, or its pixels are not the published ones.
+    """
+    row, about = config.dataset(name), paths.dataset(name)
+    about.parent.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=about.parent.parent, prefix=f".{name}.") as scratch:
+        place = Path(scratch)
+        found = _found(name, folder, offline, place)
+        for split in SPLITS:
+            labels = getattr(found, split).labels
+            cache.check_labels(labels, classes=row["classes"], where=found.where)
+        facts = cache.fill(place, found, pixels=row["pixels"])
+        verified, positions = _verify(name, row, facts, found)
+        content = {
+            "name": name,
+            "source": found.where,
+            "verified": verified,
+            "positions": positions,
+            **facts,
+        }
+        cache.install(place, about, content)
+    return about
+
+
+def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Found:
+    """The dataset as the folder has it, or else as the first host that answers has it."""
+    source = dataset_files.source(name)
+    known = ", ".join(one.about for one in dataset_files.layouts(name))
+    problems = []
+    if folder is not None:
+        if not folder.is_dir():
+            raise AtopError(f"{folder}: no such folder to look for {source.title} in")
+        if place := dataset_files.find(dataset_files.layouts(name), folder):
+            return place[0].read(place[1])
+        problems.append(f"{folder} and {dataset_files.DEEP} folders deep in it: none of {known}")
+    if offline and not source.local:
+        problems = problems or ["no folder was named"]
+        raise AtopError(
+            f"{source.title} is not here and nothing may be downloaded ({problems[0]}); get it "
+            f"from {source.page} and name the folder that holds it with --config files=FOLDER"
+        )
+    for host, read in source.hosts.items():
+        try:
+            return read(scratch)
+        except Exception as error:  # whatever HTTP, tar and npm come up with; the next one may do
+            problems.append(f"{host}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+    raise AtopError(
+        f"{source.title} could not be fetched ({'; '.join(problems)}); get it from {source.page} "
+        "and name the folder that holds it with --config files=FOLDER"
+    )
+
+
+def _verify(name: str, row: Dict, facts: Dict, found: Found) -> tuple[str | None, str]:
+    """How it is known that the pictures are the published ones, and whether their places are.
+
+    Raises:
+        AtopError: neither known hash of a split is that of its pictures.
+    """
+    matched = [_matched(name, row, facts[split], found, split) for split in SPLITS]
+    verified = "pixels" if all(matched) else "archive" if found.archive else None
+    published = found.published or all("sha256" in kinds for kinds in matched)
+    return verified, "published" if published else "found"
+
+
+def _matched(name: str, row: Dict, facts: Dict, found: Found, split: str) -> list[str]:
+    """The kinds of known hashes that a split has; none if none is known."""
+    known = [kind for kind in ("sha256", "pictures") if row[kind][split]]
+    matched = [kind for kind in known if facts[kind] == row[kind][split]]
+    if known and not matched:
+        raise AtopError(
+            f"{found.where}: the {split} pictures have SHA-256 {facts[known[0]][:12]}..., not the "
+            f"{row[known[0]][split][:12]}... of datasets.yaml; they are not {name} as published"
+        )
+    if found.claims and found.claims[split] != facts["sha256"]:
+        raise AtopError(
+            f"{found.where}: {split}.npy is not what {cache.ABOUT} says (SHA-256 "
+            f"{facts['sha256'][:12]}..., not {found.claims[split][:12]}...); copy the folder again"
+        )
+    return matched
+
+
+def doubt(about: Path) -> str | None:
+    """One line on pictures of which nobody has written a hash down; None on others."""
+    content = cache.read_about(about)
+    if content["verified"]:
+        return None
+    parts = [
+        f"{content[split]['shape'][0]} {split} pictures, SHA-256 {content[split]['sha256']}, in "
+        f"any order {content[split]['pictures']}"
+        for split in SPLITS
+    ]
+    return f"{content['name']}: not verified, since no hash of it is known: {'; '.join(parts)}"

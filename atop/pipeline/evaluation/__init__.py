@@ -1,0 +1,1 @@
+"""Outcomes of a cell on clean and adversarial images."""

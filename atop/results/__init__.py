@@ -1,0 +1,1 @@
+"""What was measured: records, released records, their verification, checks and findings."""

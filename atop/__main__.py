@@ -184,7 +184,7 @@ def _evaluation_verbs(verb: AddVerb) -> None:
     for made in (evaluate, table, report, cost):
         made.add_argument(
             "--target",
-            choices=VICTIMS,
+            choices=list(VICTIMS),
             help="what the attacker differentiates; the suite's by default",
         )
 

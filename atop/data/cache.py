@@ -8,16 +8,15 @@ each split, `shape`, `sha256`, `pictures`, `labels` and `index`.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
+from atop.core.values import Dict
 from atop.data.source import SPLITS, Array, Fingerprints, Found, Layout, Pictures
 
-Dict = dict[str, Any]
 ABOUT = "about.json"
 
 

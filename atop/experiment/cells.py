@@ -8,7 +8,13 @@ from atop.core.errors import AtopError
 
 FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
 ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
-VICTIMS = ("classifier", "defense", "untransformed", "untuned")
+VICTIMS = {
+    "classifier": "the bare classifier",
+    "defense": "the whole defence",
+    "untransformed": "the defence without its transform",
+    "untuned": "the purifier before its fine-tuning",
+}
+"""What an attack may differentiate."""
 ANY = "any"  # the classifier of weights that know none
 ALIKE = {"minmax": "paper"}
 """Recipes that differ from another in the examples of AToP alone. All that learns from none of

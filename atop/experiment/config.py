@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 from fnmatch import fnmatchcase
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
+from atop.core.values import Dict
 from atop.experiment.cells import ANY, Cell
-
-Dict = dict[str, Any]
 
 # libyaml's loader reads the same ten times as fast; not every build of PyYAML has it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -76,11 +74,6 @@ def digest(*parts: Any) -> str:
     """Short digest of JSON-like values: two runs with equal digests had equal settings."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def number(value: str | float) -> float:
-    """A number of the config: 0.5, or an exact fraction such as "8/255"."""
-    return float(Fraction(value)) if isinstance(value, str) else float(value)
 
 
 def dataset(name: str) -> Dict:
@@ -233,6 +226,15 @@ def attack(name: str, preset_name: str) -> Dict:
     scaled.pop("version", None)
     changed = {key: old for key, old in scaled.items() if row[key] != old}
     return {**row, **({"scaled": changed} if changed else {})}
+
+
+def chain(budget: Dict, preset: str) -> list[Dict]:
+    """The budgets of the attacks that go on from each other's pictures, this one the last."""
+    after = budget.get("after", "")
+    if after not in read("attacks")["attacks"]:
+        return [budget]
+    before = attack(after, preset)
+    return [budget] if before["method"] == "clean" else [*chain(before, preset), budget]
 
 
 def suite(name: str, preset_name: str) -> Dict:

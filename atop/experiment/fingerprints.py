@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from atop.core.values import Dict
 from atop.experiment import config, training_budgets
 from atop.experiment.cells import ANY, Cell
 
@@ -61,7 +62,7 @@ def evaluate(preset: str, cell: Cell, suite: str) -> str:
     return config.digest("evaluate", _whole(preset, cell), row, budgets)
 
 
-def _compute(preset: str, what: str) -> list[config.Dict]:
+def _compute(preset: str, what: str) -> list[Dict]:
     """How networks are run, where it is not in float32."""
     told = config.compute(preset, what)
     return [told] if told else []

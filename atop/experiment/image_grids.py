@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.experiment import availability, config, paper, paths
 from atop.experiment.cells import Cell
 from atop.experiment.substitutes import stand_in
 from atop.experiment.validate import check_cell
-
-Dict = dict[str, Any]
 
 EIGHTHS = 8
 """In which patches are measured."""

@@ -3,14 +3,11 @@
 import csv
 import re
 from pathlib import Path
-from typing import Any
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.experiment import config, tables
-from atop.reporting.attack_budgets import VICTIMS
-
-Dict = dict[str, Any]
+from atop.experiment.cells import VICTIMS
 
 FOLDER = ROOT / "tables" / "paper"
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 
 RESULTS = Path("results")
 CHECKPOINTS = RESULTS / "checkpoints"
+BENCHMARKS = RESULTS / "benchmarks"
 
 
 def dataset(name: str) -> Path:
@@ -22,12 +24,12 @@ def checkpoint(name: str) -> Path:
     return checkpoint_of(config.checkpoint(name))
 
 
-def checkpoint_of(row: config.Dict) -> Path:
+def checkpoint_of(row: Dict) -> Path:
     """Where the file of a row of checkpoints.yaml lies."""
     return resolve(f"package:{row['package']}") if "package" in row else CHECKPOINTS / row["file"]
 
 
-def archive_of(row: config.Dict) -> Path | None:
+def archive_of(row: Dict) -> Path | None:
     """Where the .zip or .tar is kept that holds a row's file; None if it is fetched by itself."""
     if "member" not in row or "google_drive_folder" in row:
         return None
@@ -46,7 +48,7 @@ def classifier(preset: str, dataset: str, name: str) -> list[Path]:
     return files or [trained(preset, dataset, name)]
 
 
-def own_weights(preset: str, dataset: str, name: str) -> config.Dict | None:
+def own_weights(preset: str, dataset: str, name: str) -> Dict | None:
     """The file, with its SHA-256, that a preset names for a classifier, unless it trains it."""
     chosen = config.preset(preset)["classifiers"].get(name, {})
     return None if chosen.get("train") else chosen.get("checkpoints", {}).get(dataset)

@@ -7,7 +7,6 @@ from pathlib import Path
 from atop.experiment import config, paths
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.tables import Table
-from atop.reporting import attack_budgets
 
 KINDS = ("training", "attacks", "evaluation")
 
@@ -80,7 +79,7 @@ def attacked(preset: str, victim: Cell, attack: str) -> Iterator[Step]:
     if budget["method"] == "clean":
         return
     yield from trained(preset, victim)
-    for name in [*(link["after"] for link in attack_budgets.chain(budget, preset)[1:]), attack]:
+    for name in [*(link["after"] for link in config.chain(budget, preset)[1:]), attack]:
         yield Step(
             kind="attacks",
             verb="attack",

@@ -1,12 +1,10 @@
 """What runs in place of the cell that a file names: a preset's stand-ins and a user's words."""
 
 from dataclasses import fields, replace
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
-
-Dict = dict[str, Any]
 
 FIRST: Dict = {one.name: one.default for one in fields(Cell)}
 """What a cell has where a file says nothing."""

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.experiment import availability, config, paths
 from atop.experiment.cells import Cell
 from atop.experiment.substitutes import stand_in
-
-Dict = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Budgets of the training stages under a preset: pictures or epochs, batch, learning rate."""
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
-from atop.experiment.config import Dict
 
 
 def budget(preset_name: str, stage: str, *of: str) -> Dict:

@@ -5,10 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.experiment import config, paths
-from atop.experiment.config import Dict
 from atop.experiment.dataset_files import within
-from atop.method import robustbench_library
+
+ROBUSTBENCH = re.compile(
+    r"robustbench/(cifar10|cifar100)/(Linf|L2|corruptions)/([\w-]+)\.pt(?:_m(\d)\.pt)?"
+)
+"""As robustbench's load_model lays them out; an ensemble has a file a part, from _m0.pt on."""
 
 
 def names(row: Dict) -> list[str]:
@@ -24,7 +28,7 @@ def known() -> str:
     """A pattern of the files under results/checkpoints/ that can be had."""
     rows = config.read("checkpoints").values()
     files = [re.escape(row["file"]) for row in rows if "file" in row]
-    return "|".join([*files, robustbench_library.FILE.pattern])
+    return "|".join([*files, ROBUSTBENCH.pattern])
 
 
 def find(wanted: list[str], folder: Path | None) -> Path | None:

@@ -5,20 +5,14 @@ robustbench 1.1.1 imports `autoattack` and calls the old signature. `robustbench
 place that translates. `sub_attack` is a part of it alone, `flags` the checks that come before it.
 """
 
-import importlib
 import itertools
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import pyautoattack
-import pyautoattack.state
 import torch
 from pyautoattack import checks
 from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
@@ -26,7 +20,6 @@ from pyautoattack.fab_pt import FABAttack_PT
 from pyautoattack.square import SquareAttack
 from torch import Tensor
 
-from atop.core.errors import AtopError
 from atop.core.randomness import Randomness
 from atop.method.attack import Target, margin
 from atop.method.eot import slope
@@ -166,49 +159,3 @@ def _check_dynamic(model: Model, x: Tensor) -> None:
         checks.check_dynamic(model, x, logger=_LOG)
     finally:
         sys.settrace(tracer)
-
-
-class AutoAttack(pyautoattack.AutoAttack):  # type: ignore[misc]
-    """The reference AutoAttack under the signature that robustbench calls."""
-
-    def __init__(
-        self,
-        model: Any,
-        *,
-        attacks_to_run: list[str] | None = None,
-        log_path: str | None = None,
-        **options: Any,
-    ) -> None:
-        if log_path is not None:
-            raise ValueError("log_path is not supported: pyautoattack logs to 'auto-attack'")
-        super().__init__(model, attacks=attacks_to_run or None, **options)
-
-    def run_standard_evaluation(
-        self, x: Tensor, y: Tensor, *, bs: int = 250, state_path: Path | None = None
-    ) -> Tensor:
-        """Adversarial pictures for x (B, 3, H, W) in [0, 1] with labels y."""
-        x_adv, _ = super().run_standard_evaluation(x, y, batch_size=bs, state_path=state_path)
-        return x_adv  # type: ignore[no-any-return]
-
-
-def robustbench() -> ModuleType:
-    """Import robustbench, which takes seconds, with `autoattack` translated.
-
-    Raises:
-        AtopError: it is an old copy, which torchattacks brings along and pip lets overwrite it.
-    """
-    if "autoattack" not in sys.modules:
-        alias = ModuleType("autoattack")
-        alias.AutoAttack = AutoAttack  # type: ignore[attr-defined]
-        alias.state = pyautoattack.state  # type: ignore[attr-defined]
-        sys.modules["autoattack"] = alias
-        sys.modules["autoattack.state"] = pyautoattack.state
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it uses, deprecated by others
-        package = importlib.import_module("robustbench")
-    if not hasattr(package.utils, "DATASET_CLASSES"):
-        raise AtopError(
-            f"{package.__file__}: not robustbench 1.1.1 but a copy that torchattacks installs; "
-            "run: pip install --no-deps --force-reinstall robustbench==1.1.1"
-        )
-    return package

@@ -1,50 +1,64 @@
-"""Files of RobustBench's models, of which the package knows the ids: they need no row."""
+"""The library robustbench: how it is imported, and its models by ID."""
 
-import re
-from difflib import get_close_matches
-from importlib.metadata import version
+import importlib
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyautoattack
+import pyautoattack.state
+from torch import Tensor
 
 from atop.core.errors import AtopError
-from atop.experiment.config import Dict
-
-FILE = re.compile(
-    r"robustbench/(cifar10|cifar100)/(Linf|L2|corruptions)/([\w-]+)\.pt(?:_m(\d)\.pt)?"
-)
-"""As robustbench's load_model lays them out; an ensemble has a file a part, from _m0.pt on."""
+from atop.core.values import Dict
 
 
-def row(file: str) -> Dict | None:
-    """What checkpoints.yaml would say about a file; None unless its name matches FILE.
+class AutoAttack(pyautoattack.AutoAttack):  # type: ignore[misc]
+    """The reference AutoAttack under the signature that robustbench calls."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        attacks_to_run: list[str] | None = None,
+        log_path: str | None = None,
+        **options: Any,
+    ) -> None:
+        if log_path is not None:
+            raise ValueError("log_path is not supported: pyautoattack logs to 'auto-attack'")
+        super().__init__(model, attacks=attacks_to_run or None, **options)
+
+    def run_standard_evaluation(
+        self, x: Tensor, y: Tensor, *, bs: int = 250, state_path: Path | None = None
+    ) -> Tensor:
+        """Adversarial pictures for x (B, 3, H, W) in [0, 1] with labels y."""
+        x_adv, _ = super().run_standard_evaluation(x, y, batch_size=bs, state_path=state_path)
+        return x_adv  # type: ignore[no-any-return]
+
+
+def robustbench() -> ModuleType:
+    """Import robustbench, which takes seconds, with `autoattack` translated.
 
     Raises:
-        AtopError: the installed robustbench knows no such model, or not where its weights are.
+        AtopError: it is an old copy, which torchattacks brings along and pip lets overwrite it.
     """
-    match = FILE.fullmatch(file)
-    if match is None:
-        return None
-    dataset, threat, name, part = match.groups()
-    entries = models(dataset, threat)
-    if name not in entries:
-        near = ", ".join(get_close_matches(name, entries, n=3, cutoff=0)) or "none"
+    if "autoattack" not in sys.modules:
+        alias = ModuleType("autoattack")
+        alias.AutoAttack = AutoAttack  # type: ignore[attr-defined]
+        alias.state = pyautoattack.state  # type: ignore[attr-defined]
+        sys.modules["autoattack"] = alias
+        sys.modules["autoattack.state"] = pyautoattack.state
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it uses, deprecated by others
+        package = importlib.import_module("robustbench")
+    if not hasattr(package.utils, "DATASET_CLASSES"):
         raise AtopError(
-            f"{file}: robustbench {version('robustbench')} has no {name} for {dataset} and "
-            f"{threat}; nearest are {near}"
+            f"{package.__file__}: not robustbench 1.1.1 but a copy that torchattacks installs; "
+            "run: pip install --no-deps --force-reinstall robustbench==1.1.1"
         )
-    ids = entries[name].get("gdrive_id")
-    if (part is not None) != isinstance(ids, list):
-        kind = "an ensemble: its files end in _m0.pt, _m1.pt" if part is None else "one file"
-        raise AtopError(f"{file}: {name} is {kind}")
-    if part is not None and int(part) >= len(ids):
-        raise AtopError(f"{file}: {name} has only {len(ids)} parts")
-    if ids is None:
-        raise AtopError(f"{file}: robustbench does not say where the weights of {name} are")
-    return {
-        "about": f"{name} of RobustBench for {dataset} and {threat}",
-        "file": file,
-        "google_drive": ids if part is None else ids[int(part)],
-        "sha256": None,
-        "licence": "MIT unless the model card says otherwise",
-    }
+    return package
 
 
 def models(dataset: str, threat: str) -> Dict:
@@ -54,8 +68,6 @@ def models(dataset: str, threat: str) -> Dict:
         dataset: cifar10 or cifar100.
         threat: Linf, L2 or corruptions.
     """
-    from atop.method.autoattack_library import robustbench
-
     robustbench()
     from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.model_zoo.models import model_dicts

@@ -11,6 +11,7 @@ from torch import nn
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import Compute
+from atop.core.values import Dict
 from atop.data.cache import read_about
 from atop.data.dataset import Dataset, Split, load
 from atop.experiment import config, paths, weight_files
@@ -138,7 +139,7 @@ def purifier(preset: str, name: str, dataset: str = "") -> nn.Module:
         return build("purifiers", name, **options)  # type: ignore[no-any-return]
 
 
-def loss(preset: str, name: str, recipe: config.Dict) -> Loss:
+def loss(preset: str, name: str, recipe: Dict) -> Loss:
     """L_org of a purifier: its own, or that of any picture."""
     module, options = module_of("purifiers", name), config.purifier(name, preset)["loss"]
     with _options_of(f"presets/{preset}"):

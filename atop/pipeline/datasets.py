@@ -2,14 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.data import cache
 from atop.data.source import SPLITS, Found
 from atop.experiment import config, dataset_files, paths
-
-Dict = dict[str, Any]
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:

@@ -6,11 +6,11 @@ atop/results/table_findings.py.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from atop.core import stats
+from atop.core.values import Dict, number
 from atop.experiment import config, paths
 from atop.experiment.paper import numbers
 from atop.experiment.tables import Column, Row, Table
@@ -20,7 +20,6 @@ from atop.results.checks.reading import read as read_entries
 from atop.results.records import Records, correct, data, evaluation, lacking, read
 from atop.results.table_findings import findings
 
-Dict = dict[str, Any]
 Paper = dict[tuple[str, str], dict[str, str]]
 
 # fmt: off
@@ -153,7 +152,7 @@ def _position(column: Column, run: dict[str, Dict]) -> float | None:
         return float(budget[column.curve])
     if column.curve == "joint":
         return float(budget["eot"] * budget["steps"])
-    return 255 * config.number(budget["eps"])
+    return 255 * number(budget["eps"])
 
 
 def _measured(record: Dict, column: Column, printed: dict[str, str], why_not: str | None) -> Dict:
@@ -208,7 +207,7 @@ def _incomparable(
     named, cell = table.named(row, column), table.cell(row, column)
     assert named
     assert cell
-    links = [one for budget in run.values() for one in attack_budgets.chain(budget, table.preset)]
+    links = [one for budget in run.values() for one in config.chain(budget, table.preset)]
     attacks = [budget for budget in run.values() if budget["method"] != "clean"]
     suite = config.suite(column.suite, table.preset)
     objections = {

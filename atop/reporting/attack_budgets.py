@@ -3,19 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config
+from atop.experiment.cells import VICTIMS
 from atop.experiment.tables import Column, Table
 from atop.results.records import evaluation
-
-Dict = dict[str, Any]
-
-VICTIMS = {
-    "classifier": "the bare classifier",
-    "defense": "the whole defence",
-    "untransformed": "the defence without its transform",
-    "untuned": "the purifier before its fine-tuning",
-}
-"""What an attack may differentiate."""
 
 _WORDS = {
     "step_size": "step {}",
@@ -68,21 +60,12 @@ def text(budget: Dict, preset: str) -> str:
 
     An attack that goes on from another's pictures begins with the budget of that one.
     """
-    *before, last = chain(budget, preset)
+    *before, last = config.chain(budget, preset)
     # How many pictures and who judges them is the same all along.
     links = [*(_options(one, silent=("examples", "judge")) for one in before), _options(last)]
     area = " ".join(filter(None, (ball(budget), size(budget))))
     options = "; then ".join(", ".join(link) for link in links if link)
     return ", ".join(filter(None, (area, options)))
-
-
-def chain(budget: Dict, preset: str) -> list[Dict]:
-    """The budgets of the attacks that go on from each other's pictures, this one the last."""
-    after = budget.get("after", "")
-    if after not in config.read("attacks")["attacks"]:
-        return [budget]
-    before = config.attack(after, preset)
-    return [budget] if before["method"] == "clean" else [*chain(before, preset), budget]
 
 
 def ball(budget: Dict) -> str:

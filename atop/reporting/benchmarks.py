@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, writing
-from atop.experiment.paths import RESULTS
+from atop.core.values import Dict
+from atop.experiment.paths import BENCHMARKS
 
-Dict = dict[str, Any]
-
-FOLDER = RESULTS / "benchmarks"
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 GROUPS = (
     "Beside the published step",
@@ -27,7 +24,7 @@ GROUPS = (
 """Parts of the table, in their order; a group that is not listed comes after them."""
 
 
-def markdown(folder: Path = FOLDER) -> str:
+def markdown(folder: Path = BENCHMARKS) -> str:
     """A table for each group, with a column for each file, and what each file was measured with.
 
     Raises:
@@ -39,7 +36,7 @@ def markdown(folder: Path = FOLDER) -> str:
     return "\n\n".join([*filter(None, parts), "\n".join(map(_about, runs))]) + "\n"
 
 
-def update(page: Path, folder: Path = FOLDER) -> None:
+def update(page: Path, folder: Path = BENCHMARKS) -> None:
     """Put the table between the marks of a Markdown page.
 
     Raises:
@@ -53,7 +50,7 @@ def update(page: Path, folder: Path = FOLDER) -> None:
         temporary.write_text(f"{before}{begin}\n{markdown(folder)}{end}{after}")
 
 
-def read(folder: Path = FOLDER) -> list[Dict]:
+def read(folder: Path = BENCHMARKS) -> list[Dict]:
     """Each file as `name` (of the device), `about` and `rows`, which have `group` and `what`."""
     files = [file for file in sorted(folder.glob("*.json")) if not _calibrates(file)]
     if not files:

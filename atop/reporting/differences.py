@@ -6,12 +6,11 @@ from typing import Any
 import pandas as pd
 
 from atop.core import stats
+from atop.core.values import Dict
 from atop.experiment.paper import title
 from atop.reporting import notes
 from atop.reporting.aggregate import Aggregate
 from atop.results import regime
-
-Dict = dict[str, Any]
 
 ORDER = (*stats.VERDICTS, "cited", "not run")
 

@@ -5,9 +5,9 @@ LaTeX cuts off what is too high, so heights are estimated beforehand, in lines o
 
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
-from typing import Any
 
-Dict = dict[str, Any]
+from atop.core.values import Dict
+
 Sentence = Dict
 """A `text` after a `head` in italics or a footnote's `mark`."""
 

@@ -7,16 +7,15 @@ from typing import Any
 import pandas as pd
 
 from atop.core import stats
+from atop.core.values import Dict
 from atop.experiment import config
-from atop.experiment.cells import Cell
+from atop.experiment.cells import VICTIMS, Cell
 from atop.experiment.tables import Table
 from atop.reporting import attack_budgets
 from atop.reporting.aggregate import Aggregate, row_name
 from atop.results.records import data
 
-Dict = dict[str, Any]
-
-TARGETS = attack_budgets.VICTIMS | {
+TARGETS = VICTIMS | {
     "classifier": "the bare classifier (grey box); the pictures made on it go to every row",
     "defense": "the whole defence: transform, purifier and classifier",
 }

@@ -4,11 +4,11 @@ from functools import cache
 from math import isnan
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from atop.core import stats
 from atop.core.errors import AtopError
 from atop.core.files import writing
+from atop.core.values import Dict
 from atop.experiment import tables
 from atop.experiment.paper import numbers
 from atop.reporting import benchmarks
@@ -17,8 +17,6 @@ from atop.reporting.notes import estimate, interval, plain, signed
 from atop.reporting.render import environment
 from atop.results import pairs, released
 from atop.results.records import correct
-
-Dict = dict[str, Any]
 
 
 def fill(template: Path, out: Path) -> None:

@@ -12,13 +12,12 @@ import jinja2
 import pandas as pd
 
 from atop.core.files import writing
+from atop.core.values import Dict
 from atop.experiment.tables import Table
 from atop.reporting import differences as diff
 from atop.reporting.aggregate import Aggregate, aggregate
 from atop.reporting.view import view
 from atop.results import released
-
-Dict = dict[str, Any]
 
 MINUS = "\N{MINUS SIGN}"
 _TEX = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.paper import numbers, quote, title
 from atop.experiment.tables import Column, Row, Table
@@ -14,8 +15,6 @@ from atop.reporting import attack_budgets, differences, latex_floats, notes
 from atop.reporting.aggregate import Aggregate, row_name
 from atop.reporting.figures import bar_layout
 from atop.results import pairs, regime
-
-Dict = dict[str, Any]
 
 WIDTH = 6
 """So many columns stand side by side; more continue below."""
@@ -158,7 +157,7 @@ def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
 
 def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
     """What a preset changed: in figures for one attack, in a word for several."""
-    links = [one for budget in run for one in attack_budgets.chain(budget, table.preset)]
+    links = [one for budget in run for one in config.chain(budget, table.preset)]
     if len(links) == 1:
         return [f"here {words}" for words in attack_budgets.changes(links[0])]
     fewer = bool(run and column.left_out)

@@ -5,8 +5,7 @@ from typing import Any
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json
-
-Dict = dict[str, Any]
+from atop.core.values import Dict
 
 
 def read(path: Path, *keys: str) -> Dict:

@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from atop.core import stats
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.paper import numbers
 from atop.experiment.tables import Column, Table
 from atop.results.checks.reading import NO_ATTACKS
 from atop.results.records import Records, correct, lacking
-
-Dict = dict[str, Any]
 
 OTHERS = ("majority", "all")
 """Metrics by which a difference of means over draws is looked at again."""

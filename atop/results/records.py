@@ -8,11 +8,11 @@ import numpy as np
 from atop.core import stats
 from atop.core.errors import AtopError
 from atop.core.files import read_json
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Column
 
-Dict = dict[str, Any]
 Records = dict[Path, Dict]
 """Records by the paths at which the workflow makes them."""
 

@@ -9,15 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from atop.core import stats
+from atop.core.values import Dict
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Column, Row, Table
 from atop.results.checks.reading import Entry, read
 from atop.results.records import Records, correct, lacking
 
-Dict = dict[str, Any]
 Found = list[tuple[Row, Column, Path]]
 
 POINTS = 10.0

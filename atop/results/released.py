@@ -4,17 +4,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from atop.core.errors import AtopError
 from atop.core.files import writing
+from atop.core.values import Dict
 from atop.experiment import config, paths, tables
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table
 from atop.results import records
 from atop.results.records import Records
-
-Dict = dict[str, Any]
 
 FOLDER = paths.RESULTS / "released"
 

@@ -3,16 +3,15 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json
+from atop.core.values import Dict
 from atop.experiment.cells import Cell
 
-Dict = dict[str, Any]
 Array = NDArray[np.float32]
 
 KINDS = ("clean", "adversarial")

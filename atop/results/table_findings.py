@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table
 from atop.results import checks
 from atop.results.records import Records, correct, evaluation, lacking
 from atop.results.regime import Group
-
-Dict = dict[str, Any]
 
 POINTS = 1.0
 """So far a worst case may lie above one of its attacks before it is suspected."""

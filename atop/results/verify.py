@@ -6,18 +6,18 @@ here, and against the other records. Nothing is run again.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from atop.core.errors import AtopError
+from atop.core.values import Dict, number
 from atop.data.cache import read_about
 from atop.experiment import config, fingerprints, paths
 from atop.experiment.cells import Cell
 from atop.results import released
 from atop.results.records import Records, data
 
-Dict = dict[str, Any]
 Problems = Iterator[str]
 
 SLACK = 1e-6
@@ -187,7 +187,7 @@ def _sets(record: Dict, cell: Cell) -> Problems:
         if victim.weights == cell.weights and weights != evaluated:
             yield f"{name}: made on other weights than those evaluated"
         reached = one["distance"].get("linf" if budget.get("norm") == "Linf" else "l2_max")
-        if "eps" in budget and (reached is None or reached > config.number(budget["eps"]) + SLACK):
+        if "eps" in budget and (reached is None or reached > number(budget["eps"]) + SLACK):
             yield f"{name}: reaches {reached}, its ball is {budget['eps']}"
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from atop.core.errors import AtopError
 from atop.core.randomness import Randomness
+from atop.core.values import number
 from atop.data.dataset import Split
 from atop.experiment import config
 from atop.experiment.cells import Cell
@@ -237,7 +238,7 @@ def test_attack(
     if "eps" in budget:
         delta = (found - x).flatten(1)
         distance = {"Linf": delta.abs().amax(1), "L2": delta.norm(dim=1)}[budget["norm"]]
-        assert distance.max() <= config.number(budget["eps"]) + 1e-9
+        assert distance.max() <= number(budget["eps"]) + 1e-9
     for nothing in ({"eps": "0"}, {"bound": "0"}, {"steps": 0, "random_start": False}):
         if nothing.keys() <= budget.keys() or (set(nothing) & {"steps"} and "steps" in budget):
             changes = {key: value for key, value in nothing.items() if key in budget}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import number
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.method.attack import cross_entropy
@@ -53,7 +54,7 @@ def test_every_attack_runs_and_keeps_to_its_ball(defense: Defense, name: str) ->
     if "eps" in row:
         delta = (found - x).flatten(1)
         distance = delta.abs().amax() if row["norm"] == "Linf" else delta.norm(dim=1).amax()
-        assert distance <= config.number(row["eps"]) * (1 + 1e-5) + 1e-6
+        assert distance <= number(row["eps"]) * (1 + 1e-5) + 1e-6
 
 
 def test_memory_that_runs_out_costs_no_draw(defense: Defense) -> None:

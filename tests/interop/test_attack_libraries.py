@@ -17,8 +17,8 @@ from atop.data import embedded
 from atop.data.dataset import Dataset
 from atop.experiment import paths
 from atop.experiment.cells import Cell
-from atop.method.autoattack_library import robustbench
 from atop.method.defense import Defense
+from atop.method.robustbench_library import robustbench
 
 CELL = Cell.parse("cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0")
 EPS = 8 / 255

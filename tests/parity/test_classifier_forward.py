@@ -10,9 +10,9 @@ from test_classifier_keys import PUBLISHED, ROWS
 from torch import nn
 from weights import fill, images
 
-from atop.method.autoattack_library import robustbench
 from atop.method.classifiers import wideresnet
 from atop.method.registry import build
+from atop.method.robustbench_library import robustbench
 
 CLASSES = {"resnet50_256": 100}
 

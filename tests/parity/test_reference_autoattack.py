@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from atop.core import checkpoints
 from atop.core.randomness import Randomness
+from atop.core.values import number
 from atop.data.dataset import Dataset, Split
 from atop.experiment import paths
-from atop.experiment.config import number
 from atop.method.registry import build
 
 Network = Callable[[Tensor], Tensor]

@@ -13,15 +13,9 @@ from atop.core.randomness import Randomness
 from atop.data.dataset import Split
 from atop.method.attack import Target
 from atop.method.attacks import autoattack
-from atop.method.autoattack_library import (
-    AutoAttack,
-    flags,
-    listening,
-    perturb,
-    robustbench,
-    sub_attack,
-)
+from atop.method.autoattack_library import flags, listening, perturb, sub_attack
 from atop.method.eot import Victim
+from atop.method.robustbench_library import AutoAttack, robustbench
 
 ROWS: dict[str, dict[str, Any]] = {
     "apgd-ce": {"steps": 5, "eot": 1},

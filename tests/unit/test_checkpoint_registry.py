@@ -14,13 +14,12 @@ from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, sha256
 from atop.experiment import config, paths, weight_files
-from atop.method import robustbench_library
-from atop.pipeline.checkpoints import download
+from atop.pipeline.checkpoints import download, robustbench_files
 
 Change = Callable[[str, dict[str, Any]], None]
 ROWS: dict[str, Any] = config.read("checkpoints")
 ROBUSTBENCH = [
-    name for name, row in ROWS.items() if robustbench_library.FILE.fullmatch(row.get("file", ""))
+    name for name, row in ROWS.items() if weight_files.ROBUSTBENCH.fullmatch(row.get("file", ""))
 ]
 STANDARD = paths.CHECKPOINTS / "robustbench/cifar10/Linf/Standard.pt"
 
@@ -41,7 +40,7 @@ def test_it_holds_what_the_tables_need() -> None:
 @pytest.mark.parametrize("name", ROBUSTBENCH)
 def test_ids_are_those_of_the_installed_robustbench(name: str) -> None:
     row = ROWS[name]
-    assert robustbench_library.row(row["file"])["google_drive"] == row["google_drive"]
+    assert robustbench_files.row(row["file"])["google_drive"] == row["google_drive"]
     parts = row["file"].replace(".pt_m", "-m").removesuffix(".pt").lower()
     assert name == parts.replace("/", "-")
 
@@ -133,7 +132,7 @@ def test_a_file_of_no_row() -> None:
 
 
 def test_a_model_without_a_row_is_found_in_the_package() -> None:
-    row = robustbench_library.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
+    row = robustbench_files.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
     assert row["google_drive"] == "15tUx-gkZMYx7BfEOw1GY5OKC-jECIsPQ"
     assert row["sha256"] is None
     assert paths.checkpoint_of(row) == paths.CHECKPOINTS / row["file"]
@@ -144,7 +143,7 @@ def test_a_model_without_a_row_is_found_in_the_package() -> None:
     ["cifar10/L1/Standard.pt", "cifar10/Linf/A.pt_m10.pt", "cifar10/Linf/A.pt.json"],
 )
 def test_what_is_no_file_of_robustbench(file: str) -> None:
-    assert robustbench_library.row(f"robustbench/{file}") is None
+    assert robustbench_files.row(f"robustbench/{file}") is None
     with pytest.raises(
         AtopError, match=rf"no row has the file 'robustbench/{file}'; nearest are r"
     ):
@@ -153,13 +152,13 @@ def test_what_is_no_file_of_robustbench(file: str) -> None:
 
 def test_a_model_against_corruptions_is_found_too() -> None:
     file = "robustbench/cifar10/corruptions/Hendrycks2020AugMix_WRN.pt"
-    assert robustbench_library.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
+    assert robustbench_files.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
     assert re.fullmatch(weight_files.known(), file)
 
 
 def test_a_model_of_which_robustbench_has_no_weights() -> None:
     with pytest.raises(AtopError, match=r"does not say where the weights of Deb\S+XCiT-S12 are"):
-        robustbench_library.row("robustbench/cifar10/Linf/Debenedetti2022Light_XCiT-S12.pt")
+        robustbench_files.row("robustbench/cifar10/Linf/Debenedetti2022Light_XCiT-S12.pt")
 
 
 def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
@@ -191,7 +190,7 @@ def test_what_the_users_folder_holds_for_a_file(tmp_path: Path) -> None:
 )
 def test_a_model_that_robustbench_does_not_have(file: str, told: str) -> None:
     with pytest.raises(AtopError, match=told):
-        robustbench_library.row(f"robustbench/{file}")
+        robustbench_files.row(f"robustbench/{file}")
 
 
 def store(path: Path, value: object) -> Path:

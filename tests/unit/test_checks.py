@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from atop.experiment import config
-from atop.reporting import attack_budgets
 from atop.results.checks import findings
 from atop.results.checks.convergence import REACHED, STILL_FALLING
 from atop.results.checks.reading import MIN_POINTS, read
@@ -365,7 +364,7 @@ def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Recor
     entries = []
     for one in row["attacks"]:
         budget = config.attack(config.entry(one, "")[0], preset)
-        chain = [one.get("after") for one in attack_budgets.chain(budget, preset)]
+        chain = [one.get("after") for one in config.chain(budget, preset)]
         follows = sum(name in row["attacks"] for name in chain if name != "clean-native")
         usual = 0.8 if one.startswith("clean") or "noise" in one else 0.5 - 0.02 * follows
         count = round(n * right.get(one, usual))

@@ -9,6 +9,7 @@ import pytest
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
+from atop.core.values import number
 from atop.experiment import config, fingerprints, validate
 from atop.experiment.cells import Cell
 from atop.experiment.tables import table
@@ -113,9 +114,9 @@ def test_a_file_that_is_not_yaml_is_named(change: Change) -> None:
 
 
 def test_numbers_stay_exact() -> None:
-    assert config.number("8/255") == 8 / 255
-    assert config.number("0.5") == 0.5
-    assert config.number(2) == 2.0
+    assert number("8/255") == 8 / 255
+    assert number("0.5") == 0.5
+    assert number(2) == 2.0
 
 
 def test_a_recipe_has_overrides_by_transform_and_by_preset(change: Change) -> None:

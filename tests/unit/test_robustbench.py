@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
-from atop.method.autoattack_library import robustbench
 from atop.method.classifiers import robustbench as family
 from atop.method.registry import build
+from atop.method.robustbench_library import robustbench
 
 State = dict[str, Tensor]
 CIFAR10 = {"classes": 10, "dataset": "cifar10", "threat": "Linf"}

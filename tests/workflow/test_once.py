@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from checkout import Checkout, Job, Said
 
+from atop.core.values import Dict
 from atop.experiment import config, dag, fingerprints, paths, training_budgets, weight_files
 from atop.experiment.cells import Cell
 from atop.pipeline.checkpoints import download, hosts
@@ -147,7 +148,7 @@ def test_a_file_is_downloaded_once(said: Said) -> None:
     assert len(set(sources)) == len(sources) >= 1
 
 
-def address(row: config.Dict) -> list[str]:
+def address(row: Dict) -> list[str]:
     """Where a file comes from: a folder of Google Drive has several."""
     return [hosts.link(row), row["member"] if "google_drive_folder" in row else ""]
 

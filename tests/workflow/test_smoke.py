@@ -12,8 +12,8 @@ from smoke import snakemake
 from atop import load_defense
 from atop.core.files import ROOT
 from atop.core.randomness import Randomness
+from atop.core.values import number
 from atop.experiment import paths, tables
-from atop.experiment.config import number
 from atop.pipeline.assemble import evaluation_set as pictures_of
 from atop.reporting.aggregate import Aggregate, aggregate
 

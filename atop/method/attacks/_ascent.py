@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.experiment.config import number
+from atop.core.values import number
 from atop.method.threat_models import check_norm, project, random_start, steepest
 
 DIRECTIONS = ("sign", "unit")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.experiment.config import number
+from atop.core.values import number
 from atop.method.attack import Target
 from atop.method.attacks._ungated import candidates
 from atop.method.autoattack_library import OPTIONS, flags, model_of, perturb, sub_attack

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.experiment.config import number
+from atop.core.values import number
 from atop.method.attack import Target, cross_entropy
 from atop.method.eot import slope
 from atop.method.threat_models import check_norm, project, steepest

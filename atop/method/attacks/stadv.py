@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.experiment.config import number
+from atop.core.values import number
 from atop.method.attack import Target, margin
 from atop.method.eot import slope
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
-from atop.experiment.config import Dict
-from atop.method import published_weights, robustbench_library
-from atop.method.autoattack_library import robustbench
+from atop.core.values import Dict
+from atop.method import published_weights
+from atop.method.robustbench_library import models, robustbench
 
 _CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
 """What some networks hold as buffers and their files leave out: normalisations, set by the code."""
@@ -119,7 +119,7 @@ def _models(dataset: str, threat: str) -> Dict:
     """The package's own entries for a dataset and a threat model, by ID."""
     if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
         raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
-    return robustbench_library.models(dataset, threat)
+    return models(dataset, threat)
 
 
 def _require(files: list[Path], network: Published, drive: str | list[str]) -> None:

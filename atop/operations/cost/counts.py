@@ -3,11 +3,10 @@
 The tests compare the counts with what real runs classified.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from atop.core.errors import AtopError
-
-Dict = dict[str, Any]
+from atop.core.values import Dict
 
 FLAGS = 7
 """Logits of a batch that AutoAttack's checks ask for, beside one gradient."""

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json
+from atop.core.values import Dict
 from atop.experiment.steps import Step
 from atop.operations.cost.passes import Pass
 from atop.operations.cost.rates import Rates
 from atop.operations.cost.work import Work, work_of
-
-Dict = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.core.hardware import processor
-from atop.reporting.benchmarks import FOLDER
+from atop.core.values import Dict
+from atop.experiment.paths import BENCHMARKS
 
 if TYPE_CHECKING:
     import torch
 
-Dict = dict[str, Any]
 _PREFIX = "calibration-"
 
 
@@ -34,7 +34,7 @@ class Machine:
     @property
     def file(self) -> Path:
         """Where its rates lie."""
-        return FOLDER / f"{_PREFIX}{self.name}.json"
+        return BENCHMARKS / f"{_PREFIX}{self.name}.json"
 
     def made(self, provenance: Dict) -> bool:
         """Whether a job ran on such a one; older records tell no CPU from another."""
@@ -64,10 +64,10 @@ def named(name: str, threads: int) -> Machine:
     Raises:
         AtopError: there is none of that name.
     """
-    files = {path.stem.removeprefix(_PREFIX): path for path in FOLDER.glob(f"{_PREFIX}*.json")}
+    files = {path.stem.removeprefix(_PREFIX): path for path in BENCHMARKS.glob(f"{_PREFIX}*.json")}
     if name not in files:
         known = ", ".join(sorted(files)) or "none"
-        raise AtopError(f"{FOLDER}: no rates of device '{name}'; known are {known}")
+        raise AtopError(f"{BENCHMARKS}: no rates of device '{name}'; known are {known}")
     content = read(files[name])
     return Machine(device=content["device"], cuda=content["cuda"], threads=threads)
 

@@ -4,12 +4,10 @@ Passes of equal settings are measured once, whatever cells they belong to.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config, training_budgets
 from atop.experiment.cells import ANY, Cell
-
-Dict = dict[str, Any]
 
 _OF_SPEED = ("gan", "l1_target", "attack_target", "classifier_range", "mask", "spectral_norm")
 """Keys of a recipe that change what a step of training computes."""

@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from atop.core.files import writing
+from atop.core.values import Dict
 from atop.operations.cost import machines
 from atop.operations.cost.machines import Machine
 from atop.operations.cost.passes import Pass, key_of
 
-Dict = dict[str, Any]
 START = "start"
 """Key of what a job takes before it does anything: Python, torch, the device."""
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from atop.core.execution import Compute
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.data.dataset import Split
 from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
@@ -79,7 +80,7 @@ def training(one: Training, device: torch.device, *, batch: int) -> Ready:
     return Ready(run, batch * turns, network)
 
 
-def _of_classifier(one: Training, budget: config.Dict, data: Split) -> tuple[nn.Module, Stage]:
+def _of_classifier(one: Training, budget: Dict, data: Split) -> tuple[nn.Module, Stage]:
     """A classifier and its training, alone or at the end of a defence."""
     preset, cell, device = one.preset, one.cell, data.labels.device
     network = assemble.classifier(cell.dataset, cell.classifier).to(device)
@@ -91,7 +92,7 @@ def _of_classifier(one: Training, budget: config.Dict, data: Split) -> tuple[nn.
     return network, stage
 
 
-def _of_purifier(one: Training, budget: config.Dict, data: Split) -> tuple[nn.Module, Stage]:
+def _of_purifier(one: Training, budget: Dict, data: Split) -> tuple[nn.Module, Stage]:
     """A purifier and its training, with the AToP term if its weights know a classifier."""
     preset, cell, device = one.preset, one.cell, data.labels.device
     network = assemble.purifier(preset, cell.purifier, cell.dataset).to(device)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from atop.core import files
 from atop.core.errors import AtopError
+from atop.core.values import Dict
 from atop.data.cache import ABOUT
 from atop.experiment import availability, config, dag, fingerprints, paths, steps, tables
 from atop.experiment.steps import Step
@@ -75,7 +76,7 @@ class Queue:
             for task in found:
                 self.tasks.setdefault(task.file, task)
 
-    def _commands(self, item: config.Dict) -> Iterator[Command]:
+    def _commands(self, item: Dict) -> Iterator[Command]:
         kind = "cuda" if self.machine.cuda else "cpu"
         command = Command(
             words=tuple(word.replace("{device}", self.machine.name) for word in item["command"]),
@@ -89,7 +90,7 @@ class Queue:
         else:
             yield command
 
-    def _steps(self, item: config.Dict) -> list[Step]:
+    def _steps(self, item: Dict) -> list[Step]:
         table = tables.table(item["table"], self.preset, files=self.folder, **item.get("words", {}))
         if "rows" in item:
             table = replace(table, rows=tuple(table.row(key) for key in item["rows"]))

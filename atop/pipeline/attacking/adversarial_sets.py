@@ -11,6 +11,7 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32, recompute
 from atop.core.files import sha256, write_json, writing
+from atop.core.interrupt import SAVE_EVERY_S, sigterm
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
@@ -23,7 +24,6 @@ from atop.method.attack import Attack, Target, margin
 from atop.method.eot import Victim, expectation
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
-from atop.pipeline.training.loop import SAVE_EVERY_S, sigterm
 
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Pictures in one pass. A GPU's memory says when they are too many; more make a CPU no faster."""

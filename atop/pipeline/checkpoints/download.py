@@ -11,10 +11,9 @@ from filelock import FileLock
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import sha256, writing
+from atop.core.values import Dict
 from atop.experiment import config, paths, weight_files
-from atop.experiment.config import Dict
-from atop.method import robustbench_library
-from atop.pipeline.checkpoints import archives, hosts
+from atop.pipeline.checkpoints import archives, hosts, robustbench_files
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
@@ -31,7 +30,7 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     Raises:
         AtopError: it cannot be had, or what lies or came there is something else.
     """
-    row = robustbench_library.row(name) or config.checkpoint(name)
+    row = robustbench_files.row(name) or config.checkpoint(name)
     path = paths.checkpoint_of(row)
     if "package" in row or path.exists():
         verify(path, row)
@@ -69,7 +68,7 @@ def named(file: str) -> str:
     files = {row.get("file"): name for name, row in config.read("checkpoints").items()}
     if file in files:
         return str(files[file])
-    if robustbench_library.FILE.fullmatch(file):
+    if weight_files.ROBUSTBENCH.fullmatch(file):
         return file
     near = ", ".join(get_close_matches(file, filter(None, files), n=3, cutoff=0))
     raise AtopError(

@@ -14,7 +14,7 @@ from pooch import HTTPDownloader
 from atop.core.checkpoints import is_page
 from atop.core.errors import AtopError
 from atop.core.progress import progress
-from atop.experiment.config import Dict
+from atop.core.values import Dict
 
 ATTEMPTS = 4
 WAIT = 5.0

@@ -2,8 +2,8 @@
 
 from atop.core.errors import AtopError
 from atop.core.files import sha256
+from atop.core.values import Dict
 from atop.experiment import config, paths
-from atop.experiment.config import Dict
 
 
 def listing() -> str:

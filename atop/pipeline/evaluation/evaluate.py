@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +10,11 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32
 from atop.core.files import read_json, sha256, write_json, writing
+from atop.core.interrupt import SAVE_EVERY_S, sigterm
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.data.cache import read_about
 from atop.data.dataset import Inputs, Split
 from atop.experiment import config, fingerprints, paths
@@ -24,10 +25,8 @@ from atop.method.surrogates import held
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import checkpoint_hashes, load_adversarial
 from atop.pipeline.evaluation.gradient_probe import EXAMPLES, probe
-from atop.pipeline.training.loop import SAVE_EVERY_S, sigterm
 from atop.results.checks import findings
 
-Dict = dict[str, Any]
 Images = Tensor | Inputs
 """(N, 3, H, W) of which a slice is taken at a time, from a file or made when it is asked for."""
 

@@ -6,11 +6,8 @@ noise and masks all come from `atop.core.randomness`.
 """
 
 import math
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,9 +18,9 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import Compute
 from atop.core.files import writing
+from atop.core.interrupt import SAVE_EVERY_S, sigterm
 from atop.core.progress import progress
 
-SAVE_EVERY_S = float(os.environ.get("ATOP_SAVE_EVERY_S", "60"))
 Metrics = dict[str, torch.Tensor]
 History = list[dict[str, Any]]
 Sums = dict[str, tuple[torch.Tensor | float, int]]  # since the last row: totals and counts
@@ -131,14 +128,3 @@ def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums
         return 0, [], {}
     stage.load_state_dict(content["stage"])
     return content["done"], content["history"], content["sums"]
-
-
-@contextmanager
-def sigterm() -> Iterator[list[int]]:
-    """Collect SIGTERM in a list, so that a loop can end the step or batch that it is in."""
-    received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGTERM, before)

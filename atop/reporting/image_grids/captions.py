@@ -1,13 +1,10 @@
 """What is written in and beside a grid: headings, the caption, a sentence for who cannot see it."""
 
-from typing import Any
-
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import Block, Grid, Panel
 from atop.reporting import attack_budgets
 from atop.results.stored_images import Pictures, Stored
-
-Dict = dict[str, Any]
 
 _SHOWN = {
     "picture": "the picture as handed in",

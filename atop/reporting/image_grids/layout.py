@@ -9,12 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import EIGHTHS, Block, Grid, Panel, Row
 from atop.reporting.image_grids import captions
 from atop.results.stored_images import Array, Pictures
-
-Dict = dict[str, Any]
 
 SIDE, GAP, MARGIN = 1.2, 0.07, 0.1
 """Of a picture, between two of a row, around all of them."""

@@ -7,13 +7,11 @@ epochs of 625 and a part of the next. They are a log, not a result; `ABOUT` says
 
 import csv
 from dataclasses import replace
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.paper import FOLDER
-
-Dict = dict[str, Any]
 
 FILE = FOLDER / "training_log.csv"
 

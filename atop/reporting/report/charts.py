@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-Dict = dict[str, Any]
+from atop.core.values import Dict
 
 MEASURED, PAPER = "#3d85c6", "#d9822b"  # both stand out on white and on black
 LINES = ["#3d85c6", "#d9822b", "#3f9d5a", "#a66fd0", "#c0a020", "#8c8c8c"]

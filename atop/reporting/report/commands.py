@@ -1,9 +1,8 @@
 """Commands for what a page lacks, as its reader has to type them."""
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.tables import Table
-
-Dict = config.Dict
 
 
 def command(of: Table, file: object) -> str:

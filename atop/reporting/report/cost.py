@@ -3,17 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config, paths
 from atop.experiment.cells import Cell
 from atop.experiment.steps import KINDS
-from atop.reporting import attack_budgets
 from atop.reporting.report.records import slug
 from atop.reporting.report.trained import Stage
 from atop.results import metadata
 
-Dict = dict[str, Any]
 Step = tuple[tuple[str, str], Dict]
 """Its kind and name; its account."""
 
@@ -63,7 +61,7 @@ def _sets(record: Dict, results: Path) -> Iterator[tuple[str, str, Dict]]:
             continue
         last, which = config.entry(one["attack"], record["target"])
         victim = cell.victim(which)
-        for link in attack_budgets.chain(one["budget"], preset)[1:]:
+        for link in config.chain(one["budget"], preset)[1:]:
             file = paths.adversarial(preset, victim, link["after"]).with_suffix(".json")
             here = results / file.relative_to(paths.RESULTS)
             account = metadata.read(here, "provenance.wall_s") if here.exists() else {}

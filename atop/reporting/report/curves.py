@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
+from atop.core.values import Dict
 from atop.reporting.report import authors_log
 from atop.reporting.report.charts import HERE, LOG, training
 from atop.reporting.report.trained import Stage
-
-Dict = dict[str, Any]
 
 POINTS = 60
 """So many points draw a loss, each the mean of a stretch of steps."""

@@ -2,9 +2,9 @@
 
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 from atop.core.files import ROOT
+from atop.core.values import Dict
 from atop.experiment import config, paths
 from atop.experiment import image_grids as picture_grids
 from atop.experiment.paper import title
@@ -12,8 +12,6 @@ from atop.experiment.tables import Table, table
 from atop.reporting.report import authors_log
 from atop.reporting.report.commands import command
 from atop.results import metadata
-
-Dict = dict[str, Any]
 
 LEFT_OUT = {"smoke": {"convergence"}}
 """What the page of a preset shows if it lies there and does not ask for, as it takes minutes."""

@@ -3,14 +3,13 @@
 from typing import Any
 
 from atop.core import stats
+from atop.core.values import Dict
 from atop.experiment.paper import title
 from atop.reporting import notes
 from atop.reporting.aggregate import Aggregate
 from atop.reporting.report import charts
 from atop.reporting.report.records import anchors
 from atop.results import regime
-
-Dict = dict[str, Any]
 
 VERDICTS = (*stats.VERDICTS, "not in the paper", "cited", "not run")
 

@@ -2,8 +2,8 @@
 
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.paper import title
 from atop.experiment.tables import Table
@@ -21,8 +21,6 @@ from atop.reporting.report import (
     trained,
 )
 from atop.reporting.view import view
-
-Dict = dict[str, Any]
 
 
 def report(*, tables: list[Table], results: Path, out: Path) -> Path:

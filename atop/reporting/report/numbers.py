@@ -1,17 +1,15 @@
 """Every number of every table as a line of one long table."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
+from atop.core.values import Dict
 from atop.experiment.paper import title
 from atop.reporting import notes
 from atop.reporting.aggregate import Aggregate
 from atop.reporting.report.records import anchors
 from atop.reporting.view import panels
-
-Dict = dict[str, Any]
 
 
 def lines(whole: Aggregate) -> Iterator[Dict]:

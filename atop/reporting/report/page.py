@@ -4,16 +4,13 @@ import json
 from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import vl_convert
 from markupsafe import Markup
 
 from atop.core.files import writing
+from atop.core.values import Dict
 from atop.reporting.render import environment, spans
-
-Dict = dict[str, Any]
-
 
 COLUMNS = (
     "Table", "Row", "Column", "Dataset", "Measured", "95% interval", "Paper", "Difference",

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment.tables import Column, Row
 from atop.reporting import attack_budgets
 from atop.reporting.aggregate import Aggregate
 from atop.results import checks
 from atop.results.records import data
-
-Dict = dict[str, Any]
 
 STEP = (
     "created",

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from atop.core.values import Dict
 from atop.experiment import paths, steps
 from atop.experiment.cells import Cell
 from atop.reporting.aggregate import Aggregate
 from atop.reporting.report import authors_log
 from atop.results import metadata
-
-Dict = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from atop.core import stats
+from atop.core.values import number
 from atop.experiment import config
 
 Record = dict[str, Any]
@@ -86,7 +87,7 @@ class Entry:
 
     def number(self, key: str) -> float:
         """A number of the budget."""
-        return config.number(self.budget[key])
+        return number(self.budget[key])
 
     def but(self, *keys: str) -> str:
         """Everything that was done, but for some keys of the budget: equal texts, equal attacks."""

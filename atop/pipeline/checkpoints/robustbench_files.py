@@ -1,0 +1,43 @@
+"""Files of RobustBench's models, of which the package knows the ids: they need no row."""
+
+from difflib import get_close_matches
+from importlib.metadata import version
+
+from atop.core.errors import AtopError
+from atop.core.values import Dict
+from atop.experiment.weight_files import ROBUSTBENCH
+from atop.method.robustbench_library import models
+
+
+def row(file: str) -> Dict | None:
+    """What checkpoints.yaml would say about a file; None unless its name matches ROBUSTBENCH.
+
+    Raises:
+        AtopError: the installed robustbench knows no such model, or not where its weights are.
+    """
+    match = ROBUSTBENCH.fullmatch(file)
+    if match is None:
+        return None
+    dataset, threat, name, part = match.groups()
+    entries = models(dataset, threat)
+    if name not in entries:
+        near = ", ".join(get_close_matches(name, entries, n=3, cutoff=0)) or "none"
+        raise AtopError(
+            f"{file}: robustbench {version('robustbench')} has no {name} for {dataset} and "
+            f"{threat}; nearest are {near}"
+        )
+    ids = entries[name].get("gdrive_id")
+    if (part is not None) != isinstance(ids, list):
+        kind = "an ensemble: its files end in _m0.pt, _m1.pt" if part is None else "one file"
+        raise AtopError(f"{file}: {name} is {kind}")
+    if part is not None and int(part) >= len(ids):
+        raise AtopError(f"{file}: {name} has only {len(ids)} parts")
+    if ids is None:
+        raise AtopError(f"{file}: robustbench does not say where the weights of {name} are")
+    return {
+        "about": f"{name} of RobustBench for {dataset} and {threat}",
+        "file": file,
+        "google_drive": ids if part is None else ids[int(part)],
+        "sha256": None,
+        "licence": "MIT unless the model card says otherwise",
+    }

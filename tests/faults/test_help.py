@@ -89,5 +89,5 @@ def test_no_verb_and_a_wrong_one(capsys: pytest.CaptureFixture[str]) -> None:
             main(words)
         assert left.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("atop VERB: error: ")
+        assert line.startswith("atop COMMAND: error: ")
     assert all(verb in line for verb in ("nonsense", "fetch", "finetune", "table"))

@@ -14,9 +14,11 @@ from atop.core.hardware import processor
 @pytest.mark.parametrize(
     ("file", "counts"),
     [
-        ("stats.py", True), ("training/curves.py", True), ("attacks/pgd.py", True),
-        ("pictures/making.py", True), ("pictures/layout.py", False), ("verbs.py", False),
-        ("spending/order.py", False), ("report/curves.py", False), ("figures/bars.py", False),
+        ("core/stats.py", True), ("pipeline/training/curves.py", True),
+        ("method/attacks/pgd.py", True), ("pipeline/evaluation/trace_images.py", True),
+        ("reporting/image_grids/layout.py", False), ("commands/tables.py", False),
+        ("operations/timed_run/queue.py", False), ("reporting/report/curves.py", False),
+        ("results/verify.py", False),
     ],
 )  # fmt: skip
 def test_code_that_presents_numbers_makes_no_record_older(

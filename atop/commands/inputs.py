@@ -69,7 +69,7 @@ def prefetch(options: Namespace) -> None:
     from atop.pipeline import prefetch
 
     table = tables.table(options.table, options.preset, init=options.init, extras=options.extras)
-    validate.checktable_of(table)
+    validate.check_table(table)
     if options.folder and not options.folder.is_dir():
         raise AtopError(f"{options.folder}: no such folder; correct --folder")
     failed = []

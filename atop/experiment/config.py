@@ -1,4 +1,4 @@
-"""The config: YAML files in workflow/config, validated by workflow/schemas before anything runs.
+"""The config: YAML files in workflow/config, validated by `settings` before anything runs.
 
 Everything that changes a number is written there. `ATOP_CONFIG_DIR` names another folder with
 the same files.
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from pydantic import TypeAdapter, ValidationError
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.values import Dict
 from atop.experiment.cells import ANY, Cell
+from atop.experiment.settings import MODELS
 
 # libyaml's loader reads the same ten times as fast; not every build of PyYAML has it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,11 +31,11 @@ def folder() -> Path:
 
 
 @cache
-def read(name: str, schema: str | None = None) -> Dict:
+def read(name: str, model: str | None = None) -> Dict:
     """Read and validate one config file, such as "attacks" or "presets/smoke".
 
     Raises:
-        AtopError: no such file, not YAML, or a key or value that the schema does not know.
+        AtopError: no such file, not YAML, or a key or value that the model does not know.
     """
     path = folder() / f"{name}.yaml"
     try:
@@ -45,29 +45,51 @@ def read(name: str, schema: str | None = None) -> Dict:
         raise AtopError(f"{path}: no such file; known are {known}") from error
     except yaml.YAMLError as error:
         raise AtopError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    validate(content, schema or name, where=str(path))
+    validate(content, MODELS[model or name], where=str(path))
     return content  # type: ignore[no-any-return]
 
 
-def validate(content: Any, schema: str, *, where: str) -> None:
-    """Check `content` against workflow/schemas/<schema>.schema.yaml; AtopError names the key."""
-    error = best_match(_validator(schema).iter_errors(content))
-    if error is not None:
-        raise AtopError(f"{where}: {_explain(error)}")
+def validate(content: Any, model: Any, *, where: str) -> None:
+    """Check `content` against a model, any type that pydantic knows; AtopError names the key."""
+    try:
+        _adapter(model).validate_python(content)
+    except ValidationError as error:
+        raise AtopError(f"{where}: {_explain(error, content)}") from error
 
 
 @cache
-def _validator(schema: str) -> Draft202012Validator:
-    path = ROOT / "workflow" / "schemas" / f"{schema}.schema.yaml"
-    return Draft202012Validator(yaml.load(path.read_text(), _Loader))
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
 
 
-def _explain(error: ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "top level"
-    if error.validator == "additionalProperties" and isinstance(error.schema, dict):
-        known = ", ".join(error.schema.get("properties", {}))
-        return f"{key}: {error.message.split(' (')[-1].rstrip(')')}; known keys are {known}"
-    return f"{key}: {' '.join(error.message.split())}"
+def _explain(error: ValidationError, content: Any) -> str:
+    """The first key that is wrong, what is wrong with it, and what stands there."""
+    found = error.errors(include_url=False)
+    first = found[0]
+    key = _key(first["loc"], content)
+    if first["type"] == "missing":
+        return f"{key}: '{first['loc'][-1]}' is a required property"
+    if first["type"] in ("unknown_key", "null", "value_error"):
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+    if first["type"] in ("model_type", "dict_type"):
+        return f"{key}: should be keys and values, not {first['input']!r}"
+    # Where several kinds of values will do, each has its own error.
+    kinds = [
+        one["msg"].partition(" should ")[2] for one in found if _key(one["loc"], content) == key
+    ]
+    return f"{key}: should {' or '.join(dict.fromkeys(kinds))}, not {first['input']!r}"
+
+
+def _key(place: tuple[int | str, ...], content: Any) -> str:
+    """A dotted key; what follows in `place` is missing there, or a kind of value."""
+    keys: list[str] = []
+    for part in place:
+        try:
+            content = content[part]
+        except (LookupError, TypeError):
+            break
+        keys.append(str(part))
+    return ".".join(keys) or "top level"
 
 
 def digest(*parts: Any) -> str:

@@ -14,6 +14,7 @@ from atop.core.errors import AtopError
 from atop.experiment import config, paths, tables, training_budgets
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.paper import quote
+from atop.experiment.settings import UserConfig
 from atop.experiment.tables import Column, Table
 from atop.method.registry import members, require
 
@@ -32,7 +33,7 @@ def check_everything(words: dict[str, Any]) -> None:
     Raises:
         AtopError: names the file, the key and what would do.
     """
-    config.validate(words, "config", where="workflow/config/config.yaml or --config")
+    config.validate(words, UserConfig, where="workflow/config/config.yaml or --config")
     for name in FILES:
         config.read(name)
     files = words.get("files")

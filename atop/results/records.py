@@ -12,13 +12,14 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Column
+from atop.results.record_model import Record
 
 Records = dict[Path, Dict]
 """Records by the paths at which the workflow makes them."""
 
 
 def read(path: Path, *, cell: Cell) -> Dict:
-    """A record of a cell, checked against record.schema.yaml and against itself.
+    """A record of a cell, checked against record_model.py and against itself.
 
     Raises:
         AtopError: names the file and the key that is wrong.
@@ -30,12 +31,12 @@ def read(path: Path, *, cell: Cell) -> Dict:
 
 
 def check(record: Dict, *, where: str) -> Dict:
-    """A record, if it is one by record.schema.yaml and its lengths agree; brought up to date.
+    """A record, if it is one by record_model.py and its lengths agree; brought up to date.
 
     Raises:
         AtopError: names where it comes from and the key that is wrong.
     """
-    config.validate(record, "record", where=where)
+    config.validate(record, Record, where=where)
     record = up_to_date(record)
     n = record["n"]
     _shaped(where, "indices", record["indices"], (n,))

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from atop.experiment import config
+from atop.experiment.settings import Deviations, TableSpec
+from atop.results.record_model import Record
 
 ATTACKS = ("clean", "fgsm", "pgd-1000")
 DEFAULTS = {
@@ -215,20 +217,20 @@ CONFIG: dict[str, Any] = {
         ]
     },
 }
-OWN_SCHEMAS = {"table", "record", "deviations"}
+OWN = (TableSpec, Record, Deviations)
 
 
 def use_config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the suite at the small config above; schemas of other files are tested elsewhere."""
+    """Point the suite at the small config above; models of other files are tested elsewhere."""
     for name, content in CONFIG.items():
         path = folder / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
     validate = config.validate
 
-    def only_own(content: Any, schema: str, *, where: str) -> None:
-        if schema in OWN_SCHEMAS:
-            validate(content, schema, where=where)
+    def only_own(content: Any, model: Any, *, where: str) -> None:
+        if model in OWN:
+            validate(content, model, where=where)
 
     monkeypatch.setenv("ATOP_CONFIG_DIR", str(folder))
     monkeypatch.setattr(config, "validate", only_own)

@@ -155,10 +155,10 @@ def test_where_networks_begin() -> None:
 
 
 def test_a_file_of_a_package() -> None:
-    import jsonschema
+    import pydantic
 
-    found = paths.resolve("package:jsonschema/some/file.pt")
-    assert found == Path(jsonschema.__file__).parent / "some" / "file.pt"
+    found = paths.resolve("package:pydantic/some/file.pt")
+    assert found == Path(pydantic.__file__).parent / "some" / "file.pt"
     with pytest.raises(AtopError, match="the package nonsense is not installed"):
         paths.resolve("package:nonsense/file.pt")
 

@@ -1,0 +1,63 @@
+"""What all models of the config have in common: strict, frozen, and plain about unknown keys."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Settings(BaseModel):
+    """A part of the config. What a file may say is what its model declares, and nothing else.
+
+    A key may be null only where its model says so: required, or in `nullable`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    nullable: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, content: Any) -> Any:
+        """Answer an unknown key with the known ones, and null where it means nothing."""
+        known = {field.alias or name: field for name, field in cls.model_fields.items()}
+        for key, value in content.items() if isinstance(content, dict) else ():
+            if key in known:
+                if value is None and not (known[key].is_required() or key in cls.nullable):
+                    raise PydanticCustomError("null", "'{key}' is null", {"key": key})
+            elif cls.model_config["extra"] == "forbid":
+                raise PydanticCustomError(
+                    "unknown_key",
+                    "'{key}' was unexpected; known keys are {known}",
+                    {"key": key, "known": ", ".join(known)},
+                )
+        return content
+
+    def said(self) -> dict[str, Any]:
+        """What the file says, without what it leaves to defaults; digests are of this."""
+        return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+def require_one(content: Settings, *keys: str) -> None:
+    """Raise ValueError unless exactly one of some keys is given."""
+    given = [key for key in keys if key in content.model_fields_set]
+    if len(given) != 1:
+        raise ValueError(f"exactly one of {', '.join(keys)} is needed")
+
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+
+# A whole number stays one: digests of settings tell 0 from 0.0.
+Number = Annotated[float, WrapValidator(lambda value, check: check(value) is None or value)]
+Rate = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+NonNegative = Annotated[Number, Field(ge=0)]
+
+Fraction = Annotated[str, StringConstraints(pattern=r"^[0-9.]+(/[1-9][0-9]*)?$")]
+"""An exact number as text, such as "8/255"; `atop.core.values.number` reads it."""
+
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+AttackName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import latex
 import numpy as np
 import pytest
 import torch
 import yaml
 from matplotlib.figure import Figure
+from support import latex
 from torch import nn
 
 from atop.core import checkpoints

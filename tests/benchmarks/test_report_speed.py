@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from suite_records import write_suite
+from support.suite_records import write_suite
 
 from atop.experiment import config
 from atop.experiment.tables import Table, table

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from checkout import Checkout, Said, check_out
+from support.checkout import Checkout, Said, check_out
 
 from atop.experiment import config
 

@@ -12,7 +12,7 @@ from browsing import (
     opened,
     playwright,
 )
-from released_records import smoke_run
+from support.released_records import smoke_run
 
 from atop.core.files import write_json
 from atop.experiment import config, paths

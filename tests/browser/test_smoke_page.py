@@ -8,7 +8,7 @@ from browsing import (
     opened,
     playwright,
 )
-from smoke import snakemake
+from support.smoke import snakemake
 
 from atop.core.files import ROOT
 

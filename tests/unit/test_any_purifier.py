@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parts import TINY_DMAE, atop_term, gradient, random_transform
+from support.parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
 from atop.core.errors import AtopError

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from synthetic_config import use_config
-from synthetic_records import write_figure
+from support.synthetic_config import use_config
+from support.synthetic_records import write_figure
 
 from atop.core.files import ROOT
 from atop.experiment import config

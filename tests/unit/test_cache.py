@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_data as synthetic
 import torch
+from support import synthetic_data as synthetic
 
 from atop.core.errors import AtopError
 from atop.data import cache

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from synthetic_data import cut
+from support.synthetic_data import cut
 from torch import Tensor
 
 from atop.__main__ import main

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import TINY_DMAE, atop_term, gradient, random_transform
+from support.parts import TINY_DMAE, atop_term, gradient, random_transform
 from torch import Tensor, nn
 
 from atop.core.execution import FLOAT32, Compute, recompute

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import TINY_DMAE
+from support.parts import TINY_DMAE
 from torch import Tensor, nn
 
 from atop.core import checkpoints

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_data as synthetic
+from support import synthetic_data as synthetic
 
 from atop.core.errors import AtopError
 from atop.core.files import write_json

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from released_records import smoke_run
+from support.released_records import smoke_run
 
 from atop.core.files import ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic_data import cut
+from support.synthetic_data import cut
 from torch import Tensor, nn
 
 from atop.core import checkpoints

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from latex import compiles
-from released_records import smoke_run
-from synthetic_config import use_config
-from synthetic_records import write_figure, write_records, write_strict
+from support.latex import compiles
+from support.released_records import smoke_run
+from support.synthetic_config import use_config
+from support.synthetic_records import write_figure, write_records, write_strict
 
 from atop.experiment import config
 from atop.experiment.tables import Table, table

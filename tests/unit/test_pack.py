@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_data as synthetic
+from support import synthetic_data as synthetic
 
 from atop.__main__ import main
 from atop.core.errors import AtopError

@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from synthetic_config import use_config
-from synthetic_records import LABELS, N, answers, cell_of, where, write_records, write_strict
+from support.synthetic_config import use_config
+from support.synthetic_records import (
+    LABELS,
+    N,
+    answers,
+    cell_of,
+    where,
+    write_records,
+    write_strict,
+)
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parts import atop_term, gradient, random_transform
+from support.parts import atop_term, gradient, random_transform
 from torch import Tensor, nn
 
 from atop.core.randomness import Randomness

@@ -5,8 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_config import CANDIDATES, use_config
-from synthetic_records import LABELS, N, answers, cell_of, strict_record, where, write_strict
+from support.synthetic_config import CANDIDATES, use_config
+from support.synthetic_records import (
+    LABELS,
+    N,
+    answers,
+    cell_of,
+    strict_record,
+    where,
+    write_strict,
+)
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json

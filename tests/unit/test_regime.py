@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_records import write_suite
+from support.suite_records import write_suite
 
 from atop.core.files import ROOT, read_json, write_json
 from atop.experiment import tables

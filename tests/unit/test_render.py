@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_config import use_config
-from synthetic_records import cell_of, where, write_records, write_strict
+from support.synthetic_config import use_config
+from support.synthetic_records import cell_of, where, write_records, write_strict
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json, write_json

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
-from released_records import smoke_run
-from suite_records import write_suite
+from support.released_records import smoke_run
+from support.suite_records import write_suite
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json

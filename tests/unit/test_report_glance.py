@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from suite_records import write_suite
+from support.suite_records import write_suite
 
 from atop.core import stats
 from atop.experiment.paper import title

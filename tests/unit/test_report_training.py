@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_records import write_suite
-from synthetic_records import cell_of
+from support.suite_records import write_suite
+from support.synthetic_records import cell_of
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json

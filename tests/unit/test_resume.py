@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import TINY_DMAE, random_transform
+from support.parts import TINY_DMAE, random_transform
 from torch import Tensor
 
 from atop.__main__ import main

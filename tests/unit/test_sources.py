@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import synthetic_data as synthetic
 from PIL import Image
+from support import synthetic_data as synthetic
 
 from atop.core.errors import AtopError
 from atop.data import cifar10, cifar100, imagenette

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from parts import random_transform
+from support.parts import random_transform
 from torch import Tensor, nn
 
 from atop.core.randomness import Randomness

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from checkout import Checkout, check_out
+from support.checkout import Checkout, check_out
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from checkout import SMOKE, Checkout, Said, check_out
 from safetensors.torch import load_file
+from support.checkout import SMOKE, Checkout, Said, check_out
 from torch import Tensor
 
 from atop.core.files import ROOT, read_json, sha256

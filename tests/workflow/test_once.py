@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from checkout import Checkout, Job, Said
+from support.checkout import Checkout, Job, Said
 
 from atop.core.values import Dict
 from atop.experiment import config, dag, fingerprints, paths, training_budgets, weight_files

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from checkout import HEADLINE, SMOKE, Checkout, Said
+from support.checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop.experiment import config
 

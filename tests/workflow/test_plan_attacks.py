@@ -1,7 +1,7 @@
 """How attacks become jobs: one for each sub-attack, in order, on the right victim."""
 
 import pytest
-from checkout import Checkout, Said
+from support.checkout import Checkout, Said
 
 ATOP = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
 CHAIN = ["aa-linf-standard-1", "aa-linf-standard-2", "aa-linf-standard-3", "aa-linf-standard"]

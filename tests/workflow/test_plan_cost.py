@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from checkout import Checkout
+from support.checkout import Checkout
 
 from atop.experiment import paths, steps
 from atop.experiment.tables import table

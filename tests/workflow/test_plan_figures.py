@@ -1,7 +1,7 @@
 """Figures and the page in the plan: from what tables make anyway, each cell once."""
 
 import pytest
-from checkout import HEADLINE, SMOKE, Checkout, Said
+from support.checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop.experiment import config, image_grids
 

@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from checkout import Checkout, Said
+from support.checkout import Checkout, Said
 
 from atop.experiment.cells import Cell
 

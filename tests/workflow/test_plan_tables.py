@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from checkout import Checkout
+from support.checkout import Checkout
 
 QUOTED = {"table2", "table3", "table4", "table5", "table6", "table7", "table8", "table9"}
 

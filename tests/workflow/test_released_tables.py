@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from checkout import Checkout
+from support.checkout import Checkout
 
 from atop.core.files import ROOT
 

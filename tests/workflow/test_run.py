@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from checkout import HEADLINE, SMOKE, SNAKEMAKE, Checkout, Said, check_out
+from support.checkout import HEADLINE, SMOKE, SNAKEMAKE, Checkout, Said, check_out
 
 from atop.core.files import read_json
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from checkout import Checkout
+from support.checkout import Checkout
 
 from atop.core.files import ROOT
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from latex import compiles
-from smoke import snakemake
+from support.latex import compiles
+from support.smoke import snakemake
 
 from atop import load_defense
 from atop.core.files import ROOT

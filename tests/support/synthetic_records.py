@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from synthetic_config import ATTACKS
 
 from atop.core.files import write_json
 from atop.experiment import config, paths
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table, table
+from support.synthetic_config import ATTACKS
 
 N = 200
 LABELS = np.arange(N) % 10

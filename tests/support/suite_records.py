@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from synthetic_records import N, answers, evaluation, frame_of, where
 
 from atop.core.files import write_json
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table
+from support.synthetic_records import N, answers, evaluation, frame_of, where
 
 
 def write_suite(

@@ -1,0 +1,1 @@
+"""What tests share: a checkout to change, made-up records and configs, small networks."""

@@ -12,6 +12,11 @@ from snakemake.utils import min_version
 
 min_version("9.12")
 
+# The limit of 100 jobs a second looks for work anew every second, once more for each finished job: of
+# hundreds of short jobs on one machine it takes a third of a core. A cluster's queue keeps it.
+if workflow.local_exec and workflow.scheduling_settings:  # none in plans
+    workflow.scheduling_settings.max_jobs_per_timespan = None
+
 
 configfile: "workflow/config/config.yaml"
 

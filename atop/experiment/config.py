@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.values import Dict
+from atop.experiment.attack_rows import expand
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.settings import MODELS
 
@@ -46,6 +47,9 @@ def read(name: str, model: str | None = None) -> Dict:
     except yaml.YAMLError as error:
         raise AtopError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     validate(content, MODELS[model or name], where=str(path))
+    if name == "attacks":
+        content = expand(content, where=str(path))
+        validate(content, MODELS[name], where=str(path))
     return content  # type: ignore[no-any-return]
 
 

@@ -200,7 +200,8 @@ def test_no_batch_at_all_is_no_training(small: Change) -> None:
 def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
     change: Change, workdir: Path
 ) -> None:
-    match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", (ROOT / "README.md").read_text(), re.S)
+    text = (ROOT / "atop" / "README.md").read_text()
+    match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", text, re.S)
     assert match
     change("classifiers", yaml.safe_load(match[1]))
     (path,) = paths.classifier("smoke", "cifar10_slice", "carmon2019_wrn28")

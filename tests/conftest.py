@@ -82,16 +82,16 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
     folder = tmp_path / "config"
     shutil.copytree(ROOT / "workflow" / "config", folder)
     monkeypatch.setenv("ATOP_CONFIG_DIR", str(folder))
-    config.read.cache_clear()
+    config.forget()
 
     def merge(name: str, changes: dict[str, Any]) -> None:
         path = folder / f"{name}.yaml"
         content = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump(_merged(content, changes), sort_keys=False))
-        config.read.cache_clear()
+        config.forget()
 
     yield merge
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture

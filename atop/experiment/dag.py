@@ -38,7 +38,7 @@ def attack(preset: str, victim: Cell, name: str) -> list[Path]:
 def evaluate(preset: str, cell: Cell, suite: str, target: str) -> list[Path]:
     """A cell's networks, and the adversarial sets that it is handed."""
     found = networks(preset, cell)
-    for text in config.suite(suite, preset)["attacks"]:
+    for text in config.suite(suite, preset).attacks:
         name, victim = config.entry(text, target)
         found += _stored(preset, cell.victim(victim), name)
     return found

@@ -26,11 +26,11 @@ def install() -> dict[Path, str]:
     The sums belong into datasets.yaml and presets/smoke.yaml.
     """
     preset = config.preset(MAKER)
-    whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10")["classes"])
-    cut(whole, seed=preset["seed"])
+    whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10").classes)
+    cut(whole, seed=preset.seed)
     cell = Cell(dataset="cifar10", classifier="resnet_small", init="scratch")
     networks = {"resnet_small": paths.trained(MAKER, cell.dataset, cell.classifier)}
-    for name in preset["purifiers"]:
+    for name in preset.purifiers:
         networks[name] = paths.initial(MAKER, replace(cell, purifier=name))
     for name, path in networks.items():
         for ending in (".safetensors", ".json"):

@@ -27,7 +27,7 @@ def pack(name: str, out: Path) -> list[Path]:
         folder = paths.dataset(name).parent
         raise AtopError(f"{name} is not read from mosaics; copy {folder} instead")
     about = cache.read_about(paths.dataset(name))
-    side: int = config.dataset(name)["pixels"]
+    side: int = config.dataset(name).pixels
     written: list[Path] = []
     for split in SPLITS:
         facts = about[split]

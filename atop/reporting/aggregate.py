@@ -211,9 +211,8 @@ def _incomparable(
     attacks = [budget for budget in run.values() if budget["method"] != "clean"]
     suite = config.suite(column.suite, table.preset)
     objections = {
-        f"preset {table.preset}": not config.preset(table.preset)["comparable"],
-        "the attack differentiates something else than the paper's": column.target
-        != suite["target"],
+        f"preset {table.preset}": not config.preset(table.preset).comparable,
+        "the attack differentiates something else than the paper's": column.target != suite.target,
         "another network or dataset": (named.dataset, named.classifier)
         != (cell.dataset, cell.classifier),
         f"another initialisation ({cell.init})": named.init != cell.init,

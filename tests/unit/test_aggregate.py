@@ -30,7 +30,7 @@ FLAT_FOUND = {
 def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     use_config(tmp_path / "config", monkeypatch)
     yield
-    config.read.cache_clear()
+    config.forget()
 
 
 def made(tmp_path: Path, preset: str = "paper", **changes: Any) -> Aggregate:
@@ -200,7 +200,7 @@ def judged(tmp_path: Path, change: Any) -> Any:
     spec = yaml.safe_load(path.read_text())
     change(spec)
     path.write_text(yaml.safe_dump(spec))
-    config.read.cache_clear()
+    config.forget()
     write_records(tmp_path, "paper")
     whole = aggregate(table=table("table7", "paper"), results=tmp_path)
     found = line(whole, "rt1-none", "fgsm")
@@ -481,7 +481,7 @@ def test_the_ledger_and_the_tables_of_this_repository_are_valid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ATOP_CONFIG_DIR")
-    config.read.cache_clear()
+    config.forget()
     ledger = config.read("deviations")["deviations"]
     ids = [row["id"] for row in ledger]
     assert len(set(ids)) == len(ids)

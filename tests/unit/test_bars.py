@@ -32,7 +32,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     found = write_figure(tmp_path / "results", "smoke")
     render(table=found, results=tmp_path / "results", out=tmp_path)
     yield found
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
         "classifier": sha256(embedded.FOLDER / "resnet_small.safetensors"),
         "purifier": sha256(paths.purifier("smoke", CELL)),
     }
-    expected = config.dataset("cifar10_slice")["sha256"]["test"]
+    expected = config.dataset("cifar10_slice").sha256.test
     known = {"verified": "pixels", "positions": "published"}
     assert provenance["data"] == {"name": "cifar10_slice", "sha256": expected, **known}
     assert record["networks"]["purifier"]["parameters"] > 50_000

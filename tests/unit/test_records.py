@@ -29,7 +29,7 @@ RATES = dict.fromkeys([*CANDIDATES, "fixed"], 0.5)
 def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     use_config(tmp_path / "config", monkeypatch)
     yield
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_smoke_downloads_nothing(clean: Checkout) -> None:
     assert said.counts == {"fetch": 1, **TABLE7}
     (fetch,) = said.of("fetch")
     assert fetch.wildcards["dataset"] == "cifar10_slice"
-    assert config.dataset("cifar10_slice")["source"] == "embedded"
+    assert config.dataset("cifar10_slice").source == "embedded"
     assert not any("gpu=1" in job.facts["resources"] for job in said.jobs)
 
 

@@ -66,7 +66,7 @@ def measure(one: Pass, device: torch.device) -> Rate:
         AtopError: a network cannot be built.
         torch.OutOfMemoryError: it does not fit, where a job would not take fewer pictures either.
     """
-    few = device.type == "cpu" and config.preset(one.preset)["device"] != "cpu"
+    few = device.type == "cpu" and config.preset(one.preset).device != "cpu"
     batch = min(FEW, one.batch) if few else one.batch
     if isinstance(one, Training):
         return _rate(partial(ready.training, one, device, batch=batch), device, few=few)

@@ -62,16 +62,16 @@ def _training(step: Step) -> Work:
 
 def _add_curve(work: Work, preset: str, cell: Cell, held_out: int) -> None:
     """Accuracy on each set of a training curve, at every point and before; and its attacks."""
-    told = config.preset(preset).get("curves")
+    told = config.preset(preset).curves
     if not told:
         return
-    n, pixels = min(told["pictures"], held_out), config.sizes(preset, cell)["input"]
+    n, pixels = min(told.pictures, held_out), config.sizes(preset, cell)["input"]
     whole, bare = (_look(preset, one, pixels, n) for one in (cell, cell.bare))
-    sets = 1 + len(told["attacks"])
-    seen = n * sets * (1 + told["points"])
+    sets = 1 + len(told.attacks)
+    seen = n * sets * (1 + told.points)
     work.pictures[whole(gradient=False, draws=1, how="train")] += seen
-    classes = config.dataset(cell.dataset)["classes"]
-    for name in told["attacks"]:
+    classes = config.dataset(cell.dataset).classes
+    for name in told.attacks:
         row = config.attack(name, preset)
         for gradient, draws, times in counts.of_method(row, random=True, classes=classes):
             look = bare(gradient=gradient, draws=draws, how="train")
@@ -89,7 +89,7 @@ def _attack(step: Step) -> Work:
     look = partial(_look(preset, cell, pixels, n), through=row.get("through", "exact"))
     differ: dict[str, Any] = {
         "random": drawn and row.get("through") != "fixed",
-        "classes": config.dataset(cell.dataset)["classes"],
+        "classes": config.dataset(cell.dataset).classes,
     }
     for gradient, draws, times in counts.of_method(row, **differ):
         here = look(gradient=gradient, draws=draws, how="attack")
@@ -111,7 +111,7 @@ def _evaluation(step: Step) -> Work:
     """Draws and selection draws of every entry of the suite."""
     preset, cell = step.preset, step.cell
     suite = config.suite(step.name, preset)
-    attacks = [config.entry(text, step.target)[0] for text in suite["attacks"]]
+    attacks = [config.entry(text, step.target)[0] for text in suite.attacks]
     n = config.evaluated(step.name, preset, cell.dataset, step.target)
     work = Work()
     for attack in attacks:
@@ -120,9 +120,9 @@ def _evaluation(step: Step) -> Work:
         if row.get("through") == "fixed":
             draws = 1
         elif random(preset, cell):
-            draws = suite["draws"] + suite["selection"]
+            draws = suite.draws + suite.selection
         else:
-            draws = 1 + bool(suite["selection"])
+            draws = 1 + bool(suite.selection)
         look = _look(preset, cell, pixels, n)(gradient=False, draws=1, how="evaluate")
         work.pictures[look] += draws * n
     return work
@@ -130,5 +130,5 @@ def _evaluation(step: Step) -> Work:
 
 def _look(preset: str, cell: Cell, pixels: int, n: int) -> Callable[..., Look]:
     """Looks at n pictures, in the preset's batches."""
-    batch = min(n, config.preset(preset)["evaluation"]["batch"])
+    batch = min(n, config.preset(preset).evaluation.batch)
     return partial(Look, preset=preset, cell=cell, pixels=pixels, batch=batch)

@@ -56,8 +56,8 @@ class Siege:
     def __init__(self, preset: str, victim: Cell, attack: str, device: torch.device) -> None:
         self.row = config.attack(attack, preset)
         self.method = assemble.attack(preset, attack)
-        self.batch: int = config.preset(preset)["evaluation"]["batch"]
-        self.seed: int = config.preset(preset)["seed"]
+        self.batch = config.preset(preset).evaluation.batch
+        self.seed = config.preset(preset).seed
         self.name = attack
         defense = assemble.defense(preset, victim).to(device)
         self.compute = assemble.compute(preset, "attack")

@@ -19,6 +19,7 @@ from atop.data.cache import read_about
 from atop.data.dataset import Inputs, Split
 from atop.experiment import config, fingerprints, paths
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import Suite
 from atop.method.attack import margin
 from atop.method.defense import Defense
 from atop.method.surrogates import held
@@ -51,13 +52,13 @@ class Evaluation:
         """The clean images, handed in at a size."""
         return Inputs(self.split, pixels, self.device)
 
-    def outcomes(self, images: Images, budget: Dict, suite: Dict) -> Dict:
+    def outcomes(self, images: Images, budget: Dict, suite: Suite) -> Dict:
         """Predictions on an attack's pictures, and a selection if the suite has draws for it."""
         if budget.get("through") == "fixed":
             return {"predictions": self.known_draw(images)}
-        found: Dict = {"predictions": self.predictions(images, suite["draws"])}
-        if suite["selection"]:
-            found["selection"] = self.selection(images, suite["selection"])
+        found: Dict = {"predictions": self.predictions(images, suite.draws)}
+        if suite.selection:
+            found["selection"] = self.selection(images, suite.selection)
         return found
 
     def predictions(self, images: Images, draws: int) -> list[list[int]]:
@@ -119,12 +120,12 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     """
     watch = Stopwatch(device)
     chosen, row = config.preset(preset), config.suite(suite, preset)
-    entries = {text: config.entry(text, target) for text in row["attacks"]}
+    entries = {text: config.entry(text, target) for text in row.attacks}
     n = config.evaluated(suite, preset, cell.dataset, target)
     split = assemble.evaluation_set(preset, cell.dataset, n)
     defense = assemble.defense(preset, cell).to(device)
-    batch = chosen["evaluation"]["batch"]
-    judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch, device=device)
+    batch = chosen.evaluation.batch
+    judge = Evaluation(defense, split, seed=chosen.seed, batch=batch, device=device)
     hashes, data = checkpoint_hashes(preset, cell), _data(cell.dataset)
     fingerprint = fingerprints.evaluate(preset, cell, suite)
     out = paths.record(preset, cell, suite, target)
@@ -142,8 +143,8 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "fingerprint": fingerprint,
         "resumed": resumed,
         "n": n,
-        "draws": row["draws"],
-        "selection": row["selection"],
+        "draws": row.draws,
+        "selection": row.selection,
         "indices": split.index.tolist(),
         "labels": split.labels.tolist(),
         "evaluations": evaluations,
@@ -152,7 +153,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
             "purifier": _network(cell.purifier, defense.purifier),
         },
         "sizes": config.sizes(preset, cell),
-        "seed": chosen["seed"],
+        "seed": chosen.seed,
         "transform": config.transform_of(preset, cell)[1],
         "training": _training(preset, cell),
     }
@@ -161,7 +162,9 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         record["probe"] = judge.probe(pixels)
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
-        config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
+        config_digest=config.digest(
+            chosen.said(), row.said(), [one["budget"] for one in evaluations]
+        ),
         checkpoints=hashes,
         data=data,
         compute=FLOAT32.as_dict(),
@@ -176,7 +179,7 @@ def _evaluations(
     cell: Cell,
     entries: dict[str, tuple[str, str]],
     *,
-    row: Dict,
+    row: Suite,
     judge: Evaluation,
     earlier: "_Earlier",
 ) -> list[Dict]:

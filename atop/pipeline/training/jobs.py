@@ -31,11 +31,11 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     validate.check_cell(cell, preset)
     out = paths.trained(preset, dataset, name)
     if (given := paths.classifier(preset, dataset, name)) != [out]:
-        never = config.classifier(name).get("training") == "never"
+        never = config.classifier(name).training == "never"
         advice = f"classifiers: {name}: {{train: true}} in presets/{preset}.yaml trains it anyway"
         mend = ", and is never trained here" if never else f"; {advice}"
         raise AtopError(f"{given[0]}: {name} has weights for {dataset}{mend}")
-    seed = config.preset(preset)["seed"]
+    seed = config.preset(preset).seed
     torch.manual_seed(seed)
     network = assemble.classifier(dataset, name).to(device)
     data = assemble.dataset(dataset)
@@ -68,7 +68,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         classifier=ANY,
         purifier=name,
         init="scratch",
-        seed=chosen["seed"],
+        seed=chosen.seed,
     )
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)

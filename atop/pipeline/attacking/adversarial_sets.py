@@ -12,6 +12,7 @@ from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32, recompute
 from atop.core.files import sha256, write_json, writing
 from atop.core.interrupt import SAVE_EVERY_S, sigterm
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
@@ -133,19 +134,23 @@ class Siege:
         If one picture alone does not fit, backward passes keep less from then on and take longer.
         """
         stream = f"attack:{self.name}" + (f":{restart}" if restart else "")
+
+        def attack(first: int) -> list[Tensor]:
+            """Attack all at once, or the first of them and the others each on their own."""
+            if first == len(x):
+                with self.compute.arithmetic():
+                    draws = Randomness(self.seed, stream, index)
+                    return candidates(self.method, self.seen, x, y, draws)
+            parts = (slice(None, first), slice(first, None))
+            both = [self._attempt(x[p], y[p], index[p], restart) for p in parts]
+            return [torch.cat(halves) for halves in zip(*both, strict=True)]
+
         try:
-            with self.compute.arithmetic():
-                draws = Randomness(self.seed, stream, index)
-                return candidates(self.method, self.seen, x, y, draws)
+            return halving(attack, len(x))
         except torch.OutOfMemoryError:
-            if len(x) == 1 and recompute(self.defense):
-                return self._attempt(x, y, index, restart)
-            if len(x) == 1:
+            if not recompute(self.defense):
                 raise AtopError(f"{self.name}: not even one picture fits into memory") from None
-        half = len(x) // 2
-        parts = [slice(None, half), slice(half, None)]
-        both = [self._attempt(x[p], y[p], index[p], restart) for p in parts]
-        return [torch.cat(halves) for halves in zip(*both, strict=True)]
+        return self._attempt(x, y, index, restart)
 
 
 def at_once(batch: int, eot: int, device: torch.device) -> int:

@@ -11,6 +11,7 @@ from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32
 from atop.core.files import read_json, sha256, write_json, writing
 from atop.core.interrupt import SAVE_EVERY_S, sigterm
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
@@ -95,19 +96,17 @@ class Evaluation:
     @torch.no_grad()
     def _logits(self, images: Images, randomness: Randomness) -> Tensor:
         """(N, classes) logits; a batch that does not fit into memory is halved."""
-        parts = [slice(k, k + self.batch) for k in range(0, len(images), self.batch)]
+
+        def classify(batch: int) -> Tensor:
+            self.batch = batch  # what fits is remembered
+            parts = [slice(k, k + batch) for k in range(0, len(images), batch)]
+            found = (self.defense(images[p].to(self.device), randomness.select(p)) for p in parts)
+            return torch.cat(list(found))
+
         try:
-            return torch.cat(
-                [
-                    self.defense(images[part].to(self.device), randomness.select(part))
-                    for part in parts
-                ]
-            )
+            return halving(classify, self.batch)
         except torch.OutOfMemoryError:
-            if self.batch == 1:
-                raise AtopError("evaluate: not even one picture fits into memory") from None
-        self.batch //= 2
-        return self._logits(images, randomness)
+            raise AtopError("evaluate: not even one picture fits into memory") from None
 
 
 @FLOAT32.arithmetic()

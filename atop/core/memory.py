@@ -18,6 +18,6 @@ def halving(run: Callable[[int], T], size: int) -> T:
         try:
             return run(size)
         except torch.OutOfMemoryError:
-            if size == 1:
+            if size <= 1:
                 raise
         size //= 2  # outside of the handler: the error keeps alive what did not fit

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.values import Dict
-from atop.method import published_weights
 from atop.method.robustbench_library import models, robustbench
 
 _CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
@@ -88,7 +87,7 @@ def load_public(network: Published, files: list[Path]) -> None:
                 network.model, files[0].parents[2], network.dataset, network.threat
             )
     except (RuntimeError, LookupError, TypeError, AttributeError) as error:
-        raise published_weights.another(reader.path, f"{type(error).__name__}: {error}") from error
+        raise checkpoints.another(reader.path, f"{type(error).__name__}: {error}") from error
 
 
 class _Reader:
@@ -105,13 +104,7 @@ class _Reader:
 
     def fill(self, network: nn.Module, _model: str, state: Any, _dataset: Any) -> nn.Module:
         """Load a state dict strictly, where the package lets some models keep random weights."""
-        found = network.load_state_dict(state, strict=False)
-        missing = [name for name in found.missing_keys if not _CONSTANTS.search(name)]
-        surplus = [name for name in found.unexpected_keys if not _SURPLUS.search(name)]
-        if missing or surplus:
-            raise published_weights.another(
-                self.path, f"missing {missing[:3]}, unexpected {surplus[:3]}"
-            )
+        checkpoints.fill(network, state, source=self.path, missing=_CONSTANTS, surplus=_SURPLUS)
         return network
 
 

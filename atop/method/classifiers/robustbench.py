@@ -85,7 +85,7 @@ def load_public(network: Published, files: list[Path]) -> None:
 
 def _state(file: Path, model: str, *, whole: bool) -> Dict:
     """The state dict in a file, as the package's load_model finds it."""
-    found = checkpoints.read(file)
+    found: Dict = checkpoints.read(file)
     if whole and ("Kireev2021Effectiveness" in model or model == "Andriushchenko2020Understanding"):
         found = found["last"]
     found = found.get("state_dict", found)

@@ -27,7 +27,8 @@ class State:
         identity: digest of everything that shapes the run; a state of another identity is ignored.
 
     Attributes:
-        content: what an earlier run saved, on the CPU whatever device wrote it; empty if none did.
+        resumed: whether an earlier run left a state, be it one of other settings.
+        content: what that run saved, on the CPU whatever device wrote it; empty if it is ignored.
 
     Raises:
         AtopError: the file is broken.
@@ -35,9 +36,10 @@ class State:
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
+        self.resumed = path.exists()
         self.content: dict[str, Any] = {}
         self._signals: list[int] = []
-        if path.exists():
+        if self.resumed:
             content = checkpoints.read(path)
             if content.get("identity") == identity:
                 self.content = content

@@ -211,7 +211,7 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
     of_run = [account, siege.batch, siege.compute.as_dict(), hashes, data, split.index.tolist()]
     state = Images(paths.state(out), config.digest(of_run), shape=(n, 3, x.size, x.size))
-    account["resumed"] = state.done > 0  # the costs below are then those since
+    account["resumed"] = state.resumed  # the costs below are then those since
     if not state.done:
         for where in torch.split((~left).nonzero()[:, 0], siege.batch):
             state.images[where] = start[where].cpu()

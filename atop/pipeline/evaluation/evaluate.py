@@ -135,7 +135,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "target": target,
         "victim": cell.victim(target).id,
         "fingerprint": fingerprint,
-        "resumed": bool(state.content),  # the time below is then that since
+        "resumed": state.resumed,  # the time below is then that since
         "n": n,
         "draws": row["draws"],
         "selection": row["selection"],

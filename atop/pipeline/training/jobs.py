@@ -200,7 +200,6 @@ def _run(
         settings = {**settings, "curve": measured}
     identity = config.digest(settings)
     state = State(paths.state(out), identity)
-    resumed = bool(state.content)  # the time below is then that since
     rows = train(
         stage,
         state=state,
@@ -209,7 +208,8 @@ def _run(
         points=curve.points if curve else 1,
     )
     history = [row for row in rows if "seen" not in row]
-    about = {"settings": settings, "resumed": resumed, **account(), "history": history}
+    # The time below is that since, if it was resumed.
+    about = {"settings": settings, "resumed": state.resumed, **account(), "history": history}
     if curve:
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()

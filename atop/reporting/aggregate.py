@@ -207,7 +207,6 @@ def _incomparable(
     named, cell = table.named(row, column), table.cell(row, column)
     assert named
     assert cell
-    links = [one for budget in run.values() for one in config.chain(budget, table.preset)]
     attacks = [budget for budget in run.values() if budget["method"] != "clean"]
     suite = config.suite(column.suite, table.preset)
     objections = {
@@ -219,7 +218,7 @@ def _incomparable(
         "nobody verified that the pictures are the published ones": data(record)["verified"]
         is None,
         "a worst case over fewer attacks": bool(column.left_out),
-        "another budget": any("scaled" in one for one in links)
+        "another budget": bool(attack_budgets.reduced(run.values(), table.preset))
         or not all(_fits(budget, column.paper) for budget in attacks),
     }
     return next((reason for reason, holds in objections.items() if holds), None)

@@ -12,6 +12,7 @@ from support.synthetic_data import cut
 from torch import Tensor
 
 from atop.__main__ import main
+from atop.core import resumable
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json
 from atop.core.randomness import Randomness
@@ -125,12 +126,7 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(
         return step(self, number)
 
     monkeypatch.setattr(ClassifierStage, "step", dies)
-    train = jobs.train
-
-    def often(*args: Any, **options: Any) -> Any:
-        return train(*args, **options, save_every_s=0)
-
-    monkeypatch.setattr(jobs, "train", often)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
     assert not path.exists()

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from atop.core import resumable
 from atop.core.files import read_json, sha256
+from atop.core.resumable import State
 from atop.data.dataset import Dataset, Split
 from atop.experiment import config, paths
 from atop.experiment.cells import Cell
@@ -170,12 +172,19 @@ class Counting:
         self.done = state["done"]
 
 
-def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
+
     def run(stage: Counting, name: str) -> list[dict[str, float]]:
         return train(
-            stage, state=tmp_path / name, identity="x", title=name, save_every_s=0.0,
-            watch=lambda: {"done": float(stage.done)}, points=4,
-        )  # fmt: skip
+            stage,
+            state=State(tmp_path / name, "x"),
+            title=name,
+            watch=lambda: {"done": float(stage.done)},
+            points=4,
+        )
 
     whole = run(Counting(), "whole")
     fragile = Counting()

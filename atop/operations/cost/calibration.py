@@ -16,6 +16,7 @@ import torch
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.experiment import config
 from atop.operations.cost import ready
@@ -71,14 +72,11 @@ def measure(one: Pass, device: torch.device) -> Rate:
     if isinstance(one, Training):
         return _rate(partial(ready.training, one, device, batch=batch), device, few=few)
     draws = 1 if few else one.draws
-    while True:  # an attack halves a batch that does not fit
-        try:
-            build = partial(ready.look, one, device, batch=batch, draws=draws)
-            return _rate(build, device, few=few)
-        except torch.OutOfMemoryError:
-            if batch == 1:
-                raise
-        batch //= 2
+
+    def look(batch: int) -> Rate:
+        return _rate(partial(ready.look, one, device, batch=batch, draws=draws), device, few=few)
+
+    return halving(look, batch)  # as an attack does
 
 
 def _rate(build: Callable[[], ready.Ready], device: torch.device, *, few: bool) -> Rate:

@@ -11,6 +11,7 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.core.provenance import Stopwatch
+from atop.core.resumable import State
 from atop.data.cache import read_about
 from atop.experiment import config, fingerprints, paths, training_budgets, validate
 from atop.experiment.cells import ANY, Cell
@@ -193,28 +194,27 @@ def _run(
 ) -> Path:
     """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
-    state = paths.state(out)
     settings = {**settings, "compute": stage.compute.as_dict()}
     if curve:
         measured = {"points": curve.points, "n": len(curve.labels), "sets": list(curve.sets)}
         settings = {**settings, "curve": measured}
     identity = config.digest(settings)
-    resumed = state.exists()  # the time below is then that since
+    state = State(paths.state(out), identity)
     rows = train(
         stage,
         state=state,
-        identity=identity,
         title=f"{settings['stage']} {out.stem}",
         watch=curve,
         points=curve.points if curve else 1,
     )
     history = [row for row in rows if "seen" not in row]
-    about = {"settings": settings, "resumed": resumed, **account(), "history": history}
+    # The time below is that since, if it was resumed.
+    about = {"settings": settings, "resumed": state.resumed, **account(), "history": history}
     if curve:
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()
         about["curve"] = {"n": len(index), "indices": index, "points": points}
     provenance = watch.provenance(identity=identity, compute=settings["compute"])
     checkpoints.save(out, network, about | {"provenance": provenance})
-    state.unlink(missing_ok=True)
+    state.remove()
     return out

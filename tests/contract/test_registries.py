@@ -75,7 +75,7 @@ def test_members_say_what_they_are(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(kind: str) -> None:
     known = re.escape(", ".join(members(kind)))
-    with pytest.raises(AtopError, match=f"no 'nonsense' in atop/{kind}/: known are {known}"):
+    with pytest.raises(AtopError, match=f"no 'nonsense' in atop/method/{kind}/: known are {known}"):
         build(kind, "nonsense")
     with pytest.raises(AtopError, match="no '_base'"):
         build(kind, "_base")

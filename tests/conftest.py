@@ -35,6 +35,13 @@ PROGRAMS = {
 """By marker: whether what its tests need is here, and Debian's packages that bring it."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, for what they share; and those of the checkout."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, (is_here, packages) in PROGRAMS.items():
         if item.get_closest_marker(marker) and not is_here():

@@ -16,6 +16,8 @@ from atop.experiment import config, dag, fingerprints, paths, training_budgets, 
 from atop.experiment.cells import Cell
 from atop.pipeline.checkpoints import download, hosts
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = {
     "paper": ["--config", "extras=true", "--", "all"],
     "native": ["--config", "extras=true", "--", "tables/native/report.html"],

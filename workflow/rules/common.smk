@@ -67,11 +67,11 @@ def preset_of(wildcards):
 
 
 def gpus(wildcards):
-    return 0 if preset_of(wildcards)["device"] == "cpu" else 1
+    return 0 if preset_of(wildcards).device == "cpu" else 1
 
 
 def cpus(wildcards):
-    return preset_of(wildcards)["threads"]
+    return preset_of(wildcards).threads
 
 
 def gate(wildcards):

@@ -24,8 +24,6 @@ from atop.method.registry import build
 from atop.method.threat_models import project
 from atop.pipeline.attacking.adversarial_sets import ROWS as ROWS_A_PASS
 
-pytestmark = pytest.mark.slow
-
 EPS, STEP = 8 / 255, 2 / 255
 PGD: dict[str, Any] = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": False}
 BESIDE = pytest.mark.benchmark(group="Beside others")

@@ -17,8 +17,6 @@ from atop.method.transform import patch_ranks
 from atop.pipeline import assemble
 from atop.pipeline.training.purifier import PurifierStage
 
-pytestmark = pytest.mark.slow
-
 ON_GPU = DEVICE.type == "cuda"
 COUNT = 16 if ON_GPU else 1
 WAYS = {

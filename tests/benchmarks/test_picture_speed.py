@@ -12,7 +12,7 @@ from atop.data.dataset import Dataset, Split
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 
-pytestmark = [pytest.mark.slow, pytest.mark.benchmark(group="Data and randomness")]
+pytestmark = pytest.mark.benchmark(group="Data and randomness")
 COUNT, PIXELS = 16, 256
 
 

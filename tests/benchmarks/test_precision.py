@@ -31,7 +31,7 @@ from atop.pipeline.attacking.adversarial_sets import run_attack
 BFLOAT16 = Compute(precision="bfloat16")
 BUDGETS = {"classifier": {"steps": 20, "eot": 1}, "defense": {"steps": 10, "eot": 4}}
 DRAWS = 20
-pytestmark = [pytest.mark.slow, pytest.mark.benchmark(group="What bfloat16 costs")]
+pytestmark = pytest.mark.benchmark(group="What bfloat16 costs")
 SEEDS, WINDOW = 3, 30
 TERMS = ("l1", "ce")
 

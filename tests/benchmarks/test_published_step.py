@@ -17,8 +17,6 @@ from atop.data.dataset import Dataset
 from atop.method.transforms.rt2 import RT2
 from atop.pipeline.training.purifier import PurifierStage
 
-pytestmark = pytest.mark.slow
-
 GPU = (pytest.mark.gpu, pytest.mark.skipif(DEVICE.type == "cpu", reason="no CUDA device"))
 BFLOAT16 = Compute(precision="bfloat16", channels_last=True)
 

@@ -12,7 +12,7 @@ from atop.experiment.tables import Table, table
 from atop.reporting.aggregate import aggregate
 from atop.reporting.render import render
 
-pytestmark = [pytest.mark.slow, pytest.mark.benchmark(group="Suite")]
+pytestmark = pytest.mark.benchmark(group="Suite")
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from support.checkout import Checkout, Said, check_out
 
 from atop.experiment import config
 
-pytestmark = pytest.mark.slow
-
 
 def cpu() -> float:
     """Seconds that processes started here have taken, those that have ended."""

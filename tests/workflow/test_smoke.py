@@ -17,7 +17,7 @@ from atop.experiment import paths, tables
 from atop.pipeline.assemble import evaluation_set as pictures_of
 from atop.reporting.aggregate import Aggregate, aggregate
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("checkout")]
+pytestmark = pytest.mark.slow
 ENDINGS = ("md", "tex", "csv", "diff.md")
 OTHERS = ("table2", "table3", "table5", "table6", "table8", "figure4", "strict")
 ELSEWHERE = ("table4", "table9")

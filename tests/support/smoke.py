@@ -15,5 +15,6 @@ def snakemake(*targets: str, options: tuple[str, ...] = ()) -> None:
     environment = {name: value for name, value in os.environ.items() if "ATOP" not in name}
     command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--quiet", "all"]
     command += [*options, "--rerun-incomplete", "--", *targets]
+    (ROOT / ".snakemake").mkdir(exist_ok=True)
     with FileLock(ROOT / ".snakemake" / "tests.lock"):  # one run at a time in a checkout
         subprocess.run(command, cwd=ROOT, check=True, env=environment)

@@ -212,6 +212,11 @@ def test_every_member_has_a_row_of_the_config() -> None:
     assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
 
 
+@pytest.mark.parametrize("name", members("attacks"))
+def test_an_attack_says_what_it_takes(name: str) -> None:
+    assert module_of("attacks", name).workload
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack(
     name: str, x: Tensor, pictures: Split, draw: Randomness, classifier: nn.Module

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
@@ -36,7 +35,7 @@ def work_of(step: Step) -> Work:
     """The work of a step.
 
     Raises:
-        AtopError: an attack whose method is not known to atop/operations/cost/counts.py.
+        AtopError: an attack that does not say what it takes.
     """
     of: dict[str, Callable[[Step], Work]]
     of = {"training": _training, "attacks": _attack, "evaluation": _evaluation}
@@ -73,34 +72,34 @@ def _add_curve(work: Work, preset: str, cell: Cell, held_out: int) -> None:
     classes = config.dataset(cell.dataset).classes
     for name in told.attacks:
         row = config.attack(name, preset)
-        for gradient, draws, times in counts.of_method(row, random=True, classes=classes):
+        for gradient, draws, times in counts.of_method(row, random=True, classes=classes).queries:
             look = bare(gradient=gradient, draws=draws, how="train")
             work.pictures[look] += times * draws * n
 
 
 def _attack(step: Step) -> Work:
-    """Looks of the method, once a restart; of the judge; of AutoAttack's own checks."""
+    """Queries of the method, once a restart; of the judge; of the attack's own checks."""
     preset, cell, row = step.preset, step.cell, config.attack(step.name, step.preset)
     target = "classifier" if cell.undefended else "defense"
     n = config.examples(step.name, preset, cell.dataset, target)
     pixels = config.pixels(row, preset, cell)
     drawn, restarts = random(preset, cell), row.get("restarts", 1)
-    work = Work(at_most=counts.at_most(row), disk=n * 3 * pixels**2 * 4)
+    differ = drawn and row.get("through") != "fixed"
+    classes = config.dataset(cell.dataset).classes
+    workload = counts.of_method(row, random=differ, classes=classes)
+    work = Work(at_most=counts.at_most(row, workload), disk=n * 3 * pixels**2 * 4)
     look = partial(_look(preset, cell, pixels, n), through=row.get("through", "exact"))
-    differ: dict[str, Any] = {
-        "random": drawn and row.get("through") != "fixed",
-        "classes": config.dataset(cell.dataset).classes,
-    }
-    for gradient, draws, times in counts.of_method(row, **differ):
+    for gradient, draws, times in workload.queries:
         here = look(gradient=gradient, draws=draws, how="attack")
         work.pictures[here] += restarts * times * draws * n
-    if row["method"] == "autoattack":
-        first, logits = look(gradient=False, draws=1, how="attack").batch, counts.FLAGS
-        counted = "targets" in row and counts.gated(row, random=differ["random"])
-        batches = math.ceil(n / first) if counted else 0  # each counts the classes
-        work.pictures[look(gradient=False, draws=1, how="attack")] += logits * first + batches
+    if workload.checks:
+        first = look(gradient=False, draws=1, how="attack").batch
+        logits = workload.checks * first
+        if workload.counts_classes:
+            logits += math.ceil(n / first)
+        work.pictures[look(gradient=False, draws=1, how="attack")] += logits
         work.pictures[look(gradient=True, draws=1, how="attack")] += first
-    if judged := counts.judged(row, **differ):
+    if judged := counts.judged(row, workload):
         draws = row.get("judge", config.JUDGE) if drawn else 1
         judge = _look(preset, cell, pixels, n)(gradient=False, draws=draws, how="judge")
         work.pictures[judge] += judged * draws * n

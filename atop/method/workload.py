@@ -36,9 +36,9 @@ class Workload:
 
 def draws_of(row: Dict, *, random: bool) -> int:
     """Draws of a step: where those of the target do not differ, one serves for all."""
-    return row.get("eot", 1) if random else 1
+    return int(row.get("eot", 1)) if random else 1
 
 
 def targets_of(row: Dict, *, classes: int) -> int:
     """How many classes an attack is after, each in a round of its own."""
-    return min(row.get("targets", 1), classes - 1)
+    return min(int(row.get("targets", 1)), classes - 1)

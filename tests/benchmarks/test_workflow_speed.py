@@ -50,8 +50,11 @@ def test_planning(benchmark: Any, clean: Checkout, target: str) -> None:
 
 STARTS = {
     "--help": ["-m", "atop", "--help"],
-    "imports of a table": ["-c", "import atop.render"],
-    "imports of an attack": ["-c", "import atop.known, atop.adversarial"],
+    "imports of a table": ["-c", "import atop.reporting.render"],
+    "imports of an attack": [
+        "-c",
+        "import atop.experiment.validate, atop.pipeline.attacking.adversarial_sets",
+    ],
     "imports of torch alone": ["-c", "import torch"],
 }
 

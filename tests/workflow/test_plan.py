@@ -178,7 +178,7 @@ def test_a_preset_without_the_stage_is_refused(clean: Checkout) -> None:
 
 
 def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout) -> None:
-    source = "from atop.purifiers.deepfill import build, build_loss, load_public\n"
+    source = "from atop.method.purifiers.deepfill import build, build_loss, load_public\n"
     fresh.write("atop/method/purifiers/mine.py", f'"""Mine."""\n\n{source}')
     weights = {"scratch": {"file": "workflow/resources/deepfill.safetensors"}}
     loss = {"discriminator_width": 8}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class LoopAttention(nn.Module):
-    """What atop.purifiers.deepfill.attention computes when all masks of a batch are the same.
+    """The output of method/purifiers/deepfill/attention.py when all masks of a batch are the same.
 
     Features (B,C,h,w) and mask (B,1,4h,4w), 1 = missing -> (B,C,h,w). The mask of the batch's first
     picture serves for all.

@@ -34,7 +34,7 @@ if not ON_GPU:
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, benchmark: Any) -> str:
     if "compiled" in request.param and not benchmark.enabled:
-        pytest.skip("compiling takes a minute; tests/unit/test_compute.py does it once")
+        pytest.skip("compiling takes a minute; tests/unit/test_execution.py does it once")
     return str(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Attacks: budgets, batches, averaging over draws, and what they leave behind in the model."""
+"""Attacks: balls, batches, losses, draws, and that the model stays as it is."""
 
 from copy import deepcopy
 from typing import Any
@@ -14,9 +14,7 @@ from atop.method import attack as _base
 from atop.method.attack import Attack, margin
 from atop.method.attacks import cw, fgsm, noise, pgd
 from atop.method.attacks.clean import Clean
-from atop.method.eot import Victim, slope, slope_of_mean
 from atop.method.registry import build
-from atop.method.threat_models import project, random_start
 
 EPS = 8 / 255
 FGSM = {"norm": "Linf", "eps": "8/255", "eot": 1}
@@ -155,84 +153,6 @@ def test_an_example_is_attacked_alike_in_any_batch(
     torch.testing.assert_close(some, whole[order], rtol=0, atol=1e-9)
 
 
-def test_gradient_is_the_mean_over_draws_that_nobody_else_uses() -> None:
-    def target(x: Tensor, randomness: Randomness) -> Tensor:
-        return x.flatten(1) * randomness.normal((12,), "weights")
-
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        return logits.sum(1) * labels
-
-    start = Randomness(0, "attack", torch.arange(2), draw=3)
-    x, labels = torch.zeros(2, 3, 2, 2), torch.tensor([1, 2])
-    drawn = torch.stack([start.at(k).normal((12,), "weights") for k in range(12, 16)])
-    expected = drawn.mean(0) * labels[:, None]
-    for rows in (2, 4, 6, 8, 100):  # one, two, three and all draws a pass
-        found = slope(Victim(target, rows=rows), x, labels, loss, start, eot=4)
-        torch.testing.assert_close(found.gradient.flatten(1), expected)
-        assert found.loss.shape == (2,)
-        torch.testing.assert_close(found.logits, torch.zeros(2, 12))
-
-
-def test_memory_that_runs_out_halves_the_draws_of_a_pass_and_loses_none() -> None:
-    asked: list[int] = []
-    drawn: list[int] = []
-
-    def target(x: Tensor, randomness: Randomness) -> Tensor:
-        asked.append(len(x))
-        if len(x) > 6:
-            raise torch.OutOfMemoryError
-        drawn.extend(torch.as_tensor(randomness.draw).expand(len(x))[::2].tolist())
-        return x.flatten(1)
-
-    start = Randomness(0, "attack", torch.arange(2))
-    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
-    victim = Victim(target, rows=1 << 30)
-    found = slope(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=10)
-    assert asked == [20, 10, 4, 4, 4, 4, 4]
-    assert drawn == list(range(10))
-    torch.testing.assert_close(found.gradient, torch.ones_like(x))
-    slope(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=2)
-    assert asked[-1] == 4  # what fits is remembered
-
-    def full(x: Tensor, randomness: Randomness) -> Tensor:
-        raise torch.OutOfMemoryError
-
-    with pytest.raises(torch.OutOfMemoryError):
-        slope(full, x, labels, margin, start, eot=3)
-
-
-def test_a_target_that_does_not_draw_is_looked_at_once() -> None:
-    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
-    start = Randomness(0, "attack", torch.arange(2))
-    for random, looks in ((False, 1), (True, 20)):
-        victim = Victim(lambda x, _: x.flatten(1), rows=2, random=random)
-        found = slope(victim, x, labels, margin, start, eot=20)
-        assert victim.pictures == 2 * looks
-        torch.testing.assert_close(found.logits, x.flatten(1))
-
-
-def test_pgd_can_take_the_loss_of_the_mean_logits() -> None:
-    def target(x: Tensor, randomness: Randomness) -> Tensor:
-        return (x.flatten(1) + randomness.normal((12,), "noise")) ** 3
-
-    start = Randomness(0, "attack", torch.arange(2), draw=1)
-    x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
-    leaf = x.clone().requires_grad_(True)
-    logits = torch.stack([target(leaf, start.at(k)) for k in range(3, 6)]).mean(0)
-    (expected,) = torch.autograd.grad(_base.cross_entropy(logits, labels).sum(), leaf)
-    for rows in (2, 4, 100):
-        victim = Victim(target, rows=rows)
-        found = slope_of_mean(victim, x, labels, _base.cross_entropy, start, eot=3)
-        torch.testing.assert_close(found.gradient, expected)
-    step = {"steps": 1, "random_start": False, "eot": 3, "eps": "1", "step_size": "0.1"}
-    moved = made("pgd-l2", average="logits", **step)(target, x, labels, start)
-    towards = (moved - x).flatten(1)
-    cosine = torch.nn.functional.cosine_similarity(towards, expected.flatten(1))
-    clipped = ((moved == 0) | (moved == 1)).flatten(1).any(1)
-    torch.testing.assert_close(cosine[~clipped], torch.ones_like(cosine)[~clipped])
-    assert not clipped.all()
-
-
 def test_the_margin_is_negative_where_the_answer_is_right() -> None:
     logits = torch.tensor([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
     assert margin(logits, torch.tensor([0, 1])).tolist() == [-1.0, 2.0]
@@ -337,31 +257,6 @@ def test_kappa_is_how_far_beyond_the_border_cw_still_pushes(draw: Randomness, x:
         found, wrong = attack._margins(target, x, y, draw)
         assert found.tolist() == [floor] * 4
         assert wrong.all()
-
-
-def test_projection_is_the_nearest_picture_of_the_ball() -> None:
-    x = torch.tensor([0.5, 0.5, 0.01, 0.99, 0.5])
-    moved = torch.tensor([0.9, 0.1, -1.0, 2.0, 0.52])
-    found = project(moved, x, 0.1, "Linf")
-    torch.testing.assert_close(found, torch.tensor([0.6, 0.4, 0.0, 1.0, 0.52]))
-
-
-def test_projection_on_an_l2_ball_keeps_the_direction() -> None:
-    x = torch.full((2, 3, 2, 2), 0.5)
-    delta = torch.zeros_like(x)
-    delta[0, 0, 0], delta[1, 0, 0] = torch.tensor([0.3, -0.4]), torch.tensor([0.03, -0.04])
-    found = project(x + delta, x, 0.1, "L2") - x
-    torch.testing.assert_close(found[0, 0, 0], torch.tensor([0.06, -0.08]))
-    torch.testing.assert_close(found[1], delta[1])  # inside already
-
-
-def test_a_random_start_fills_the_ball() -> None:
-    x = torch.full((4000, 1, 1, 2), 0.5)
-    delta = random_start(x, 0.1, "L2", Randomness(0, "a", torch.arange(4000))) - x
-    radius = delta.flatten(1).norm(dim=1)
-    assert radius.max() <= 0.1
-    assert float((radius < 0.05).float().mean()) == pytest.approx(0.25, abs=0.03)  # by area
-    assert delta.mean(0).abs().max() < 0.01
 
 
 def test_cross_entropy_is_one_loss_for_each_example() -> None:

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
-from atop.data.dataset import Split
 from atop.method.attack import cross_entropy, margin
 from atop.method.attacks import autoattack
 from atop.method.attacks._ungated import Expectation, candidates
@@ -31,19 +30,6 @@ EPS = {"Linf": "8/255", "L2": "0.5"}
 def made(attack: str, *, version: str = "judged", **changes: Any) -> autoattack.SubAttack:
     row = {"norm": "Linf", "eps": "8/255", **ROWS[attack], **changes}
     return autoattack.build(attack=attack, version=version, **row)
-
-
-@pytest.fixture
-def x(pictures: Split) -> Tensor:
-    return pictures.inputs(32)
-
-
-@pytest.fixture
-def y(x: Tensor, classifier: nn.Module) -> Tensor:
-    """What the classifier says, but for one image that it never gets right."""
-    labels = classifier(x).argmax(1)
-    labels[3] = (labels[3] + 1) % 10
-    return labels
 
 
 class Unlucky:

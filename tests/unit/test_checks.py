@@ -409,5 +409,5 @@ def test_every_suite_can_be_read(preset: str) -> None:
 
 
 def test_checks_do_not_import_torch() -> None:
-    code = "import sys, atop.checks; sys.exit('torch' in sys.modules)"
+    code = "import sys, atop.results.checks; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

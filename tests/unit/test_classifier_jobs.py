@@ -109,6 +109,7 @@ def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
             validate.check_cell(Cell(dataset=dataset, classifier=name), preset)
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_if_nothing_had_happened(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:

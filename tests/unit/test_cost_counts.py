@@ -92,6 +92,7 @@ def told_and_done(change: Change, cell: Cell, row: dict[str, Any]) -> tuple[int,
     return sum(work.work_of(step).pictures.values()), read_json(path.with_suffix(".json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [BARE, CELL, STILL], ids=["bare", "random", "deterministic"])
 @pytest.mark.parametrize("name", EXACT)
 def test_told_is_what_is_classified(small: Change, cell: Cell, name: str) -> None:
@@ -99,6 +100,7 @@ def test_told_is_what_is_classified(small: Change, cell: Cell, name: str) -> Non
     assert account["classified"] == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
     told, account = told_and_done(small, BARE, WHOLE[name])
@@ -107,6 +109,7 @@ def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
     assert counts.at_most(WHOLE[name], counts.of_method(WHOLE[name], random=True, classes=10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
     wide = {"lr": 1.0} if name == "cw" else {"eps": "64/255"}
@@ -115,6 +118,7 @@ def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
     assert (account["classified"] < told) if early else (account["classified"] == told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
 def test_on_a_random_target_autoattack_does_all_that_is_told(small: Change, name: str) -> None:
     told, account = told_and_done(small, CELL, {**WHOLE[name], "eps": "8/255", "judge": 3})

@@ -112,6 +112,7 @@ def small(change: Any, workdir: Path) -> Any:
     return change
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> None:
     data = assemble.dataset("cifar10_slice")
     assert (len(data.train), len(data.held_out)) == (2000, 128)

@@ -281,6 +281,7 @@ def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> No
     assert len({sha256(path) for path in sets.values()}) == 3
 
 
+@pytest.mark.slow
 def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
     rows = {"fixed": {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255",
                       "steps": 8, "random_start": True, "eot": 1, "through": "fixed"}}  # fmt: skip
@@ -322,6 +323,7 @@ def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) ->
     assert clean["distance"]["linf"] == 0
 
 
+@pytest.mark.slow
 def test_in_the_grey_box_a_preset_may_take_more_images(small: Change) -> None:
     small("presets/smoke", {"evaluation": {"grey_box": 24}})
     entries = ["clean", "pgd-10"]

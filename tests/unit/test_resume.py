@@ -302,6 +302,7 @@ def wait_for(happened: Any) -> None:
     raise TimeoutError
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> None:
     out = paths.purifier("smoke", CELL)
     state = paths.state(out)
@@ -320,6 +321,7 @@ def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> 
     assert not state.exists()
 
 
+@pytest.mark.slow
 def test_a_terminated_process_leaves_a_state_and_no_result(
     smoke: tuple[bytes, Any], change: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

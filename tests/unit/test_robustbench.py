@@ -211,6 +211,7 @@ def test_a_file_that_is_not_there_is_never_downloaded(put: Put, tmp_path: Path) 
             family.load_public(made("Tiny"), [wrong])
 
 
+@pytest.mark.slow
 def test_the_package_warns_of_nothing_before_what_is_wrong() -> None:
     verb = [sys.executable, "-m", "atop", "checkpoint", "--file", "robustbench/cifar10/Linf/A.pt"]
     said = subprocess.run(verb, capture_output=True, text=True, cwd=ROOT, check=False)

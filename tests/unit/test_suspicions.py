@@ -226,6 +226,7 @@ def test_rt2_with_a_purifier_deceives_nobody(
     assert names(record) == ["found-nothing"]  # ten queries of Square after PGD: no suspicion
 
 
+@pytest.mark.slow
 def test_saturated_logits(defended: Make, classifier: nn.Module, split: Split) -> None:
     rows = some("clean", "noise", "fgsm", "pgd", "pgd@classifier")
     rows |= {"square": {**SQUARE, "after": "clean"}}

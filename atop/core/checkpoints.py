@@ -125,6 +125,10 @@ def fill(
     Raises:
         AtopError: names or shapes are another network's.
     """
+    for name, value in network.state_dict().items():
+        shape = getattr(weights.get(name), "shape", value.shape)
+        if shape != value.shape:
+            raise another(source, f"{name} is {tuple(shape)}, the network's {tuple(value.shape)}")
     try:
         found = network.load_state_dict(weights, strict=False)
     except (RuntimeError, TypeError, AttributeError) as error:

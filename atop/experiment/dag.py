@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from atop.core.files import ROOT
 from atop.experiment import config, paper, paths
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table
@@ -73,3 +74,10 @@ def grid(preset: str) -> list[str]:
 
 def _settings(*names: str) -> list[str]:
     return [os.path.relpath(config.folder() / f"{name}.yaml") for name in names]
+
+
+def rendering() -> list[Path]:
+    """The source that tables, figures and pages are made by."""
+    packages = ("core", "experiment", "results", "reporting")
+    found = (path for one in packages for path in (ROOT / "atop" / one).rglob("*.*"))
+    return sorted(Path(os.path.relpath(path)) for path in found if path.suffix in (".py", ".j2"))

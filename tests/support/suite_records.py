@@ -37,7 +37,7 @@ def write_suite(
         budget = config.attack(config.entry(entry, "")[0], made.preset)
         under_attack = attacked is not None and budget["method"] != "clean"
         right = entries.get(entry.replace("-", "_"), attacked if under_attack else rate)
-        draws = 1 if budget.get("through") == "fixed" else suite["draws"]
+        draws = 1 if budget.get("through") == "fixed" else suite.draws
         one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < right)
         if selection := suite.selection:
             hits = drawn.uniform(size=(selection, n)) < right
@@ -46,7 +46,7 @@ def write_suite(
         evaluations.append(one)
     words = {"suite": name, "target": suite.target, "victim": cell.victim(suite.target).id}
     content = {
-        **frame_of(cell, made.preset, suite["draws"], n),
+        **frame_of(cell, made.preset, suite.draws, n),
         **words,
         "evaluations": evaluations,
     }

@@ -404,7 +404,7 @@ def test_every_suite_can_be_read(preset: str) -> None:
     draw = np.random.default_rng(0)
     for name, row in config.read("attacks")["suites"].items():
         for _ in range(5):
-            right = {one: float(draw.uniform()) for one in row.attacks}
+            right = {one: float(draw.uniform()) for one in row["attacks"]}
             assert all(one["text"] for one in findings(suite(name, preset, right)))
 
 

@@ -100,7 +100,7 @@ def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
 
 def test_the_repositorys_slice_holds_out_pictures_of_cifar10() -> None:
     fetched = config.dataset("cifar10_slice")
-    assert (fetched["train_size"], fetched["held_out"]) == (50000, 512)
+    assert (fetched.train_size, fetched.held_out) == (50000, 512)
 
 
 @pytest.fixture

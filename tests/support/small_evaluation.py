@@ -13,6 +13,8 @@ from atop.experiment import paths
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
+from atop.pipeline.evaluation import evaluate
+from atop.results import records
 
 BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
 CELL = Cell(
@@ -43,6 +45,20 @@ def prepare(change: Change) -> None:
     checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
     metadata = {"settings": {"stage": "finetune"}, "provenance": TRAINED, "history": [{"step": 1}]}
     checkpoints.save(paths.purifier("smoke", CELL), network, metadata)
+
+
+def run(cell: Cell, target: str = "classifier") -> dict[str, Any]:
+    """The record of a cell under the suite."""
+    path = evaluate.evaluate("smoke", cell, "quick", target, device=CPU)
+    return records.read(path, cell=cell)
+
+
+def predictions(record: dict[str, Any], attack: str) -> list[list[int]]:
+    """What a record predicts under an attack, a list a draw."""
+    found = records.evaluation(record, attack)
+    assert found is not None
+    answers: list[list[int]] = found["predictions"]
+    return answers
 
 
 def margin_of(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,9 +1,22 @@
 """Fixtures that several unit tests share."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from support.synthetic_config import use_config
 from torch import Tensor, nn
 
 from atop.data.dataset import Split
+from atop.experiment import config
+
+
+@pytest.fixture
+def small_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The small config of support/synthetic_config.py instead of the suite's own."""
+    use_config(tmp_path / "config", monkeypatch)
+    yield
+    config.read.cache_clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from atop.experiment import config
+from atop.experiment.paper import numbers
 from atop.pipeline import assemble
 
 LEDGER: list[dict[str, Any]] = config.read("deviations")["deviations"]
@@ -49,6 +50,17 @@ def named(row: dict[str, Any]) -> set[str]:
     known = config.presets()
     grouped = {name for name in known if config.preset(name).device in devices}
     return words & set(known) | grouped
+
+
+def test_the_ledger_and_the_tables_of_this_repository_are_valid() -> None:
+    ids = [row["id"] for row in LEDGER]
+    assert len(set(ids)) == len(ids)
+    assert {f"B{i}" for i in range(1, 36)} | {"O1", "O2", "O3"} <= set(ids)
+    for name in config.tables():
+        spec = config.read(f"tables/{name}", "table")
+        rows, columns = ({entry["key"] for entry in spec[part]} for part in ("rows", "columns"))
+        forgotten = [key for key in numbers(name) if key[0] not in rows or key[1] not in columns]
+        assert not forgotten, f"{name}: numbers of the paper that no cell shows"
 
 
 @pytest.mark.parametrize(("key", "preset", "value"), CLAIMS)

@@ -1,78 +1,40 @@
-"""From pictures to records: which pictures, how adversarial sets are stored, what records hold."""
+"""Records: what they hold, that they come out alike again, and go on where they were stopped."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.small_evaluation import (
+    BARE,
+    CELL,
+    CPU,
+    PLACES,
+    TRAINED,
+    Change,
+    N,
+    predictions,
+    prepare,
+    run,
+)
 from torch.nn.functional import cross_entropy
 
-from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.core.randomness import Randomness
 from atop.data import embedded
-from atop.data.dataset import Split
 from atop.experiment import config, paths
-from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
-from atop.pipeline.datasets import fetch
 from atop.pipeline.evaluation import evaluate
-from atop.results import records
-
-BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
-CELL = Cell(
-    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
-    transform="rt2", finetune="adversarial",
-)  # fmt: skip
-CPU = torch.device("cpu")
-TRAINED = {"code_sha": "abc", "created": "2026-01-01T00:00:00+00:00"}
-N = 16
-PLACES = np.random.RandomState(0).choice(10000, 512, replace=False)[:N].tolist()
-Change = Callable[[str, dict[str, Any]], None]
 
 
 @pytest.fixture
 def small(change: Change, workdir: Path) -> Change:
-    """The smoke preset with 16 pictures and a suite of two attacks; its data, and a purifier."""
-    change("presets/smoke", {"evaluation": {"n": N, "batch": 8}})
-    quick = {"target": "classifier", "attacks": ["clean", "pgd-10"], "draws": 2}
-    change("attacks", {"suites": {"quick": quick}})
-    fetch("cifar10_slice")
-    network = assemble.purifier("smoke", "deepfill")
-    checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
-    account = {"settings": {"stage": "finetune"}, "provenance": TRAINED, "history": [{"step": 1}]}
-    checkpoints.save(paths.purifier("smoke", CELL), network, account)
+    prepare(change)
     return change
-
-
-def run(cell: Cell, target: str = "classifier") -> dict[str, Any]:
-    path = evaluate.evaluate("smoke", cell, "quick", target, device=CPU)
-    return records.read(path, cell=cell)
-
-
-def predictions(record: dict[str, Any], attack: str) -> list[list[int]]:
-    found = records.evaluation(record, attack)
-    assert found is not None
-    answers: list[list[int]] = found["predictions"]
-    return answers
-
-
-def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
-    chosen = assemble.evaluation_set("smoke", "cifar10_slice")
-    assert chosen.index.tolist() == PLACES
-    test = assemble.dataset("cifar10_slice").test
-    by_place = {int(i): picture for i, picture in zip(test.index, test.images, strict=True)}
-    for place, picture in zip(PLACES, chosen.images, strict=True):
-        assert torch.equal(by_place[place], picture)
-    small("presets/smoke", {"evaluation": {"n": 513}})
-    with pytest.raises(AtopError, match=r"about\.json: lacks test picture \d+ .*lower eval"):
-        assemble.evaluation_set("smoke", "cifar10_slice")
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -198,18 +160,6 @@ def test_the_undefended_classifier_falls_to_the_attack_on_it(small: Change) -> N
     assert attacked[0] == attacked[1] <= 2
 
 
-def test_with_the_whole_defence_as_target_its_own_set_is_taken(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
-    with pytest.raises(AtopError, match=f"{CELL.id}/pgd-10.safetensors: no such checkpoint"):
-        run(CELL, "defense")
-    small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
-    own = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
-    record = run(CELL, "defense")
-    assert record["victim"] == CELL.id
-    assert record["evaluations"][1]["adversarial"]["sha256"] == sha256(own)
-    assert record["evaluations"][1]["budget"]["scaled"] == {"steps": 10}
-
-
 def test_distances_by_hand() -> None:
     clean = torch.zeros(4, 1, 1, 2)
     moved = clean.clone()
@@ -262,25 +212,6 @@ def test_the_bare_classifier_answers_alike_in_every_draw(small: Change) -> None:
     assert all(answers == every[0] for answers in every)
 
 
-def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> None:
-    entries = ["pgd-10", "pgd-10@classifier", "pgd-10@untransformed", "pgd-10@defense"]
-    small("attacks", {"suites": {"quick": {"target": "defense", "attacks": entries}}})
-    small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
-    sets = {
-        "pgd-10": make_adversarial("smoke", CELL, "pgd-10", device=CPU),
-        "pgd-10@classifier": make_adversarial("smoke", BARE, "pgd-10", device=CPU),
-        "pgd-10@untransformed": make_adversarial(
-            "smoke", CELL.victim("untransformed"), "pgd-10", device=CPU
-        ),
-    }
-    sets["pgd-10@defense"] = sets["pgd-10"]
-    record = run(CELL, "defense")
-    assert [one["attack"] for one in record["evaluations"]] == entries
-    for one in record["evaluations"]:
-        assert one["adversarial"]["sha256"] == sha256(sets[one["attack"]])
-    assert len({sha256(path) for path in sets.values()}) == 3
-
-
 @pytest.mark.slow
 def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
     rows = {"fixed": {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255",
@@ -299,57 +230,3 @@ def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
     fresh = Randomness(0, "evaluate", split.index)
     losses = [cross_entropy(defense(images, draw), split.labels).mean() for draw in (known, fresh)]
     assert losses[0] > losses[1] + 0.5  # what it knows is what it is good against
-
-
-def test_a_suite_has_as_many_pictures_as_its_smallest_set(small: Change) -> None:
-    small("attacks", {"attacks": {"fgsm": {"examples": 5}}})
-    small("attacks", {"suites": {"quick": {"attacks": ["clean", "pgd-10", "fgsm"]}}})
-    for attack in ("pgd-10", "fgsm"):
-        make_adversarial("smoke", BARE, attack, device=CPU)
-    record = run(CELL)
-    assert (record["n"], record["indices"]) == (5, PLACES[:5])
-    assert len(load_file(paths.adversarial("smoke", BARE, "fgsm"))["images"]) == 5
-    assert all(len(answers) == 5 for answers in predictions(record, "pgd-10"))
-
-
-def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) -> None:
-    small("attacks", {"attacks": {"fgsm": {"pixels": 48}}})
-    small("attacks", {"suites": {"quick": {"attacks": ["clean", "fgsm"], "target": "defense"}}})
-    path = make_adversarial("smoke", CELL, "fgsm", device=CPU)
-    assert load_file(path)["images"].shape == (N, 3, 48, 48)
-    clean, fgsm = run(CELL, "defense")["evaluations"]
-    assert fgsm["distance"]["linf"] == pytest.approx(8 / 255)
-    assert fgsm["distance"]["unmoved"] == 0
-    assert clean["distance"]["linf"] == 0
-
-
-@pytest.mark.slow
-def test_in_the_grey_box_a_preset_may_take_more_images(small: Change) -> None:
-    small("presets/smoke", {"evaluation": {"grey_box": 24}})
-    entries = ["clean", "pgd-10"]
-    small("attacks", {"suites": {"other": {"target": "defense", "attacks": entries, "draws": 2}}})
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
-    record = run(CELL)
-    assert record["n"] == 24
-    assert record["indices"][:N] == PLACES  # those of the other suites come first
-    assert all(len(answers) == 24 for answers in predictions(record, "pgd-10"))
-    made = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
-    assert len(load_file(made)["images"]) == N
-    for cell in (CELL, BARE):  # of the set on the bare classifier the first
-        path = evaluate.evaluate("smoke", cell, "other", "defense", device=CPU)
-        assert records.read(path, cell=cell)["indices"] == PLACES
-
-
-def test_an_evaluation_holds_no_more_images_than_a_batch(
-    small: Change, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
-    inputs, sizes = Split.inputs, []
-
-    def counting(self: Split, size: int) -> torch.Tensor:
-        sizes.append(len(self))
-        return inputs(self, size)
-
-    monkeypatch.setattr(Split, "inputs", counting)
-    run(CELL)
-    assert max(sizes) == 8 < N

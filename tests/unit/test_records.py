@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.synthetic_config import CANDIDATES, use_config
+from support.synthetic_config import CANDIDATES
 from support.synthetic_records import (
     LABELS,
     N,
@@ -18,18 +18,12 @@ from support.synthetic_records import (
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
-from atop.experiment import config
 from atop.experiment.tables import Column, Table, table
 from atop.results.records import check, correct, lacking, read
 
+pytestmark = pytest.mark.usefixtures("small_config")
+
 RATES = dict.fromkeys([*CANDIDATES, "fixed"], 0.5)
-
-
-@pytest.fixture(autouse=True)
-def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    use_config(tmp_path / "config", monkeypatch)
-    yield
-    config.forget()
 
 
 @pytest.fixture

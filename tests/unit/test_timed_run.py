@@ -1,76 +1,37 @@
-"""A machine for a few minutes at a time: order, what is done again, deadlines, commands."""
+"""A machine for a few minutes at a time: order, what is done again, deadlines, unknown names."""
 
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from support.timed_runs import (
+    ATOP,
+    BARE,
+    COMMAND,
+    NONE,
+    ROWS,
+    Change,
+    Lines,
+    cell,
+    done,
+    prepare,
+    queue,
+)
 
 from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.experiment import config, paths, validate
-from atop.experiment.cells import Cell
-from atop.operations.cost import machines
 from atop.operations.timed_run.deadline import StoppedError, until
-from atop.operations.timed_run.queue import Queue, told
-
-Change = Callable[[str, dict[str, Any]], None]
-Lines = Callable[..., list[str]]
-BARE = Cell(dataset="cifar10_slice", classifier="resnet_small")
-
-
-def cell(transform: str, finetune: str) -> Cell:
-    return Cell(
-        dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
-        transform=transform, finetune=finetune,
-    )  # fmt: skip
-
-
-NONE, ATOP = cell("rt2", "none"), cell("rt2", "adversarial")
-ROWS = ["undefended", "rt2-none", "rt2-atop"]
-LEFT_OUT = ["pgd-10", "pgd-20", "pgd-1000", "cw-100"]
+from atop.operations.timed_run.queue import told
 
 
 @pytest.fixture
 def small(change: Change, workdir: Path) -> Change:
-    """Eight pictures, one attack, trainings of a few steps, three rows of Table 7."""
-    stages = {"l_org": {"images": 16, "batch": 4}, "atop": {"images": 12, "batch": 4}}
-    stages["atop"]["overrides"] = {"rt1": ..., "rt3": ...}  # type: ignore[assignment]
-    suites = {"table7": {"leave_out": LEFT_OUT}}
-    evaluation = {"n": 8, "batch": 2}
-    change(
-        "presets/smoke",
-        {"evaluation": evaluation, "stages": stages, "suites": suites, "curves": ...},
-    )
-    change("queue", {"queue": [{"table": "table7", "rows": ROWS}]})
+    prepare(change)
     return change
-
-
-@pytest.fixture
-def spend(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """Call the verb; what it printed, line by line."""
-
-    def call(minutes: float = 5, *more: str) -> list[str]:
-        try:
-            assert main(["spend", str(minutes), "--preset", "smoke", "--threads", "1", *more]) == 0
-        finally:
-            torch.set_flush_denormal(False)
-        return capsys.readouterr().out.splitlines()
-
-    return call
-
-
-def queue(preset: str = "smoke") -> Queue:
-    return Queue(preset, machines.cpu(1), None)
-
-
-def done(lines: list[str]) -> list[str]:
-    """The tasks that were done, in order."""
-    return [line.partition(" s  ")[2] for line in lines if line.startswith("done ")]
 
 
 def test_the_queue_is_in_order_and_each_task_comes_after_what_it_takes(small: Change) -> None:
@@ -228,80 +189,6 @@ def test_what_collects_the_signal_is_stopped_after_the_grace() -> None:
     assert 0.4 < time.monotonic() - start < 10
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-
-
-COMMAND: dict[str, Any] = {
-    "command": ["python"], "makes": "results/x", "minutes": 1, "preset": "smoke", "device": "cpu",
-}  # fmt: skip
-
-
-def command(code: str, **changes: Any) -> dict[str, Any]:
-    made = {"makes": "results/benchmarks/{device}.txt", "minutes": 0.01}
-    row = {**COMMAND, "command": ["python", "-c", code, "{makes}"], **made, **changes}
-    return {"queue": [row]}
-
-
-def test_a_command_makes_its_file_once(small: Change, spend: Lines) -> None:
-    small("queue", command("import sys; open(sys.argv[1], 'w').write('made')"))
-    (file,) = queue().tasks
-    assert file == paths.RESULTS / "benchmarks" / f"{machines.cpu(1).name}.txt"
-    assert done(spend()) == [f"command {file.name}"]
-    assert file.read_text() == "made"
-    assert done(spend()) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"preset": "paper"}, "belongs to preset paper"),
-        ({"device": "cuda"}, "belongs to cuda, and this is cpu"),
-    ],
-)
-def test_a_command_of_another_place_is_left_out_and_listed(
-    small: Change, spend: Lines, changes: dict[str, Any], reason: str
-) -> None:
-    small("queue", command("", **changes))
-    name = f"command {machines.cpu(1).name}.txt"
-    assert f"left out   {name}: {reason}" in spend(1, "--list")
-    assert done(spend()) == []
-
-
-def test_a_command_waits_for_enough_time(small: Change, spend: Lines) -> None:
-    small("queue", command("", minutes=10))
-    assert any("needs 10 minutes" in line for line in spend(1))
-
-
-def test_a_command_of_which_a_part_failed_keeps_its_file(small: Change, spend: Lines) -> None:
-    code = "import sys; open(sys.argv[1], 'w').write('made'); print('1 of 9 failed'); sys.exit(1)"
-    small("queue", command(code))
-    (task,) = queue().tasks.values()
-    (line,) = [line for line in spend() if line.startswith("failed ")]
-    assert line.endswith(f": exit code 1 (1 of 9 failed), see {task.log}")  # type: ignore[union-attr]
-    assert task.file.read_text() == "made"
-    assert "0 done, 0 failed, 0 skipped, 0 to do" in spend()
-
-
-@pytest.mark.parametrize(
-    ("code", "minutes", "reason"),
-    [
-        ("print('so it goes'); raise SystemExit(3)", 5, "exit code 3 (so it goes), see "),
-        ("", 5, "no "),
-        ("import sys; open(sys.argv[1], 'w')", 5, "no "),
-        ("import time; time.sleep(60)", 0.02, "stopped before its end, or killed"),
-    ],
-)
-def test_a_command_that_failed_or_was_stopped_is_not_tried_again(
-    small: Change, spend: Lines, code: str, minutes: float, reason: str
-) -> None:
-    small("queue", command(code))
-    start = time.monotonic()
-    spend(minutes)
-    assert time.monotonic() - start < 20
-    (task,) = queue().tasks.values()
-    assert not task.file.exists()
-    (line,) = [line for line in spend() if line.startswith("skipped")]
-    assert f": {reason}" in line
-    assert line.endswith(f"delete {task.tried} to try it again")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Attacks in the memory that there is: batches, halves of them, and recomputation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.small_evaluation import BARE, CELL, CPU, ROW, Change, N, prepare
+from torch import Tensor
+
+from atop.core.errors import AtopError
+from atop.core.execution import Segment
+from atop.core.randomness import Randomness
+from atop.data.dataset import Split
+from atop.method.attack import Target
+from atop.pipeline import assemble
+from atop.pipeline.attacking import adversarial_sets
+from atop.pipeline.attacking.adversarial_sets import Siege, make_adversarial
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    prepare(change)
+    return change
+
+
+@pytest.mark.parametrize("after", ["clean", "first"])
+def test_an_attack_holds_no_more_images_than_a_batch(
+    small: Change, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    small("attacks", {"attacks": {"first": ROW, "mine": {**ROW, "after": after}}})
+    make_adversarial("smoke", BARE, "first", device=CPU)
+    inputs, sizes = Split.inputs, []
+
+    def counting(self: Split, size: int) -> Tensor:
+        sizes.append(len(self))
+        return inputs(self, size)
+
+    monkeypatch.setattr(Split, "inputs", counting)
+    make_adversarial("smoke", BARE, "mine", device=CPU)
+    assert max(sizes) <= 8 < N
+
+
+def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    x, y, index = split.inputs(32), split.labels, split.index
+    siege = Siege("smoke", BARE, "mine", CPU)
+    whole = siege.run(x, x, y, index)
+    method, sizes = siege.method, []
+
+    def small_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
+        sizes.append(len(x))
+        if len(x) > 3:
+            raise torch.OutOfMemoryError
+        return method(target, x, y, draw)
+
+    siege.method = small_memory
+    torch.testing.assert_close(siege.run(x, x, y, index), whole, rtol=0, atol=1e-6)
+    assert sizes[:4] == [16, 8, 4, 2]
+
+    def no_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    siege.method = no_memory
+    with pytest.raises(AtopError, match="mine: not even one picture fits into memory"):
+        siege.run(x, x, y, index)
+
+
+def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Change) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    split = assemble.evaluation_set("smoke", "cifar10_slice").take(slice(0, 1))
+    x, y, index = split.inputs(32), split.labels, split.index
+    siege = Siege("smoke", CELL, "mine", CPU)
+    whole, method = siege.run(x, x, y, index), siege.method
+    segments = [one for one in siege.defense.modules() if isinstance(one, Segment)]
+    assert not any(one.recompute for one in segments)
+
+    def small_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
+        if not all(one.recompute for one in segments):
+            raise torch.OutOfMemoryError
+        return method(target, x, y, draw)
+
+    siege.method = small_memory
+    assert torch.equal(siege.run(x, x, y, index), whole)
+
+
+def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:
+    cuda = torch.device("cuda")
+    sizes = [adversarial_sets.at_once(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
+    assert sizes == [64, 64, 12, 5, 1]
+    assert adversarial_sets.at_once(64, 20, CPU) == 64
+    assert Siege("smoke", CELL, "strict-pgd", CPU).batch == 8

@@ -1,0 +1,107 @@
+"""Attacks that were interrupted: they go on from what was saved, if it is of the same settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.small_evaluation import BARE, CPU, ROW, Change, prepare
+from torch import Tensor
+
+from atop.core.files import read_json
+from atop.experiment import paths
+from atop.pipeline import assemble
+from atop.pipeline.attacking.adversarial_sets import Siege, make_adversarial
+
+
+@pytest.fixture
+def small(change: Change, workdir: Path) -> Change:
+    prepare(change)
+    return change
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
+    small: Change, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
+    small("attacks", {"attacks": {"mine": {**ROW, **({"after": "clean"} if after else {})}}})
+    small("presets/smoke", {"evaluation": {"batch": 4}})
+    whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    out = paths.adversarial("smoke", BARE, "mine")
+    out.unlink()
+    state = paths.state(out)
+    assert not state.exists()
+    run, ran = Siege.run, []
+
+    def dying(self: Siege, x: Tensor, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
+        ran.append(index.tolist())
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        return run(self, x, start, y, index)
+
+    monkeypatch.setattr(Siege, "run", dying)
+    with pytest.raises(KeyboardInterrupt):
+        make_adversarial("smoke", BARE, "mine", device=CPU)
+    assert state.exists()
+    assert not out.exists()
+    again = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    assert torch.equal(again, whole)
+    assert ran[3] == ran[2]  # the first two were not attacked again
+    assert read_json(out.with_suffix(".json"))["resumed"]
+    assert not state.exists()
+
+
+def test_a_run_without_its_images_begins_again(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    out = paths.adversarial("smoke", BARE, "mine")
+    whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
+    run = Siege.run
+
+    def dying(self: Siege, x: Tensor, *of: Tensor) -> Tensor:
+        if paths.state(out).exists():
+            raise KeyboardInterrupt
+        return run(self, x, *of)
+
+    monkeypatch.setattr(Siege, "run", dying)
+    with pytest.raises(KeyboardInterrupt):
+        make_adversarial("smoke", BARE, "mine", device=CPU)
+    monkeypatch.setattr(Siege, "run", run)
+    paths.state(out).with_suffix(".images").unlink()
+    assert torch.equal(
+        load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"], whole
+    )
+    assert not [one for one in paths.state(out).parent.iterdir() if one.is_file()]
+
+
+def test_a_state_of_other_settings_is_not_taken_up(
+    small: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("attacks", {"attacks": {"mine": ROW}})
+    state = paths.state(paths.adversarial("smoke", BARE, "mine"))
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
+    saved: list[bytes] = []
+    monkeypatch.setattr(Path, "unlink", _keeping(saved, Path.unlink))
+    make_adversarial("smoke", BARE, "mine", device=CPU)
+    state.write_bytes(saved[-1])
+    small("attacks", {"attacks": {"mine": {"steps": 3}}})
+    changed = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    fresh = Siege("smoke", BARE, "mine", CPU)
+    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    x = split.inputs(32)
+    torch.testing.assert_close(changed, fresh.run(x, x, split.labels, split.index))
+
+
+def _keeping(saved: list[bytes], unlink: Callable[..., None]) -> Callable[..., None]:
+    """Path.unlink that keeps what a state file held."""
+
+    def keep(self: Path, missing_ok: bool = False) -> None:
+        if self.suffix == ".pt" and self.exists():
+            saved.append(self.read_bytes())
+        unlink(self, missing_ok=missing_ok)
+
+    return keep

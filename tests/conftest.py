@@ -29,7 +29,7 @@ Change = Callable[[str, dict[str, Any]], None]
 
 
 PROGRAMS = {
-    "latex": (latex.is_here, "texlive-latex-recommended texlive-pictures"),
+    "latex": (latex.is_here, "texlive-latex-recommended"),
     "browser": (lambda: shutil.which("chromium"), "chromium"),
 }
 """By marker: whether what its tests need is here, and Debian's packages that bring it."""

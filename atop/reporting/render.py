@@ -58,6 +58,8 @@ def render_released(*, name: str, file: Path, out: Path) -> list[Path]:
 def _write(name: str, wholes: Sequence[Aggregate], out: Path) -> list[Path]:
     frame = pd.concat([whole.frame for whole in wholes])
     pages, differences = [view(whole) for whole in wholes], [diff.view(whole) for whole in wholes]
+    for page in pages[1:]:
+        page["drawing"] = ""  # that of the first preset
     texts = {
         "csv": frame.to_csv(index=False, lineterminator="\n"),
         "md": "\n".join(_template("table.md.j2").render(page) for page in pages),

@@ -11,9 +11,8 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.paper import numbers, quote, title
 from atop.experiment.tables import Column, Row, Table
-from atop.reporting import attack_budgets, differences, latex_floats, notes
+from atop.reporting import attack_budgets, differences, notes
 from atop.reporting.aggregate import Aggregate, row_name
-from atop.reporting.figures import bar_layout
 from atop.results import pairs, regime
 
 WIDTH = 6
@@ -34,7 +33,7 @@ def view(whole: Aggregate) -> Dict:
     """All that a page or a LaTeX table shows."""
     table, printed = whole.table, bool(numbers(whole.table.name))
     footnotes: dict[str, int] = {}
-    page: Dict = {
+    return {
         "name": title(table.name),
         "again": printed,
         "spread": bool(whole.frame["draw_sd"].notna().any()),
@@ -47,7 +46,7 @@ def view(whole: Aggregate) -> Dict:
         "labels": table.spec["labels"],
         "quotes": bool(table.quoted()),
         "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
-        "bars": bar_layout.bars(table, whole.frame) if table.spec.get("figure") else None,
+        "drawing": f"{table.name}.pdf" if table.spec.get("figure") else "",
         "footnotes": [(number, reason) for reason, number in footnotes.items()],
         "notes": notes.notes(whole),
         "budgets": notes.attacks(whole),
@@ -56,10 +55,6 @@ def view(whole: Aggregate) -> Dict:
         "findings": notes.findings(whole),
         "deviations": whole.deviations,
         "provenance": notes.provenance(whole.records.values()),
-    }
-    return page | {
-        "floats": latex_floats.of_table(page),
-        "pair_floats": latex_floats.of_pairs(page),
     }
 
 

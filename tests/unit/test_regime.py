@@ -184,7 +184,7 @@ def test_pairs_of_a_row_with_and_without_atop_are_marked(tmp_path: Path) -> None
     assert counts["RT1, AToP no", "RT1, grey fill"] == 0
     assert counts["RT2, AToP yes", "RT2, AToP no"] == 0
     assert counts["RT2, AToP yes", "RT1, AToP yes"] == 0  # says nothing of AToP
-    assert r"\\not in regime" in (tmp_path / "out" / "table7.tex").read_text()
+    assert r"\newline not in regime" in (tmp_path / "out" / "table7.tex").read_text()
 
 
 def test_the_first_sentences_of_table_and_page_say_so(tmp_path: Path) -> None:

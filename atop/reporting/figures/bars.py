@@ -1,6 +1,11 @@
-"""Bars: a panel below the other, as narrow as a phone."""
+"""Bars: a panel below the other, as narrow as a phone.
+
+The labels of a row name its panel, its group of bars and its series; an undefended classifier is
+the dashed line of its panel. On the x axis a column of a group is one wide.
+"""
 
 import textwrap
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,9 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from atop.experiment import config
 from atop.experiment.paper import title
-from atop.experiment.tables import Table
-from atop.reporting.figures import bar_layout
+from atop.experiment.tables import Column, Row, Table
+from atop.reporting import attack_budgets
+
+WIDTH = 0.8
+"""Of the bars of all series side by side."""
+SHADES = ("#BCD4E6", "#3A76AB", "#E0A458", "#7A3B12")
+"""Of series, in turn; light and dark, so that they differ in grey print."""
+GAP = 0.3
+"""Between groups."""
 
 
 def figure(table: Table, frame: pd.DataFrame) -> Figure:
@@ -20,21 +33,31 @@ def figure(table: Table, frame: pd.DataFrame) -> Figure:
         table: under its preset, with three labels a row.
         frame: aggregate.COLUMNS, from the table's CSV.
     """
-    found = bar_layout.bars(table, frame)
-    notes = [f"{number}  {reason}." for number, reason in found.notes.items()]
-    lines = [line for text in (found.legend, *notes) for line in textwrap.wrap(text, 130)]
-    height = 1.1 + 2.1 * len(found.panels) + 0.15 * len(lines)
-    made = Figure(figsize=(7.2, height), layout="constrained")
-    axes = made.subplots(len(found.panels), 1, squeeze=False)[:, 0]
-    for axis, panel in zip(axes, found.panels, strict=True):
-        _panel(axis, panel, found)
-    shades = [
-        Patch(facecolor=f"#{shade}", edgecolor="black", label=name)
-        for name, shade in found.series.items()
+    bars = _bars(table, frame)
+    missing = bars.loc[bars["measured"].isna(), "reason"].unique()
+    notes = {reason: number for number, reason in enumerate(missing, 1)}
+    texts = [_legend(table, frame), *(f"{number}  {reason}." for reason, number in notes.items())]
+    lines = [line for text in texts for line in textwrap.wrap(text, 130)]
+    series = bars["series"].unique()
+    shades = {name: SHADES[i % len(SHADES)] for i, name in enumerate(series)}
+    panels = list(bars.groupby("panel", sort=False))
+    made = Figure(figsize=(7.2, 1.1 + 2.1 * len(panels) + 0.15 * len(lines)), layout="constrained")
+    axes = made.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for axis, (name, panel) in zip(axes, panels, strict=True):
+        _axes(axis)
+        _groups(axis, table, panel["group"].unique())
+        _draw(axis, panel, shades, notes)
+        _undefended_line(axis, table, frame, str(name))
+        row = table.row(panel["row"].iloc[0])
+        substitutes = ", ".join(table.stand_ins(row))
+        heading = f"{name} (here {substitutes})" if substitutes else name
+        axis.set_title(heading, fontsize=9, loc="left")
+    patches = [
+        Patch(facecolor=shade, edgecolor="black", label=name) for name, shade in shades.items()
     ]
-    line = Line2D([], [], color="black", linestyle="--", label=found.line)
+    dashes = f"Undefended ({_columns(table)[0].label})"
     made.legend(
-        handles=[*shades, line],
+        handles=[*patches, Line2D([], [], color="black", linestyle="--", label=dashes)],
         loc="outside upper center", ncols=3, fontsize=8, frameon=False,
         title=f"{title(table.name)}, preset {table.preset}",
         title_fontproperties={"size": 11, "weight": "bold"},
@@ -43,30 +66,108 @@ def figure(table: Table, frame: pd.DataFrame) -> Figure:
     return made
 
 
-def _panel(axis: Axes, panel: bar_layout.Panel, whole: bar_layout.Bars) -> None:
-    for name, own in panel.bars.items():
-        if own:
-            spread = [[bar.value - bar.low for bar in own], [bar.high - bar.value for bar in own]]
-            axis.bar(
-                [bar.x for bar in own], [bar.value for bar in own], panel.bar, yerr=spread,
-                color=f"#{whole.series[name]}", capsize=2, edgecolor="black",
-                linewidth=0.6, error_kw={"linewidth": 0.8},
-            )  # fmt: skip
-    if panel.line is not None:
-        axis.axhline(panel.line, color="black", linestyle="--", linewidth=0.9)
-    for x, number in panel.missing:
-        axis.annotate(f"not run$^{{{number}}}$", (x, 2), rotation=90, ha="center", fontsize=6.5)
-    axis.set_title(panel.title, fontsize=9, loc="left")
-    axis.set_xticks([x for x, _ in panel.ticks], [name for _, name in panel.ticks], fontsize=7)
-    for x, name in panel.groups:
+def _columns(table: Table) -> list[Column]:
+    """Those that have bars."""
+    return [column for column in table.columns if column.drawn]
+
+
+def _undefended(table: Table, row: Row) -> bool:
+    cell = table.named(row)
+    return cell is not None and cell.undefended
+
+
+def _bars(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Lines of the frame with their `panel`, `group`, `series`, and a bar's middle `x` and `width`.
+
+    A line without a number keeps its place.
+    """
+    rows = {row.key: row.labels for row in table.rows if not _undefended(table, row)}
+    columns = [column.key for column in _columns(table)]
+    bars = frame[frame["row"].isin(rows) & frame["column"].isin(columns)].copy()
+    labels = bars["row"].map(rows)
+    bars["panel"], bars["group"] = labels.str[0], labels.str[1]
+    bars["series"] = f"{table.spec['labels'][2]} " + labels.str[2]
+    series = bars["series"].unique()
+    for _, panel in bars.groupby("panel"):
+        own = [name for name in series if name in set(panel["series"])]
+        groups = list(panel["group"].unique())
+        width = WIDTH / len(own)
+        slot = panel["group"].map(groups.index) * (len(columns) + GAP) + GAP / 2
+        slot += panel["column"].map(columns.index) + 0.5
+        place = panel["series"].map(own.index) - (len(own) - 1) / 2
+        bars.loc[panel.index, "x"] = slot + place * width
+        bars.loc[panel.index, "width"] = width
+    return bars
+
+
+def _draw(axis: Axes, panel: pd.DataFrame, shades: dict[str, str], notes: dict[str, int]) -> None:
+    """Bars with their intervals, and the number of a note where there is no bar."""
+    for name, own in panel.dropna(subset=["measured"]).groupby("series", sort=False):
+        value = own["measured"]
+        axis.bar(
+            own["x"], value, own["width"], yerr=[value - own["low"], own["high"] - value],
+            color=shades[str(name)], capsize=2, edgecolor="black",
+            linewidth=0.6, error_kw={"linewidth": 0.8},
+        )  # fmt: skip
+    missing = panel[panel["measured"].isna()]
+    for x, reason in zip(missing["x"], missing["reason"], strict=True):
+        text = f"not run$^{{{notes[reason]}}}$"
+        axis.annotate(text, (x, 2), rotation=90, ha="center", fontsize=6.5)
+
+
+def _groups(axis: Axes, table: Table, groups: Any) -> None:
+    """Names of groups and of the columns in each."""
+    columns = _columns(table)
+    starts = [i * (len(columns) + GAP) + GAP / 2 for i in range(len(groups))]
+    ticks = [start + i + 0.5 for start in starts for i in range(len(columns))]
+    axis.set_xticks(ticks, [column.label for column in columns] * len(groups), fontsize=7)
+    axis.set(xlim=(0, len(groups) * (len(columns) + GAP)))
+    for start, name in zip(starts, groups, strict=True):
         axis.annotate(
-            name, (x, 0), (0, -18), xycoords=axis.get_xaxis_transform(),
+            name, (start + len(columns) / 2, 0), (0, -18), xycoords=axis.get_xaxis_transform(),
             textcoords="offset points", ha="center", va="top", fontsize=8.5,
         )  # fmt: skip
-    axis.set(xlim=(0, panel.end), ylim=(0, 100))
+
+
+def _undefended_line(axis: Axes, table: Table, frame: pd.DataFrame, panel: str) -> None:
+    """A dashed line at the panel's undefended classifier in the first column."""
+    rows = [row.key for row in table.rows if row.labels[0] == panel and _undefended(table, row)]
+    first = frame[frame["row"].isin(rows) & (frame["column"] == _columns(table)[0].key)]
+    for measured in first["measured"].dropna()[:1]:
+        axis.axhline(measured, color="black", linestyle="--", linewidth=0.9)
+
+
+def _axes(axis: Axes) -> None:
+    axis.set(ylim=(0, 100))
     axis.set_ylabel("accuracy in %", fontsize=8)
     axis.tick_params(axis="x", length=0)
     axis.tick_params(axis="y", labelsize=7)
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(table: Table, frame: pd.DataFrame) -> str:
+    """Such as "Standard: n = 512; AutoAttack: Linf 8/255, n = 12, scaled down"."""
+    measured = frame.dropna(subset=["measured"])
+    parts = []
+    for column in _columns(table):
+        counts = measured.loc[measured["column"] == column.key, "n"].astype(int)
+        n = "" if counts.empty else "n = " + " to ".join(map(str, sorted({*counts})))
+        about = ", ".join(filter(None, (_ball(table, column), n, *_less(table, column))))
+        parts.append(f"{column.label}: {about}" if about else column.label)
+    return "; ".join(parts)
+
+
+def _less(table: Table, column: Column) -> list[str]:
+    """What a preset made of a column's attacks: some weaker, some left out."""
+    run = [config.attack(config.entry(entry, "")[0], table.preset) for entry in column.entries]
+    links = [link for one in run for link in config.chain(one, table.preset)]
+    scaled = ["scaled down"] if any("scaled" in link for link in links) else []
+    return scaled + [f"without {entry}" for entry in column.left_out]
+
+
+def _ball(table: Table, column: Column) -> str:
+    names = {config.entry(entry, "")[0] for entry in column.listed}
+    found = {attack_budgets.ball(config.attack(name, table.preset)) for name in names}
+    return ", ".join(sorted(found - {""}))

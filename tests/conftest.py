@@ -35,6 +35,14 @@ PROGRAMS = {
 """By marker: whether what its tests need is here, and Debian's packages that bring it."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, keep the tests of a file in one process, for what they share."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, (is_here, packages) in PROGRAMS.items():
         if item.get_closest_marker(marker) and not is_here():
@@ -82,16 +90,16 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change]:
     folder = tmp_path / "config"
     shutil.copytree(ROOT / "workflow" / "config", folder)
     monkeypatch.setenv("ATOP_CONFIG_DIR", str(folder))
-    config.read.cache_clear()
+    config.forget()
 
     def merge(name: str, changes: dict[str, Any]) -> None:
         path = folder / f"{name}.yaml"
         content = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump(_merged(content, changes), sort_keys=False))
-        config.read.cache_clear()
+        config.forget()
 
     yield merge
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture

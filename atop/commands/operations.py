@@ -50,10 +50,10 @@ def cost(options: Namespace) -> None:
 
     names = config.tables() if options.table == "all" else [options.table]
     tables = [table_of(name, options) for name in names]
-    threads = options.threads or config.preset(options.preset)["threads"]
+    threads = options.threads or config.preset(options.preset).threads
     if options.device:
         machine = machines.named(options.device, threads)
-    elif config.preset(options.preset)["device"] == "cpu":
+    elif config.preset(options.preset).device == "cpu":
         machine = machines.cpu(threads)
     else:
         machine = machines.of(device_of(options), threads)
@@ -84,7 +84,7 @@ def spend(options: Namespace) -> None:
     from atop.operations.timed_run.queue import Queue
 
     validate.check_queue(options.preset)
-    options.threads = options.threads or config.preset(options.preset)["threads"]
+    options.threads = options.threads or config.preset(options.preset).threads
     options.allow_cpu |= options.list  # which there is without a GPU too
     device = device_of(options)
     queue = Queue(options.preset, machines.of(device, options.threads), options.folder)

@@ -83,7 +83,7 @@ def evaluate(options: Namespace) -> None:
     from atop.pipeline.evaluation.evaluate import evaluate
 
     cell, chosen = validate.parse(options.cell, options.preset), device_of(options)
-    target = options.target or config.suite(options.suite, options.preset)["target"]
+    target = options.target or config.suite(options.suite, options.preset).target
     print(evaluate(options.preset, cell, options.suite, target, device=chosen))
 
 

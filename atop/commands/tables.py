@@ -35,7 +35,7 @@ def add(command: AddCommand) -> None:
     one = command("verify", verify)
     one.add_argument("files", nargs="*", type=Path, help="all of results/released/ by default")
     one = command("benchmarks", benchmarks)
-    one.add_argument("--page", type=Path, help="such as README.md; prints by default")
+    one.add_argument("--page", type=Path, help="results/benchmarks/README.md; prints by default")
 
 
 def _add_reading(command: Parser, *overrides: str) -> None:

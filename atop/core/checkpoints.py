@@ -25,6 +25,7 @@ _PLAIN: list[Any] = [
     *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
 ]
 _CLASS = re.compile(r"GLOBAL (\S+)")
+_NONE = re.compile(r"(?!)")
 
 
 class BrokenError(AtopError):
@@ -101,16 +102,53 @@ def load(network: nn.Module, path: Path) -> None:
     Raises:
         AtopError: the file is broken, or its names or shapes are another network's.
     """
-    fill(network, read(path), source=str(path))
+    fill(network, read(path), source=path)
 
 
-def fill(network: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
-    """Put weights into a network strictly; AtopError if their names or shapes are another's."""
+def fill(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    source: Path | str,
+    missing: re.Pattern[str] = _NONE,
+    surplus: re.Pattern[str] = _NONE,
+) -> None:
+    """Put weights into a network strictly.
+
+    Args:
+        network: what is filled.
+        weights: by the network's own names.
+        source: their file.
+        missing: names that they may leave out.
+        surplus: names that they may hold beside the network's.
+
+    Raises:
+        AtopError: names or shapes are another network's.
+    """
+    for name, value in network.state_dict().items():
+        shape = getattr(weights.get(name), "shape", value.shape)
+        if shape != value.shape:
+            raise another(source, f"{name} is {tuple(shape)}, the network's {tuple(value.shape)}")
     try:
-        network.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise AtopError(
-            f"{source}: weights of another network: {reason}; its options in the config must be "
-            "those of the file"
-        ) from error
+        found = network.load_state_dict(weights, strict=False)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise another(source, str(error)) from error
+    wrong = {
+        "missing": [name for name in found.missing_keys if not missing.search(name)],
+        "surplus": [name for name in found.unexpected_keys if not surplus.search(name)],
+    }
+    if any(wrong.values()):
+        reasons = (f"{kind} {_some(names)}" for kind, names in wrong.items() if names)
+        raise another(source, ", ".join(reasons))
+
+
+def _some(names: list[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if names[1:] else "")
+
+
+def another(source: Path | str, reason: str) -> AtopError:
+    """The error for weights of another network."""
+    return AtopError(
+        f"{source}: weights of another network: {' '.join(reason.split())[:200]}; "
+        "its options in the config must be those of the file"
+    )

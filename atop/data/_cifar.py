@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 from PIL import Image
 
 from atop.core.errors import AtopError
-from atop.data import _classes, _mosaics
+from atop.data import _classes, mosaics
 from atop.data.source import Found, Layout, Pictures
 
 SIDE = 32
@@ -34,8 +34,8 @@ def layouts(
             about=f"{pickles}/",
             read=lambda folder: _unpacked(folder, kind),
         ),
-        _mosaics.layout(name, SIDE, ending="webp"),
-        _mosaics.layout(name, SIDE, ending="png"),
+        mosaics.layout(name, SIDE, ending="webp"),
+        mosaics.layout(name, SIDE, ending="png"),
         Layout(
             marker=f"train/{classes[0]}",
             about=f"train/{classes[0]}/*.png and so on",

@@ -4,7 +4,7 @@ from itertools import islice
 from pathlib import Path
 
 from atop.core.files import ROOT, read_json
-from atop.data._mosaics import tiles
+from atop.data.mosaics import tiles
 from atop.data.source import SPLITS, Found, Pictures, Source
 
 FOLDER = ROOT / "workflow" / "resources"

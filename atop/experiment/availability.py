@@ -22,7 +22,7 @@ def lacks(cell: Cell, preset: str, files: Path | None) -> str | None:
         preset: its name.
         files: a folder where the user has data and weights.
     """
-    if config.preset(preset).get("downloads", True):
+    if config.preset(preset).downloads:
         return None
     missing = [] if has_data(cell.dataset, files) else [f"the dataset {cell.dataset}"]
     if not all(has_weights(path, files) for path in weights(cell, preset)):

@@ -18,8 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.values import Dict
+from atop.experiment.attack_rows import expand
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.settings import MODELS
+from atop.experiment.settings.attacks import Suite, SuiteOverrides
+from atop.experiment.settings.inputs import ClassifierSpec, DatasetSpec
+from atop.experiment.settings.presets import Preset
 
 # libyaml's loader reads the same ten times as fast; not every build of PyYAML has it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,13 +34,23 @@ def folder() -> Path:
     return Path(os.environ.get("ATOP_CONFIG_DIR", ROOT / "workflow" / "config"))
 
 
-@cache
 def read(name: str, model: str | None = None) -> Dict:
-    """Read and validate one config file, such as "attacks" or "presets/smoke".
+    """A config file as it stands, such as "attacks" or "presets/smoke", once it is validated.
 
     Raises:
         AtopError: no such file, not YAML, or a key or value that the model does not know.
     """
+    return _read(name, model or name)[0]
+
+
+def forget() -> None:
+    """Read the files anew when they are asked for: they have changed, or lie in another folder."""
+    _read.cache_clear()
+
+
+@cache
+def _read(name: str, model: str) -> tuple[Dict, Any]:
+    """The content of a file, and its model."""
     path = folder() / f"{name}.yaml"
     try:
         content = yaml.load(path.read_text(), _Loader)
@@ -45,14 +59,17 @@ def read(name: str, model: str | None = None) -> Dict:
         raise AtopError(f"{path}: no such file; known are {known}") from error
     except yaml.YAMLError as error:
         raise AtopError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    validate(content, MODELS[model or name], where=str(path))
-    return content  # type: ignore[no-any-return]
+    settings = validate(content, MODELS[model], where=str(path))
+    if name == "attacks":
+        content = expand(content, where=str(path))
+        settings = validate(content, MODELS[model], where=str(path))
+    return content, settings
 
 
-def validate(content: Any, model: Any, *, where: str) -> None:
-    """Check `content` against a model, any type that pydantic knows; AtopError names the key."""
+def validate(content: Any, model: Any, *, where: str) -> Any:
+    """`content` as a model, any type that pydantic knows; AtopError names the key that is wrong."""
     try:
-        _adapter(model).validate_python(content)
+        return _adapter(model).validate_python(content)
     except ValidationError as error:
         raise AtopError(f"{where}: {_explain(error, content)}") from error
 
@@ -98,24 +115,24 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def dataset(name: str) -> Dict:
+def dataset(name: str) -> DatasetSpec:
     """A row of datasets.yaml."""
-    return _row("datasets", name)
+    return _row("datasets", name)  # type: ignore[no-any-return]
 
 
 def whole(name: str) -> str:
     """The dataset that a dataset is a part of, or itself."""
-    return dataset(name).get("part_of", name)  # type: ignore[no-any-return]
+    return dataset(name).part_of or name
 
 
-def classifier(name: str) -> Dict:
+def classifier(name: str) -> ClassifierSpec:
     """A row of classifiers.yaml."""
-    return _row("classifiers", name)
+    return _row("classifiers", name)  # type: ignore[no-any-return]
 
 
 def transform(name: str) -> Dict:
     """A row of transforms.yaml."""
-    return _row("transforms", name)
+    return _row("transforms", name)  # type: ignore[no-any-return]
 
 
 def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
@@ -127,7 +144,7 @@ def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
         AtopError: it has no such part.
     """
     name = "none" if cell.ablation == "no_transform" else cell.transform
-    row = {**transform(name), **preset(preset_name).get("transforms", {}).get(name, {})}
+    row = {**transform(name), **preset(preset_name).transforms.get(name, {})}
     key = {"no_noise": "sigma", "no_mask": "missing_rate"}.get(cell.ablation)
     if key and key not in row:
         raise AtopError(f"{folder()}/transforms.yaml: {name} has no {key}, so no {cell.ablation}")
@@ -135,27 +152,27 @@ def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
         row[key] = 0.0
     if row.get("noise_pixels") == "native":
         size = sizes(preset_name, cell)
-        row["noise_pixels"] = min(dataset(cell.dataset)["pixels"], size["input"], size["purifier"])
+        row["noise_pixels"] = min(dataset(cell.dataset).pixels, size["input"], size["purifier"])
     return row.pop("method", name), row
 
 
 def checkpoint(name: str) -> Dict:
     """A row of checkpoints.yaml."""
-    return _row("checkpoints", name)
+    return _row("checkpoints", name).said()  # type: ignore[no-any-return]
 
 
 def recipe(name: str, transform: str, preset_name: str) -> Dict:
     """A recipe with what it says about a transform, and what a preset says about it, filled in."""
-    row = dict(_row("recipes", name))
+    row = _row("recipes", name).said()
     overrides = row.pop("transforms", {})
-    return {**row, **overrides.get(transform, {}), **preset(preset_name).get("recipe", {})}
+    return {**row, **overrides.get(transform, {}), **preset(preset_name).recipe.said()}
 
 
-def _row(file: str, name: str) -> Dict:
-    rows = read(file)
+def _row(file: str, name: str) -> Any:
+    rows = _read(file, file)[1]
     if name not in rows:
         raise AtopError(f"{folder()}/{file}.yaml: no '{name}'; known are {', '.join(rows)}")
-    return rows[name]  # type: ignore[no-any-return]
+    return rows[name]
 
 
 def presets() -> list[str]:
@@ -168,19 +185,20 @@ def tables() -> list[str]:
     return sorted(path.stem for path in (folder() / "tables").glob("*.yaml"))
 
 
-def preset(name: str) -> Dict:
+def preset(name: str) -> Preset:
     """A preset."""
-    return read(f"presets/{name}", "preset")
+    return _read(f"presets/{name}", "preset")[1]  # type: ignore[no-any-return]
 
 
 def compute(preset_name: str, what: str) -> Dict:
     """What a preset says of how networks are run when it trains or attacks; nothing by default."""
-    return preset(preset_name).get("compute", {}).get(what, {})  # type: ignore[no-any-return]
+    chosen = preset(preset_name).compute
+    return (chosen.train if what == "train" else chosen.attack).said()
 
 
 def public_weights(dataset_name: str, name: str) -> list[str]:
     """Rows of checkpoints.yaml, or files, with a classifier's weights for a dataset."""
-    return classifier(name).get("weights", {}).get(whole(dataset_name), [])  # type: ignore[no-any-return]
+    return classifier(name).weights.get(whole(dataset_name), [])
 
 
 def purifier(name: str, preset_name: str, dataset_name: str = "") -> Dict:
@@ -188,8 +206,8 @@ def purifier(name: str, preset_name: str, dataset_name: str = "") -> Dict:
 
     Some options may be others for a dataset.
     """
-    rows: Dict = preset(preset_name)["purifiers"]
-    row = {"options": {}, "loss": {}, "checkpoints": {}, **rows.get(name, {})}
+    own = preset(preset_name).purifiers.get(name)
+    row = {"options": {}, "loss": {}, "checkpoints": {}, **(own.said() if own else {})}
     others = row.pop("overrides", {}).get(dataset_name, {})
     return {**row, "options": {**row["options"], **others}}
 
@@ -208,10 +226,10 @@ def sizes(preset_name: str, cell: Cell) -> Dict:
     at one size has the last word about its own and the attacker's, a purifier with `pixels` about
     its own.
     """
-    said = dict(preset(preset_name)["sizes"])
+    said = preset(preset_name).sizes.said()
     others = said.pop("overrides", {})
     said |= {**others.get(cell.transform, {}), **others.get(cell.dataset, {})}
-    if cell.classifier != ANY and (fixed := classifier(cell.classifier).get("pixels")):
+    if cell.classifier != ANY and (fixed := classifier(cell.classifier).pixels):
         said |= {"input": fixed, "classifier": fixed}
     if own := purifier(cell.purifier, preset_name, cell.dataset)["options"].get("pixels"):
         said["purifier"] = own
@@ -236,8 +254,8 @@ def attack(name: str, preset_name: str) -> Dict:
         raise AtopError(f"{folder()}/attacks.yaml: no attack '{name}'; known are {', '.join(rows)}")
     row: Dict = dict(rows[name])
     scaled: Dict = {}
-    for pattern, changes in preset(preset_name)["attacks"].items():
-        for key, value in changes.items() if fnmatchcase(name, pattern) else ():
+    for pattern, changes in preset(preset_name).attacks.items():
+        for key, value in changes.said().items() if fnmatchcase(name, pattern) else ():
             if key not in row and key not in HARNESS:
                 path = f"{folder()}/presets/{preset_name}.yaml"
                 raise AtopError(
@@ -259,16 +277,19 @@ def chain(budget: Dict, preset: str) -> list[Dict]:
     return [budget] if before["method"] == "clean" else [*chain(before, preset), budget]
 
 
-def suite(name: str, preset_name: str) -> Dict:
-    """A suite under a preset: target, attacks (NAME, or NAME@VICTIM), draws, selection."""
-    suites: Dict = read("attacks")["suites"]
+def suite(name: str, preset_name: str) -> Suite:
+    """A suite under a preset."""
+    suites: dict[str, Suite] = _read("attacks", "attacks")[1].suites
     if name not in suites:
         raise AtopError(f"{folder()}/attacks.yaml: no suite '{name}'; known: {', '.join(suites)}")
-    row = {"selection": 0, **suites[name]}
-    changes = dict(preset(preset_name).get("suites", {}).get(name, {}))
-    left_out = changes.pop("leave_out", [])
-    attacks = [one for one in row["attacks"] if one not in left_out]
-    return {**row, **changes, "attacks": attacks}
+    row = suites[name]
+    own = preset(preset_name).suites.get(name, SuiteOverrides())
+    return Suite(
+        target=row.target,
+        attacks=tuple(one for one in row.attacks if one not in own.leave_out),
+        draws=row.draws if own.draws is None else own.draws,
+        selection=row.selection if own.selection is None else own.selection,
+    )
 
 
 def examples(attack_name: str, preset_name: str, dataset_name: str, target: str) -> int:
@@ -277,10 +298,10 @@ def examples(attack_name: str, preset_name: str, dataset_name: str, target: str)
     On the bare classifier they may be more (`evaluation.grey_box`), since a set that is made there
     goes to every defence: for suites whose target it is, and for what their attacks go on from.
     """
-    chosen = preset(preset_name)["evaluation"]
+    chosen = preset(preset_name).evaluation
     grey_box = target == "classifier" and attack_name in _grey_box()
-    said = chosen.get("grey_box", chosen["n"]) if grey_box else chosen["n"]
-    n: int = dataset(dataset_name)["test_size"] if said == "all" else said
+    said = (grey_box and chosen.grey_box) or chosen.n
+    n: int = dataset(dataset_name).test_size if said == "all" else said
     return min(n, attack(attack_name, preset_name).get("examples") or n)
 
 
@@ -289,7 +310,7 @@ def evaluated(suite_name: str, preset_name: str, dataset_name: str, target: str)
 
     `target` is what its attacks differentiate where an entry does not say.
     """
-    entries = (entry(one, target) for one in suite(suite_name, preset_name)["attacks"])
+    entries = (entry(one, target) for one in suite(suite_name, preset_name).attacks)
     return min(examples(name, preset_name, dataset_name, victim) for name, victim in entries)
 
 
@@ -311,7 +332,7 @@ def _grey_box() -> set[str]:
 def pixels(row: Dict, preset_name: str, cell: Cell) -> int:
     """Side length of what an attacker hands in: a number, the dataset's own, or the cell's."""
     said = row.get("pixels") or sizes(preset_name, cell)["input"]
-    return dataset(cell.dataset)["pixels"] if said == "native" else said  # type: ignore[no-any-return]
+    return dataset(cell.dataset).pixels if said == "native" else said
 
 
 def entry(text: str, target: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from atop.core.files import ROOT
 from atop.experiment import config, paper, paths
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table
@@ -38,7 +39,7 @@ def attack(preset: str, victim: Cell, name: str) -> list[Path]:
 def evaluate(preset: str, cell: Cell, suite: str, target: str) -> list[Path]:
     """A cell's networks, and the adversarial sets that it is handed."""
     found = networks(preset, cell)
-    for text in config.suite(suite, preset)["attacks"]:
+    for text in config.suite(suite, preset).attacks:
         name, victim = config.entry(text, target)
         found += _stored(preset, cell.victim(victim), name)
     return found
@@ -73,3 +74,10 @@ def grid(preset: str) -> list[str]:
 
 def _settings(*names: str) -> list[str]:
     return [os.path.relpath(config.folder() / f"{name}.yaml") for name in names]
+
+
+def rendering() -> list[Path]:
+    """The source that tables, figures and pages are made by."""
+    packages = ("core", "experiment", "results", "reporting")
+    found = (path for one in packages for path in (ROOT / "atop" / one).rglob("*.*"))
+    return sorted(Path(os.path.relpath(path)) for path in found if path.suffix in (".py", ".j2"))

@@ -41,7 +41,7 @@ def within(folder: Path, deep: int = DEEP) -> Iterator[Path]:
 
 def source(name: str) -> Source:
     """What the module of a dataset says about it."""
-    module = import_module(f"atop.data.{config.dataset(name)['source']}")
+    module = import_module(f"atop.data.{config.dataset(name).source}")
     return module.SOURCE  # type: ignore[no-any-return]
 
 

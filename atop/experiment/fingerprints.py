@@ -12,7 +12,7 @@ def classifier(preset: str, dataset: str, name: str) -> str:
     budget = training_budgets.classifier(preset, dataset, name)
     against = config.attack(budget["attack"], preset) if "attack" in budget else None
     cell = Cell(dataset=dataset, classifier=name)
-    parts = [config.preset(preset)["seed"], config.sizes(preset, cell), _network(preset, cell)]
+    parts = [config.preset(preset).seed, config.sizes(preset, cell), _network(preset, cell)]
     parts += _compute(preset, "train")
     return config.digest("classifier", parts, _pictures(dataset), budget, against)
 
@@ -25,8 +25,8 @@ def pretrain(preset: str, dataset: str, purifier: str) -> str:
     transforms = [
         config.transform_of(preset, replace(cell, transform=name)) for name in budget["transforms"]
     ]
-    data = [config.sizes(preset, cell), config.dataset(dataset)["shift"], _pictures(dataset)]
-    parts = [chosen["seed"], data, config.purifier(purifier, preset, dataset), budget, transforms]
+    data = [config.sizes(preset, cell), config.dataset(dataset).shift, _pictures(dataset)]
+    parts = [chosen.seed, data, config.purifier(purifier, preset, dataset), budget, transforms]
     parts += _compute(preset, "train")
     return config.digest("pretrain", parts, config.recipe("paper", "none", preset))
 
@@ -39,7 +39,7 @@ def finetune(preset: str, cell: Cell) -> str:
         config.recipe(cell.recipe, cell.transform, preset),
         config.transform_of(preset, cell),
         config.purifier(cell.purifier, preset, cell.dataset) if cell.purifies else None,
-        config.dataset(cell.dataset)["shift"],
+        config.dataset(cell.dataset).shift,
         _pictures(cell.dataset),
         _network(preset, cell),
     ]
@@ -58,8 +58,8 @@ def attack(preset: str, cell: Cell, name: str) -> str:
 def evaluate(preset: str, cell: Cell, suite: str) -> str:
     """Of a record."""
     row = config.suite(suite, preset)
-    budgets = [config.attack(config.entry(one, "")[0], preset) for one in row["attacks"]]
-    return config.digest("evaluate", _whole(preset, cell), row, budgets)
+    budgets = [config.attack(config.entry(one, "")[0], preset) for one in row.attacks]
+    return config.digest("evaluate", _whole(preset, cell), row.said(), budgets)
 
 
 def _compute(preset: str, what: str) -> list[Dict]:
@@ -71,23 +71,25 @@ def _compute(preset: str, what: str) -> list[Dict]:
 def _pictures(dataset: str) -> list[int]:
     """What says which pictures of the training split are trained on."""
     row = config.dataset(dataset)
-    return [row["train_size"], row["held_out"]]
+    return [row.train_size, row.held_out]
 
 
 def _whole(preset: str, cell: Cell) -> list[object]:
     """What runs, and on which pictures."""
-    chosen, pictures = config.preset(preset), config.dataset(cell.dataset)["test_size"]
+    chosen, pictures = config.preset(preset), config.dataset(cell.dataset).test_size
     sizes, network = config.sizes(preset, cell), _network(preset, cell)
     transform = config.transform_of(preset, cell)
-    return [chosen["seed"], chosen["evaluation"], pictures, sizes, network, transform]
+    return [chosen.seed, chosen.evaluation.said(), pictures, sizes, network, transform]
 
 
 def _network(preset: str, cell: Cell) -> object:
     """The classifier, and whose weights it has."""
     if cell.classifier == ANY:
         return None
-    row = {key: told for key, told in config.classifier(cell.classifier).items() if key != "about"}
+    row = config.classifier(cell.classifier).said()
+    del row["about"]
     rows = config.read("checkpoints")
     names = config.public_weights(cell.dataset, cell.classifier)
     hashes = [rows.get(name, {}).get("sha256") for name in names]
-    return [row, hashes, config.preset(preset)["classifiers"].get(cell.classifier)]
+    own = config.preset(preset).classifiers.get(cell.classifier)
+    return [row, hashes, own and own.said()]

@@ -8,6 +8,7 @@ from atop.core.errors import AtopError
 from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.settings.presets import WeightsFile
 
 RESULTS = Path("results")
 CHECKPOINTS = RESULTS / "checkpoints"
@@ -40,18 +41,18 @@ def archive_of(row: Dict) -> Path | None:
 def classifier(preset: str, dataset: str, name: str) -> list[Path]:
     """A classifier's weights: a file of the preset's, public ones, or those trained here."""
     if own := own_weights(preset, dataset, name):
-        return [resolve(own["file"])]
-    if config.preset(preset)["classifiers"].get(name, {}).get("train"):
+        return [resolve(own.file)]
+    if config.preset(preset).trains(name):
         return [trained(preset, dataset, name)]
     public = config.public_weights(dataset, name)
     files = [CHECKPOINTS / one if "/" in one else checkpoint(one) for one in public]
     return files or [trained(preset, dataset, name)]
 
 
-def own_weights(preset: str, dataset: str, name: str) -> Dict | None:
+def own_weights(preset: str, dataset: str, name: str) -> WeightsFile | None:
     """The file, with its SHA-256, that a preset names for a classifier, unless it trains it."""
-    chosen = config.preset(preset)["classifiers"].get(name, {})
-    return None if chosen.get("train") else chosen.get("checkpoints", {}).get(dataset)
+    chosen = config.preset(preset).classifiers.get(name)
+    return None if chosen is None or chosen.train else chosen.checkpoints.get(dataset)
 
 
 def trained(preset: str, dataset: str, name: str) -> Path:

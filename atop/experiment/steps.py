@@ -59,7 +59,7 @@ def of_tables(tables: Iterable[Table]) -> list[Step]:
 def of_record(preset: str, cell: Cell, suite: str, target: str) -> Iterator[Step]:
     """The evaluation of a cell, after all that it takes; a step may come twice."""
     yield from trained(preset, cell)
-    for text in config.suite(suite, preset)["attacks"]:
+    for text in config.suite(suite, preset).attacks:
         attack, victim = config.entry(text, target)
         yield from attacked(preset, cell.victim(victim), attack)
     yield Step(
@@ -109,7 +109,7 @@ def trained(preset: str, cell: Cell) -> Iterator[Step]:
                 classifier=ANY,
                 purifier=cell.purifier,
                 init="scratch",
-                seed=config.preset(preset)["seed"],
+                seed=config.preset(preset).seed,
             )
             yield training("pretrain", made, first)
         for one in (cell.base, cell.weights):

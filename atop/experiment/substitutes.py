@@ -21,8 +21,8 @@ def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
     """
     chosen = config.preset(preset)
     changes: Dict = {
-        "dataset": chosen["dataset"].get(named.dataset, named.dataset),
-        "classifier": chosen["classifier"].get(named.classifier, named.classifier),
+        "dataset": chosen.dataset.get(named.dataset, named.dataset),
+        "classifier": chosen.classifier.get(named.classifier, named.classifier),
     }
     if not named.undefended:
         kept = {"init"} | {key for key in ("recipe", "seed") if getattr(named, key) != FIRST[key]}
@@ -36,5 +36,4 @@ def _init(named: Cell, preset: str, said: str | None) -> str:
     """The user's, if there is one of that name for its purifier; the preset's, or its own."""
     if said and said in config.inits(named.purifier, preset):
         return said
-    stand_ins: dict[str, str] = config.preset(preset)["init"]
-    return stand_ins.get(named.init, named.init)
+    return config.preset(preset).init.get(named.init, named.init)

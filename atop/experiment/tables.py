@@ -136,7 +136,7 @@ class Table:
 
     def left_out(self) -> list[str]:
         """Keys of the rows that the preset does not run."""
-        return config.preset(self.preset).get("leave_out", {}).get(self.name, [])  # type: ignore[no-any-return]
+        return config.preset(self.preset).leave_out.get(self.name, [])
 
     def record(self, row: Row, column: Column) -> Path | None:
         """Where the record of a number lies; None if the preset cannot have the number."""
@@ -228,7 +228,7 @@ def _column(spec: Dict, table: Dict, preset_name: str, target: str | None) -> Co
     name: str = spec.get("suite") or table["suite"]
     suite = config.suite(name, preset_name)
     listed = spec.get("worst") or [spec["attack"]]
-    run = [entry for entry in listed if entry in suite["attacks"]]
+    run = [entry for entry in listed if entry in suite.attacks]
     # Without any of its attacks, the clean pictures are no worst case.
     if are_clean(run) and not are_clean(listed):
         run = []
@@ -239,7 +239,7 @@ def _column(spec: Dict, table: Dict, preset_name: str, target: str | None) -> Co
         left_out=tuple(entry for entry in listed if entry not in run),
         metric=spec.get("metric", "mean"),
         suite=name,
-        target=target or suite["target"],
+        target=target or suite.target,
         cell=spec.get("cell", {}),
         paper=spec.get("paper", {}),
         curve=spec.get("curve", ""),

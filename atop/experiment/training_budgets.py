@@ -12,7 +12,7 @@ def budget(preset_name: str, stage: str, *of: str) -> Dict:
     Raises:
         AtopError: the preset has no such stage.
     """
-    stages = config.preset(preset_name)["stages"]
+    stages = config.preset(preset_name).stages.said()
     if stage not in stages:
         path = f"{config.folder()}/presets/{preset_name}.yaml"
         raise AtopError(f"{path}: stages: no '{stage}'; known are {', '.join(stages)}")
@@ -25,7 +25,7 @@ def budget(preset_name: str, stage: str, *of: str) -> Dict:
 
 def classifier(preset_name: str, dataset_name: str, name: str) -> Dict:
     """The budget that trains a classifier; an adversarially trained one has a stage of its own."""
-    robust = config.classifier(name).get("training") == "adversarial"
+    robust = config.classifier(name).training == "adversarial"
     return budget(preset_name, "robust" if robust else "classifier", dataset_name, name)
 
 

@@ -14,7 +14,7 @@ from atop.core.errors import AtopError
 from atop.experiment import config, paths, tables, training_budgets
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.paper import quote
-from atop.experiment.settings import UserConfig
+from atop.experiment.settings.shown import UserConfig
 from atop.experiment.tables import Column, Table
 from atop.method.registry import members, require
 
@@ -41,7 +41,7 @@ def check_everything(words: dict[str, Any]) -> None:
         raise AtopError(f"--config files={files}: no such folder")
     said = {name: words.get(name) for name in ("init", "recipe", "seed")}
     for preset in config.presets():
-        for name in config.preset(preset).get("transforms", {}):
+        for name in config.preset(preset).transforms:
             config.transform(name)
         _check_attacks(preset)
         for name in config.tables():
@@ -111,7 +111,7 @@ def _check_column(table: Table, column: Column, where: str) -> None:
                 f"{where}: columns: {column.key}: suite {column.suite} has no attack '{entry}'; "
                 f"known are {', '.join(entries)}"
             )
-    draws = config.suite(column.suite, table.preset)["draws"]
+    draws = config.suite(column.suite, table.preset).draws
     if stats.tries(column.metric) > draws:
         raise AtopError(
             f"{where}: columns: {column.key}: {column.metric} needs as many draws, and suite "
@@ -119,7 +119,7 @@ def _check_column(table: Table, column: Column, where: str) -> None:
         )
     if len(column.listed) < 2:
         return
-    if not config.suite(column.suite, table.preset)["selection"]:
+    if not config.suite(column.suite, table.preset).selection:
         raise AtopError(
             f"{where}: columns: {column.key}: a worst case is picked on selection draws, and suite "
             f"{column.suite} has none (attacks.yaml, suites.{column.suite}.selection)"
@@ -168,19 +168,19 @@ def _check_classifier(cell: Cell, preset: str) -> None:
     """Its family is there, and so are its weights if it is never trained here."""
     name, row = cell.classifier, config.classifier(cell.classifier)
     files = paths.classifier(preset, cell.dataset, name)
-    if row.get("training") == "never" and files == [paths.trained(preset, cell.dataset, name)]:
-        if config.preset(preset)["classifiers"].get(name, {}).get("train"):
+    if row.training == "never" and files == [paths.trained(preset, cell.dataset, name)]:
+        if config.preset(preset).trains(name):
             raise AtopError(
                 f"{config.folder()}/presets/{preset}.yaml: classifiers.{name}: train: true, but it "
                 "is somebody else's defence, which is its public weights; take that away"
             )
         raise AtopError(
             f"{config.folder()}/classifiers.yaml: {name}: no weights for {cell.dataset}, and it is "
-            f"not trained here; it has them for {', '.join(row.get('weights', {})) or 'nothing'}"
+            f"not trained here; it has them for {', '.join(row.weights) or 'nothing'}"
         )
-    if row["family"] not in members("classifiers"):
+    if row.family not in members("classifiers"):
         raise AtopError(
-            f"{config.folder()}/classifiers.yaml: {name}: no family '{row['family']}' in "
+            f"{config.folder()}/classifiers.yaml: {name}: no family '{row.family}' in "
             f"atop/method/classifiers/; known are {', '.join(members('classifiers'))}"
         )
 
@@ -223,9 +223,9 @@ def _check_attacks(preset: str) -> None:
         row = config.attack(name, preset)
         if "after" in row:
             config.attack(row["after"], preset)
-    for name in config.preset(preset).get("suites", {}):
+    for name in config.preset(preset).suites:
         config.suite(name, preset)
-    for pattern in config.preset(preset)["attacks"]:
+    for pattern in config.preset(preset).attacks:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise AtopError(
                 f"{config.folder()}/presets/{preset}.yaml: attacks: no attack is called "
@@ -245,7 +245,8 @@ def _check_suite(name: str) -> None:
             )
     for preset in config.presets():
         where = f"{config.folder()}/presets/{preset}.yaml: suites.{name}.leave_out"
-        left_out = config.preset(preset).get("suites", {}).get(name, {}).get("leave_out", [])
+        changes = config.preset(preset).suites.get(name)
+        left_out = changes.leave_out if changes else ()
         for entry in left_out:
             if entry not in entries:
                 raise AtopError(f"{where}: no '{entry}' to leave; known are {', '.join(entries)}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from atop.core.execution import FLOAT32, Compute
+from atop.core.memory import halving
 from atop.core.randomness import Randomness
 from atop.method.attack import Loss, Target
 
@@ -187,15 +188,15 @@ def passes(
     """
     draw = first = int(randomness.draw) * eot
     last = first + (eot if victim.random else 1)
+
+    def at_once(count: int) -> tuple[tuple[Tensor, ...], int]:
+        if count < most:
+            victim.rows = count * size  # what fits is remembered
+        return look(victim, randomness.draws(draw, count), count), count
+
     while draw < last:
-        count = max(1, min(last - draw, victim.rows // size))
-        try:
-            seen = look(victim, randomness.draws(draw, count), count)
-        except torch.OutOfMemoryError:
-            if count == 1:
-                raise
-            victim.rows = count // 2 * size
-            continue
+        most = max(1, min(last - draw, victim.rows // size))
+        seen, count = halving(at_once, most)
         yield seen
         draw += count
 

@@ -1,8 +1,8 @@
-"""Somebody else's file of weights: unwrapped, then loaded strictly."""
+"""Somebody else's file of weights, unwrapped."""
 
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
@@ -33,20 +33,3 @@ def weights(files: list[Path]) -> State:
         if all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): value for name, value in found.items()}
     return found
-
-
-def load(network: nn.Module, state: State, path: Path) -> None:
-    """Load weights strictly.
-
-    Raises:
-        AtopError: names or shapes are another network's.
-    """
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        raise another(path, str(error)) from error
-
-
-def another(path: Path, reason: str) -> AtopError:
-    """The error for weights of another network."""
-    return AtopError(f"{path}: weights of another network: {' '.join(reason.split())[:200]}")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from atop.core.files import sha256, write_json, writing
+from atop.core.files import sha256, write_json
+from atop.data import mosaics
 from atop.data.dataset import Dataset, Split, load
-from atop.data.embedded import FOLDER, NAME, SIDE
+from atop.data.embedded import FOLDER, NAME
 from atop.experiment import config, paths
 from atop.experiment.cells import Cell
 
@@ -26,11 +26,11 @@ def install() -> dict[Path, str]:
     The sums belong into datasets.yaml and presets/smoke.yaml.
     """
     preset = config.preset(MAKER)
-    whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10")["classes"])
-    cut(whole, seed=preset["seed"])
+    whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10").classes)
+    cut(whole, seed=preset.seed)
     cell = Cell(dataset="cifar10", classifier="resnet_small", init="scratch")
     networks = {"resnet_small": paths.trained(MAKER, cell.dataset, cell.classifier)}
-    for name in preset["purifiers"]:
+    for name in preset.purifiers:
         networks[name] = paths.initial(MAKER, replace(cell, purifier=name))
     for name, path in networks.items():
         for ending in (".safetensors", ".json"):
@@ -51,11 +51,6 @@ def cut(whole: Dataset, *, seed: int, folder: Path = FOLDER) -> None:
         index = np.concatenate((order[:size], out))
         part = split.take(torch.from_numpy(index))
         facts[name] = {"index": index.tolist(), "labels": part.labels.tolist()}
-        rows = -(-len(index) // COLUMNS)
-        padded = np.zeros((rows * COLUMNS, SIDE, SIDE, 3), np.uint8)
-        padded[: len(index)] = part.images.numpy()
-        mosaic = padded.reshape(rows, COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
-        mosaic = mosaic.reshape(rows * SIDE, COLUMNS * SIDE, 3)
-        with writing(folder / f"{NAME}-{name}.webp") as temporary:
-            Image.fromarray(mosaic).save(temporary, "WEBP", lossless=True, quality=100, method=6)
+        path = folder / f"{NAME}-{name}.webp"
+        mosaics.write(path, part.images.numpy(), columns=COLUMNS, quality=100, method=6)
     write_json(folder / f"{NAME}.json", facts)

@@ -1,16 +1,15 @@
-"""A fetched dataset as mosaics, which travel in parts; atop/data/_mosaics.py reads them back."""
+"""A fetched dataset as mosaics, which travel in parts; atop/data/mosaics.py reads them back."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from atop.core.errors import AtopError
 from atop.core.files import writing
-from atop.data import cache
-from atop.data.source import SPLITS, Array
-from atop.experiment import config, dataset_files, paths
+from atop.data import cache, mosaics
+from atop.data.source import SPLITS
+from atop.experiment import dataset_files, paths
 
 TILES = 10_000
 COLUMNS = 100
@@ -27,7 +26,6 @@ def pack(name: str, out: Path) -> list[Path]:
         folder = paths.dataset(name).parent
         raise AtopError(f"{name} is not read from mosaics; copy {folder} instead")
     about = cache.read_about(paths.dataset(name))
-    side: int = config.dataset(name)["pixels"]
     written: list[Path] = []
     for split in SPLITS:
         facts = about[split]
@@ -37,7 +35,8 @@ def pack(name: str, out: Path) -> list[Path]:
         images = cache.images(paths.dataset(name), split, facts["shape"])
         for number, part in enumerate(_parts(len(images))):
             written.append(out / name / f"{split}-{number}.{ENDING}")
-            _write(mosaic(images[part], side), written[-1])
+            columns = min(COLUMNS, part.stop - part.start)
+            mosaics.write(written[-1], images[part], columns=columns, quality=75, method=4)
         for what, values in lists.items():
             written.append(out / name / f"{split}-{what}.npy")
             with writing(written[-1]) as temporary, temporary.open("wb") as file:
@@ -53,16 +52,3 @@ def _parts(count: int) -> Iterator[slice]:
         size -= size % COLUMNS if size > COLUMNS else 0
         yield slice(start, start + size)
         start += size
-
-
-def mosaic(images: Array, side: int) -> Array:
-    """(N, side, side, 3) pictures as one, `COLUMNS` in a row; N is a multiple of it, or less."""
-    columns = min(COLUMNS, len(images))
-    rows = len(images) // columns
-    tiled = images.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
-    return tiled.reshape(rows * side, columns * side, 3)
-
-
-def _write(pixels: Array, path: Path) -> None:
-    with writing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, ENDING, lossless=True, quality=75, method=4)

@@ -39,7 +39,7 @@ def device(preset: str, *, allow_cpu: bool = False) -> torch.device:
     Raises:
         AtopError: the preset wants a GPU, there is none, and nobody said that the CPU will do.
     """
-    if config.preset(preset)["device"] == "cpu":
+    if config.preset(preset).device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -66,8 +66,9 @@ def sizes(preset: str, cell: Cell) -> Sizes:
 def dataset(name: str) -> Dataset:
     """A fetched dataset."""
     row = config.dataset(name)
-    told = {key: row[key] for key in ("classes", "train_size", "held_out")}
-    return load(paths.dataset(name), **told)
+    return load(
+        paths.dataset(name), classes=row.classes, train_size=row.train_size, held_out=row.held_out
+    )
 
 
 def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
@@ -80,17 +81,17 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
     Raises:
         AtopError: the dataset lacks one of them.
     """
-    chosen = config.preset(preset)["evaluation"]
+    chosen = config.preset(preset).evaluation
     test = dataset(name).test
     published = read_about(paths.dataset(name))["positions"] == "published"
-    size = config.dataset(name)["test_size"] if published else len(test)
-    count = n or chosen["n"]
+    size = config.dataset(name).test_size if published else len(test)
+    count = n or chosen.n
     if count > size:
         raise AtopError(
             f"{paths.dataset(name)}: {size} test pictures, and the evaluation set takes {count}; "
             "lower evaluation.n or evaluation.grey_box of the preset"
         )
-    wanted = np.random.RandomState(chosen["seed"]).permutation(size)[:count]
+    wanted = np.random.RandomState(chosen.seed).permutation(size)[:count]
     position = {int(index): place for place, index in enumerate(test.index)}
     missing = [int(index) for index in wanted if int(index) not in position]
     if missing:
@@ -104,7 +105,7 @@ def evaluation_set(preset: str, name: str, n: int | None = None) -> Split:
 def transform(preset: str, cell: Cell) -> Transform:
     """A cell's random transform with its hyper-parameters, perhaps with a part switched off."""
     method, options = config.transform_of(preset, cell)
-    changed = cell.transform in config.preset(preset).get("transforms", {})
+    changed = cell.transform in config.preset(preset).transforms
     with _options_of("transforms", *([f"presets/{preset}"] if changed else [])):
         return build("transforms", method, **options)  # type: ignore[no-any-return]
 
@@ -112,19 +113,19 @@ def transform(preset: str, cell: Cell) -> Transform:
 def classifier(dataset: str, name: str) -> nn.Module:
     """A classifier with random weights."""
     row = config.classifier(name)
-    classes = config.dataset(dataset)["classes"]
+    classes = config.dataset(dataset).classes
     with _options_of("classifiers"):
-        return build("classifiers", row["family"], classes=classes, **row.get("options", {}))  # type: ignore[no-any-return]
+        return build("classifiers", row.family, classes=classes, **row.options)  # type: ignore[no-any-return]
 
 
 def trained_classifier(preset: str, dataset: str, name: str) -> nn.Module:
     """A classifier with its weights: public ones, a file of the preset's, or trained here."""
     files = paths.classifier(preset, dataset, name)
-    own = paths.own_weights(preset, dataset, name) or {}
+    own = paths.own_weights(preset, dataset, name)
     for path in files:
-        checkpoints.verify(path, own.get("sha256") or weight_files.row_of(path).get("sha256"))
+        checkpoints.verify(path, (own and own.sha256) or weight_files.row_of(path).get("sha256"))
     network = classifier(dataset, name)
-    module = module_of("classifiers", config.classifier(name)["family"])
+    module = module_of("classifiers", config.classifier(name).family)
     if files[0].suffix != ".safetensors" and hasattr(module, "load_public"):
         module.load_public(network, files)
     else:

@@ -8,6 +8,7 @@ from atop.core.values import Dict
 from atop.data import cache
 from atop.data.source import SPLITS, Found
 from atop.experiment import config, dataset_files, paths
+from atop.experiment.settings.inputs import DatasetSpec
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
@@ -28,8 +29,8 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
         found = _found(name, folder, offline, place)
         for split in SPLITS:
             labels = getattr(found, split).labels
-            cache.check_labels(labels, classes=row["classes"], where=found.where)
-        facts = cache.fill(place, found, pixels=row["pixels"])
+            cache.check_labels(labels, classes=row.classes, where=found.where)
+        facts = cache.fill(place, found, pixels=row.pixels)
         verified, positions = _verify(name, row, facts, found)
         content = {
             "name": name,
@@ -70,7 +71,7 @@ def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Foun
     )
 
 
-def _verify(name: str, row: Dict, facts: Dict, found: Found) -> tuple[str | None, str]:
+def _verify(name: str, row: DatasetSpec, facts: Dict, found: Found) -> tuple[str | None, str]:
     """How it is known that the pictures are the published ones, and whether their places are.
 
     Raises:
@@ -82,14 +83,15 @@ def _verify(name: str, row: Dict, facts: Dict, found: Found) -> tuple[str | None
     return verified, "published" if published else "found"
 
 
-def _matched(name: str, row: Dict, facts: Dict, found: Found, split: str) -> list[str]:
+def _matched(name: str, row: DatasetSpec, facts: Dict, found: Found, split: str) -> list[str]:
     """The kinds of known hashes that a split has; none if none is known."""
-    known = [kind for kind in ("sha256", "pictures") if row[kind][split]]
-    matched = [kind for kind in known if facts[kind] == row[kind][split]]
+    hashes = {"sha256": getattr(row.sha256, split), "pictures": getattr(row.pictures, split)}
+    known = [kind for kind, digest in hashes.items() if digest]
+    matched = [kind for kind in known if facts[kind] == hashes[kind]]
     if known and not matched:
         raise AtopError(
             f"{found.where}: the {split} pictures have SHA-256 {facts[known[0]][:12]}..., not the "
-            f"{row[known[0]][split][:12]}... of datasets.yaml; they are not {name} as published"
+            f"{hashes[known[0]][:12]}... of datasets.yaml; they are not {name} as published"
         )
     if found.claims and found.claims[split] != facts["sha256"]:
         raise AtopError(

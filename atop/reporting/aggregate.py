@@ -207,20 +207,18 @@ def _incomparable(
     named, cell = table.named(row, column), table.cell(row, column)
     assert named
     assert cell
-    links = [one for budget in run.values() for one in config.chain(budget, table.preset)]
     attacks = [budget for budget in run.values() if budget["method"] != "clean"]
     suite = config.suite(column.suite, table.preset)
     objections = {
-        f"preset {table.preset}": not config.preset(table.preset)["comparable"],
-        "the attack differentiates something else than the paper's": column.target
-        != suite["target"],
+        f"preset {table.preset}": not config.preset(table.preset).comparable,
+        "the attack differentiates something else than the paper's": column.target != suite.target,
         "another network or dataset": (named.dataset, named.classifier)
         != (cell.dataset, cell.classifier),
         f"another initialisation ({cell.init})": named.init != cell.init,
         "nobody verified that the pictures are the published ones": data(record)["verified"]
         is None,
         "a worst case over fewer attacks": bool(column.left_out),
-        "another budget": any("scaled" in one for one in links)
+        "another budget": bool(attack_budgets.reduced(run.values(), table.preset))
         or not all(_fits(budget, column.paper) for budget in attacks),
     }
     return next((reason for reason, holds in objections.items() if holds), None)

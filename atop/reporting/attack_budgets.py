@@ -86,6 +86,12 @@ def changes(budget: Dict) -> list[str]:
     return [_words(key, budget[key]) for key in keys if budget.get(key) is not None]
 
 
+def reduced(budgets: Iterable[Dict], preset: str, *, fewer: bool = False) -> list[str]:
+    """A word if there are fewer budgets, or a preset changed one or what it goes on from."""
+    links = [link for one in budgets for link in config.chain(one, preset)]
+    return ["scaled down"] if fewer or any("scaled" in link for link in links) else []
+
+
 def as_run(table: Table, column: Column, records: Iterable[Dict]) -> dict[str, Dict]:
     """Budgets of a column by entry: of the first record that has the entry, else of the config."""
     held, budgets = list(records), {}

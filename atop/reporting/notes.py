@@ -65,8 +65,8 @@ def preset(table: Table) -> str:
 def notes(whole: Aggregate) -> list[tuple[str, str]]:
     """Headed sentences on how the table was measured."""
     chosen = config.preset(whole.table.preset)
-    about = " ".join(chosen["about"].split())
-    if not chosen["comparable"]:
+    about = " ".join(chosen.about.split())
+    if not chosen.comparable:
         about += "; these numbers are not comparable with the paper's"
     found = [
         (f"Preset {whole.table.preset}", about),
@@ -158,7 +158,7 @@ def _training(whole: Aggregate) -> str:
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
-    overrides = config.preset(whole.table.preset).get("recipe", {})
+    overrides = config.preset(whole.table.preset).recipe.said()
     parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
     return ", ".join(parts)
 

@@ -11,6 +11,7 @@ from atop.core.files import writing
 from atop.core.values import Dict
 from atop.experiment import tables
 from atop.experiment.paper import numbers
+from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
 from atop.reporting.aggregate import Aggregate, aggregate
 from atop.reporting.notes import estimate, interval, plain, signed
@@ -118,7 +119,7 @@ def benchmark(device: str, what: str, key: str) -> float:
         for row in run["rows"]:
             if (run["name"], row["what"]) == (device, what) and key in row:
                 return float(row[key])
-    raise AtopError(f"{benchmarks.FOLDER}: no {key} of '{what}' on {device}")
+    raise AtopError(f"{BENCHMARKS}: no {key} of '{what}' on {device}")
 
 
 @cache

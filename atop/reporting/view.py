@@ -157,11 +157,12 @@ def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
 
 def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
     """What a preset changed: in figures for one attack, in a word for several."""
-    links = [one for budget in run for one in config.chain(budget, table.preset)]
-    if len(links) == 1:
-        return [f"here {words}" for words in attack_budgets.changes(links[0])]
-    fewer = bool(run and column.left_out)
-    return ["here scaled down"] if fewer or any("scaled" in one for one in links) else []
+    if len(run) == 1 and len(config.chain(run[0], table.preset)) == 1:
+        changes = attack_budgets.changes(run[0])
+    else:
+        fewer = bool(run and column.left_out)
+        changes = attack_budgets.reduced(run, table.preset, fewer=fewer)
+    return [f"here {words}" for words in changes]
 
 
 def _pairs(whole: Aggregate) -> list[Dict]:

@@ -66,7 +66,7 @@ def clean(column: Column, preset: str) -> Column | None:
 
     They have the size in which the attacker hands images in, if its suite has such.
     """
-    suite = config.suite(column.suite, preset)["attacks"]
+    suite = config.suite(column.suite, preset).attacks
     budgets = {one: config.attack(config.entry(one, "")[0], preset) for one in suite}
     attacks = [one for one in column.entries if budgets[one]["method"] not in NO_ATTACKS]
     starts = [one for one, budget in budgets.items() if budget["method"] == "clean"]

@@ -77,14 +77,14 @@ def _of_file(path: Path, content: Records) -> Problems:
 def _pictures(record: Dict, cell: Cell) -> Problems:
     """They are the first n of the preset's choice, with the dataset's labels."""
     row, about = config.dataset(cell.dataset), data(record)
-    chosen = config.preset(record["preset"])["evaluation"]
+    chosen = config.preset(record["preset"]).evaluation
     if about["name"] != cell.dataset:
         yield f"provenance.data: of {about['name']}"
-    known = row["sha256"]["test"]
+    known = row.sha256.test
     if known and about.get("sha256") != known:
         yield f"provenance.data: another hash than datasets.yaml has for {cell.dataset}"
     if about["positions"] == "published":
-        order = np.random.RandomState(chosen["seed"]).permutation(row["test_size"])
+        order = np.random.RandomState(chosen.seed).permutation(row.test_size)
         if record["indices"] != order[: record["n"]].tolist():
             yield "indices: not the first of the preset's choice of test pictures"
     if paths.dataset(cell.dataset).exists():
@@ -98,11 +98,11 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     """Suite, budgets, sizes, transform and seed are those of the config."""
     preset, suite = record["preset"], config.suite(record["suite"], record["preset"])
     here = {
-        "draws": suite["draws"],
-        "selection": suite["selection"],
+        "draws": suite.draws,
+        "selection": suite.selection,
         "sizes": config.sizes(preset, cell),
         "transform": config.transform_of(preset, cell)[1],
-        "seed": config.preset(preset)["seed"],
+        "seed": config.preset(preset).seed,
         "victim": cell.victim(record["target"]).id,
     }
     for key, told in here.items():
@@ -114,8 +114,8 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     if record["provenance"]["compute"]["precision"] != "float32":
         yield "provenance.compute: evaluated in another number format than float32"
     attacks = [one["attack"] for one in record["evaluations"]]
-    if attacks != suite["attacks"]:
-        yield f"evaluations: {attacks}, the suite has {suite['attacks']}"
+    if tuple(attacks) != suite.attacks:
+        yield f"evaluations: {attacks}, the suite has {list(suite.attacks)}"
     budgets = {one: config.attack(config.entry(one, "")[0], preset) for one in attacks}
     n = config.evaluated(record["suite"], preset, cell.dataset, record["target"])
     if record["n"] != n:
@@ -127,8 +127,8 @@ def _settings(record: Dict, cell: Cell) -> Problems:
 
 def _outcomes(record: Dict, cell: Cell) -> Problems:
     """Predictions are classes, and there are selection draws where the suite has some."""
-    classes = config.dataset(cell.dataset)["classes"]
-    wanted = bool(config.suite(record["suite"], record["preset"])["selection"])
+    classes = config.dataset(cell.dataset).classes
+    wanted = bool(config.suite(record["suite"], record["preset"]).selection)
     for one in record["evaluations"]:
         selected = one.get("selection", {}).get("predictions", [])
         if not all(0 <= k < classes for draw in (*one["predictions"], *selected) for k in draw):

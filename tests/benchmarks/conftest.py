@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,19 @@ from counting import Operations
 from measuring import DEVICE, Run, ceiling, timed
 from torch import nn
 
-from atop.experiment import config
+from atop.experiment import config as settings
 from atop.method.defense import Defense, Sizes
 from atop.method.registry import build
 
 ROUNDS = 5
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Who measures wants them; everybody else has them among the slow tests."""
+    for item in items:
+        if FOLDER in item.path.parents and not config.getoption("benchmark_enable"):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
@@ -133,7 +142,7 @@ def _short(value: Any) -> Any:
 def defense(purifier: nn.Module, classifier: nn.Module) -> Defense:
     """RT2 with the embedded purifier at 48 pixels."""
     made = Defense(
-        transform=build("transforms", "rt2", **config.transform("rt2")),
+        transform=build("transforms", "rt2", **settings.transform("rt2")),
         purifier=purifier,
         classifier=classifier,
         sizes=Sizes(input=32, purifier=48, classifier=32),

@@ -75,7 +75,7 @@ def test_members_say_what_they_are(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(kind: str) -> None:
     known = re.escape(", ".join(members(kind)))
-    with pytest.raises(AtopError, match=f"no 'nonsense' in atop/{kind}/: known are {known}"):
+    with pytest.raises(AtopError, match=f"no 'nonsense' in atop/method/{kind}/: known are {known}"):
         build(kind, "nonsense")
     with pytest.raises(AtopError, match="no '_base'"):
         build(kind, "_base")
@@ -210,6 +210,11 @@ def test_every_member_has_a_row_of_the_config() -> None:
     assert {row.get("method", name) for name, row in transforms} == set(members("transforms"))
     assert {row["family"] for row in CLASSIFIERS.values()} == set(members("classifiers"))
     assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
+
+
+@pytest.mark.parametrize("name", members("attacks"))
+def test_an_attack_says_what_it_takes(name: str) -> None:
+    assert module_of("attacks", name).workload
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -99,7 +99,7 @@ def test_a_value_that_is_wrong(
 @pytest.mark.parametrize("text", ["a: [1", "a: 1\n\tb: 2", "a: 1\na b"])
 def test_what_is_not_yaml(complain: Complain, small: Path, file: str, text: str) -> None:
     (config.folder() / f"{file}.yaml").write_text(text)
-    config.read.cache_clear()
+    config.forget()
     command = FINETUNE if file in ("transforms", "presets/smoke") else ATTACK
     line = complain(*(TABLE if file.startswith("tables") else command))
     assert f"{file}.yaml: not YAML: " in line

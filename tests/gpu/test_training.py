@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from atop.core import resumable
 from atop.core.execution import FLOAT32, Compute
 from atop.core.resizing import resize
+from atop.core.resumable import State
 from atop.data.dataset import Dataset
 from atop.experiment import config
 from atop.experiment.cells import Cell
@@ -95,20 +97,23 @@ def test_a_step_of_dmae_in_parts_agrees_with_the_cpu(cifar_slice: Dataset) -> No
         assert float(results[1][name]) == pytest.approx(float(results[0][name]), rel=0.02)
 
 
-def test_a_run_resumes_on_the_device(cifar_slice: Dataset, tmp_path: Path) -> None:
+def test_a_run_resumes_on_the_device(
+    cifar_slice: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
     whole = stage(cifar_slice, CUDA)
-    train(whole, state=tmp_path / "a.pt", identity="x", title="whole")
+    train(whole, state=State(tmp_path / "a.pt", "x"), title="whole")
     first = stage(cifar_slice, CUDA)
     first.steps = 2
-    train(first, state=tmp_path / "b.pt", identity="x", title="first", save_every_s=-1.0)
+    train(first, state=State(tmp_path / "b.pt", "x"), title="first")
     second = stage(cifar_slice, CUDA)
-    train(second, state=tmp_path / "b.pt", identity="x", title="second")
+    train(second, state=State(tmp_path / "b.pt", "x"), title="second")
     for a, b in zip(whole.purifier.parameters(), second.purifier.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
 
 def test_a_classifier_step(cifar_slice: Dataset) -> None:
-    budget = {**config.preset("paper")["stages"]["classifier"], "epochs": 1, "batch": 8}
+    budget = {**config.preset("paper").stages.said()["classifier"], "epochs": 1, "batch": 8}
     network = assemble.classifier("cifar10", "resnet18").to(CUDA)
     data = cifar_slice.train.take(slice(0, 16)).to(CUDA)
     metrics = ClassifierStage(network, data, size=256, budget=budget, seed=0).step(0)

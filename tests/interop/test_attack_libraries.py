@@ -20,6 +20,8 @@ from atop.experiment.cells import Cell
 from atop.method.defense import Defense
 from atop.method.robustbench_library import robustbench
 
+pytestmark = pytest.mark.slow
+
 CELL = Cell.parse("cifar10_slice-resnet_small-deepfill-scratch-rt2-none-paper-s0")
 EPS = 8 / 255
 

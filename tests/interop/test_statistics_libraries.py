@@ -7,6 +7,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from atop.core import stats
 
+pytestmark = pytest.mark.slow
+
 COUNTS = [(0, 12), (1, 12), (6, 12), (3, 64), (256, 512), (510, 512), (512, 512), (2100, 10_000)]
 
 

@@ -94,6 +94,7 @@ def reference(
     return images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "eps", "rescale"), [("Linf", "1/255", True), ("L2", "0.11", False)]
 )
@@ -114,6 +115,7 @@ def test_every_sub_attack_is_the_reference(
     assert all(before > after for before, after in pairwise([*left, 0]))
 
 
+@pytest.mark.slow
 def test_the_random_version_is_the_reference_call_by_call(
     resnet: nn.Module, cifar_slice: Dataset
 ) -> None:

@@ -79,7 +79,7 @@ class Checkout:
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1200,
         )
         return Said(done.returncode, done.stdout + done.stderr)
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from atop.core.files import ROOT
 
 
@@ -13,4 +15,6 @@ def snakemake(*targets: str, options: tuple[str, ...] = ()) -> None:
     environment = {name: value for name, value in os.environ.items() if "ATOP" not in name}
     command = [Path(sys.executable).parent / "snakemake", "--cores", "2", "--quiet", "all"]
     command += [*options, "--rerun-incomplete", "--", *targets]
-    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    (ROOT / ".snakemake").mkdir(exist_ok=True)
+    with FileLock(ROOT / ".snakemake" / "tests.lock"):  # one run at a time in a checkout
+        subprocess.run(command, cwd=ROOT, check=True, env=environment)

@@ -33,23 +33,23 @@ def write_suite(
     suite = config.suite(name, made.preset)
     drawn = np.random.default_rng(0)
     evaluations = []
-    for entry in suite["attacks"]:
+    for entry in suite.attacks:
         budget = config.attack(config.entry(entry, "")[0], made.preset)
         under_attack = attacked is not None and budget["method"] != "clean"
         right = entries.get(entry.replace("-", "_"), attacked if under_attack else rate)
-        draws = 1 if budget.get("through") == "fixed" else suite["draws"]
+        draws = 1 if budget.get("through") == "fixed" else suite.draws
         one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < right)
-        if selection := suite["selection"]:
+        if selection := suite.selection:
             hits = drawn.uniform(size=(selection, n)) < right
             margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
             one["selection"] = {"predictions": answers(hits), "margins": margins}
         evaluations.append(one)
-    words = {"suite": name, "target": suite["target"], "victim": cell.victim(suite["target"]).id}
+    words = {"suite": name, "target": suite.target, "victim": cell.victim(suite.target).id}
     content = {
-        **frame_of(cell, made.preset, suite["draws"], n),
+        **frame_of(cell, made.preset, suite.draws, n),
         **words,
         "evaluations": evaluations,
     }
-    content |= {"selection": suite["selection"]} if suite["selection"] else {}
-    write_json(where(results, made.preset, cell, name, suite["target"]), content)
+    content |= {"selection": suite.selection} if suite.selection else {}
+    write_json(where(results, made.preset, cell, name, suite.target), content)
     return cell

@@ -36,7 +36,7 @@ def strict_record(cell: Cell, preset: str, rates: dict[str, float]) -> dict[str,
     """A record of the strict table in which each draw is right at a rate of example and attack."""
     drawn = np.random.default_rng(len(cell.id))
     evaluations = []
-    for entry in config.suite("strict", preset)["attacks"]:
+    for entry in config.suite("strict", preset).attacks:
         chances = np.clip(rates[entry] + drawn.uniform(-1, 1, size=N), 0, 1)
         selected = drawn.uniform(size=(3, N)) < chances
         one = evaluation(entry, preset, drawn.uniform(size=(4, N)) < chances)

@@ -19,7 +19,7 @@ def small_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """The small config of support/synthetic_config.py instead of the suite's own."""
     use_config(tmp_path / "config", monkeypatch)
     yield
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture

@@ -145,7 +145,9 @@ def test_records_travel_first_and_sets_and_states_never(
     queue = Queue("smoke", machines.cpu(1), None)
     record = paths.record("smoke", cells[0], "table7", "classifier")
     told = [paths.RESULTS / "benchmarks" / "a.json", paths.RESULTS / "logs" / "spend" / "a.log"]
-    never = [paths.adversarial("smoke", BARE, "official"), paths.state(rt1), paths.dataset("x")]
+    page = paths.RESULTS / "benchmarks" / "README.md"  # of the checkout there, perhaps a newer one
+    sets = paths.adversarial("smoke", BARE, "official")
+    never = [sets, paths.state(rt1), paths.dataset("x"), page]
     write({str(path.relative_to("results")): 10 for path in (rt1, rt2, *told, *never)})
     for cell, path in zip(cells, (rt1, rt2), strict=True):
         start = sha256(paths.initial("smoke", cell))

@@ -32,7 +32,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     found = write_figure(tmp_path / "results", "smoke")
     render(table=found, results=tmp_path / "results", out=tmp_path)
     yield found
-    config.read.cache_clear()
+    config.forget()
 
 
 @pytest.fixture
@@ -173,5 +173,5 @@ def test_figure_4_shares_its_clean_pictures_and_pgd_with_table_7() -> None:
 
 
 def test_drawing_needs_no_torch() -> None:
-    code = "import sys, atop.figures; sys.exit('torch' in sys.modules)"
+    code = "import sys, atop.reporting.figures; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

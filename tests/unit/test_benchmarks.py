@@ -7,6 +7,7 @@ import pytest
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, write_json
+from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
 
 
@@ -96,10 +97,10 @@ def test_what_is_no_benchmark_is_named(folder: Path, tmp_path: Path) -> None:
         benchmarks.read(folder)
 
 
-def test_the_readme_shows_the_committed_ones() -> None:
-    readme, folder = (ROOT / "README.md").read_text(), ROOT / benchmarks.FOLDER
-    begin, end = benchmarks.MARKS
-    shown = readme.partition(begin + "\n")[2].partition(end)[0]
+def test_its_page_shows_the_committed_ones() -> None:
+    folder = ROOT / BENCHMARKS
+    page, (begin, end) = (folder / "README.md").read_text(), benchmarks.MARKS
+    shown = page.partition(begin + "\n")[2].partition(end)[0]
     assert shown == benchmarks.markdown(folder)
 
 
@@ -112,7 +113,7 @@ def test_a_preset_attacks_in_bfloat16_only_where_its_cost_was_measured() -> None
         for name in config.presets()
         if config.compute(name, "attack").get("precision") == "bfloat16"
     ]
-    for one in benchmarks.read(ROOT / benchmarks.FOLDER) if coarse else []:
+    for one in benchmarks.read(ROOT / BENCHMARKS) if coarse else []:
         costs = {row["target"]: row["high"] for row in one["rows"] if "target" in row}
         if costs.keys() == {"classifier", "defense"} and max(costs.values()) < 1:
             return

@@ -37,10 +37,10 @@ def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Recor
     """A record of a suite of the config: shares of examples left, else 0.5; a chain finds a bit."""
     row = config.suite(name, preset)
     entries = []
-    for one in row["attacks"]:
+    for one in row.attacks:
         budget = config.attack(config.entry(one, "")[0], preset)
         chain = [one.get("after") for one in config.chain(budget, preset)]
-        follows = sum(name in row["attacks"] for name in chain if name != "clean-native")
+        follows = sum(name in row.attacks for name in chain if name != "clean-native")
         usual = 0.8 if one.startswith("clean") or "noise" in one else 0.5 - 0.02 * follows
         count = round(n * right.get(one, usual))
         entries.append(entry(one, count, budget, n=n, attacked=n // 2))

@@ -12,6 +12,7 @@ from support.synthetic_data import cut
 from torch import Tensor
 
 from atop.__main__ import main
+from atop.core import resumable
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json
 from atop.core.randomness import Randomness
@@ -108,6 +109,7 @@ def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
             validate.check_cell(Cell(dataset=dataset, classifier=name), preset)
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_as_if_nothing_had_happened(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,12 +127,7 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(
         return step(self, number)
 
     monkeypatch.setattr(ClassifierStage, "step", dies)
-    train = jobs.train
-
-    def often(*args: Any, **options: Any) -> Any:
-        return train(*args, **options, save_every_s=0)
-
-    monkeypatch.setattr(jobs, "train", often)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
     assert not path.exists()
@@ -200,7 +197,8 @@ def test_no_batch_at_all_is_no_training(small: Change) -> None:
 def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
     change: Change, workdir: Path
 ) -> None:
-    match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", (ROOT / "README.md").read_text(), re.S)
+    text = (ROOT / "atop" / "README.md").read_text()
+    match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", text, re.S)
     assert match
     change("classifiers", yaml.safe_load(match[1]))
     (path,) = paths.classifier("smoke", "cifar10_slice", "carmon2019_wrn28")

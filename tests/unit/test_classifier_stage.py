@@ -26,6 +26,7 @@ def training(data: Split, **changes: Any) -> ClassifierStage:
     return ClassifierStage(network, data, size=32, budget=budget, seed=0, compute=compute)
 
 
+@pytest.mark.slow
 def test_the_classifier_learns(cifar_slice: Dataset) -> None:
     stage = training(cifar_slice.train.take(slice(0, 256)))
     assert stage.steps == 24

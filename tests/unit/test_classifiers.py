@@ -76,7 +76,10 @@ def test_another_normalisation_is_refused(state: State, tmp_path: Path) -> None:
     [
         (lambda state: {**state, "more": torch.zeros(1)}, "of another network: .*more"),
         (lambda state: dict(list(state.items())[:-1]), "of another network: .*linear.bias"),
-        (lambda state: {**state, "linear.bias": torch.zeros(7)}, "of another network: .*size"),
+        (
+            lambda state: {**state, "linear.bias": torch.zeros(7)},
+            "of another network: linear.bias is",
+        ),
         (lambda state: {"epoch": 3}, "holds no state dict"),
         (lambda state: [1, 2], "holds no state dict"),
         (lambda state: {"net": None}, "holds no state dict"),
@@ -140,15 +143,15 @@ def test_a_network_that_there_is_not_is_refused(family: str, options: dict[str, 
 def test_parameters(name: str, classes: int, parameters: int) -> None:
     row = config.classifier(name)
     with torch.device("meta"):
-        network: nn.Module = build("classifiers", row["family"], classes=classes, **row["options"])
+        network: nn.Module = build("classifiers", row.family, classes=classes, **row.options)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18_32", "resnet_small"])
 def test_the_adversarially_trained_one_differs_in_its_training_alone(name: str) -> None:
-    row = dict(config.classifier(f"{name}_at"))
+    row = config.classifier(f"{name}_at").said()
     assert row.pop("training") == "adversarial"
-    plain = dict(config.classifier(name))
+    plain = config.classifier(name).said()
     plain.pop("weights", None)  # those of others
     assert {**row, "about": plain["about"]} == plain
 

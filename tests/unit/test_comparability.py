@@ -65,7 +65,7 @@ def judged(tmp_path: Path, change: Any) -> Any:
     spec = yaml.safe_load(path.read_text())
     change(spec)
     path.write_text(yaml.safe_dump(spec))
-    config.read.cache_clear()
+    config.forget()
     write_records(tmp_path, "paper")
     whole = aggregate(table=table("table7", "paper"), results=tmp_path)
     found = line(whole, "rt1-none", "fgsm")

@@ -104,7 +104,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(use: Callable[[], Any],
 def test_a_file_that_is_not_yaml_is_named(change: Change) -> None:
     path = config.folder() / "attacks.yaml"
     path.write_text("attacks: {pgd-10: [")
-    config.read.cache_clear()
+    config.forget()
     with pytest.raises(AtopError, match=r"attacks\.yaml: not YAML: ") as found:
         config.read("attacks")
     assert "\n" not in str(found.value)
@@ -135,7 +135,7 @@ def test_the_grey_box_may_have_more_images_than_other_suites(change: Change) -> 
         return config.evaluated(suite, "paper", dataset, target)
 
     assert n("table7", "classifier") == 10_000
-    assert n("table7", "classifier", "imagenette") == config.dataset("imagenette")["test_size"]
+    assert n("table7", "classifier", "imagenette") == config.dataset("imagenette").test_size
     # An attack on the whole defence is made for it alone; other suites' sets are no grey box.
     assert n("table7", "defense") == n("strict", "defense") == n("table8", "classifier") == 512
     assert n("convergence", "defense") == 64

@@ -14,8 +14,9 @@ from atop.core.files import read_json, write_json
 from atop.data import embedded
 from atop.experiment import config, paths, steps
 from atop.experiment.cells import Cell
+from atop.method.attacks import fgsm
+from atop.method.workload import Queries
 from atop.operations.cost import counts, work
-from atop.operations.cost.counts import Looks
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.datasets import fetch
@@ -91,6 +92,7 @@ def told_and_done(change: Change, cell: Cell, row: dict[str, Any]) -> tuple[int,
     return sum(work.work_of(step).pictures.values()), read_json(path.with_suffix(".json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [BARE, CELL, STILL], ids=["bare", "random", "deterministic"])
 @pytest.mark.parametrize("name", EXACT)
 def test_told_is_what_is_classified(small: Change, cell: Cell, name: str) -> None:
@@ -98,14 +100,16 @@ def test_told_is_what_is_classified(small: Change, cell: Cell, name: str) -> Non
     assert account["classified"] == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
     told, account = told_and_done(small, BARE, WHOLE[name])
     assert account["attacked"] == N
     assert account["classified"] == told
-    assert counts.at_most(WHOLE[name])
+    assert counts.at_most(WHOLE[name], counts.of_method(WHOLE[name], random=True, classes=10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
     wide = {"lr": 1.0} if name == "cw" else {"eps": "64/255"}
@@ -114,6 +118,7 @@ def test_what_breaks_early_is_classified_less(small: Change, name: str) -> None:
     assert (account["classified"] < told) if early else (account["classified"] == told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
 def test_on_a_random_target_autoattack_does_all_that_is_told(small: Change, name: str) -> None:
     told, account = told_and_done(small, CELL, {**WHOLE[name], "eps": "8/255", "judge": 3})
@@ -133,21 +138,21 @@ def test_what_a_random_target_lets_go_is_not_attacked(small: Change) -> None:
 
 
 def test_counts_by_hand() -> None:
-    def of(row: dict[str, Any], random: bool) -> list[Looks]:
-        return counts.of_method(row, random=random, classes=CLASSES)
+    def of(row: dict[str, Any], random: bool) -> list[Queries]:
+        return [*counts.of_method(row, random=random, classes=CLASSES).queries]
 
-    assert of(PGD, True) == [Looks(True, 3, 2)]
-    assert of(PGD, False) == [Looks(True, 1, 2)]
-    assert of(EXACT["pgd-logits"], True) == [Looks(True, 3, 2), Looks(False, 3, 2)]
-    assert of(EXACT["pgd-hardest"], True) == [Looks(False, 3, 2), Looks(True, 1, 2)]
-    assert of(EXACT["targeted"], True) == [Looks(False, 3, 1), Looks(True, 3, 2 * 2)]
-    assert of(EXACT["features"], False) == [Looks(True, 1, 2), Looks(False, 1, 2)]
-    assert of(WHOLE["apgd-t"], True) == [Looks(False, 2, 1 + 9 * 4), Looks(True, 2, 9 * 4)]
-    assert of(WHOLE["square"], True) == [Looks(False, 3, 5)]
+    assert of(PGD, True) == [Queries(True, 3, 2)]
+    assert of(PGD, False) == [Queries(True, 1, 2)]
+    assert of(EXACT["pgd-logits"], True) == [Queries(True, 3, 2), Queries(False, 3, 2)]
+    assert of(EXACT["pgd-hardest"], True) == [Queries(False, 3, 2), Queries(True, 1, 2)]
+    assert of(EXACT["targeted"], True) == [Queries(False, 3, 1), Queries(True, 3, 2 * 2)]
+    assert of(EXACT["features"], False) == [Queries(True, 1, 2), Queries(False, 1, 2)]
+    assert of(WHOLE["apgd-t"], True) == [Queries(False, 2, 1 + 9 * 4), Queries(True, 2, 9 * 4)]
+    assert of(WHOLE["square"], True) == [Queries(False, 3, 5)]
     gated = {name: {**WHOLE[name], "version": "official"} for name in ("apgd-t", "square")}
-    assert of(gated["apgd-t"], True) == [Looks(False, 1, 1 + 9), Looks(True, 1, 9 * 4 * 2)]
+    assert of(gated["apgd-t"], True) == [Queries(False, 1, 1 + 9), Queries(True, 1, 9 * 4 * 2)]
     assert of(gated["apgd-t"], False) == of(WHOLE["apgd-t"], False)
-    assert of(gated["square"], True) == [Looks(False, 3, 7)]
+    assert of(gated["square"], True) == [Queries(False, 3, 7)]
     assert of({**WHOLE["square"], "queries": 0}, True) == []
 
 
@@ -155,13 +160,16 @@ def test_every_attack_of_the_suite_is_known() -> None:
     for name in config.read("attacks")["attacks"]:
         row = config.attack(name, "paper")
         if row["method"] != "clean":
-            assert counts.of_method(row, random=True, classes=10) or row["method"] == "noise"
+            found = counts.of_method(row, random=True, classes=10)
+            assert found.queries or row["method"] == "noise"
 
 
-def test_an_attack_of_a_users_own_is_said_not_to_be_known(change: Change) -> None:
-    change("attacks", {"attacks": {"mine": {"method": "mine", "steps": 3}}})
+def test_an_attack_that_does_not_say_what_it_takes_is_named(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change("attacks", {"attacks": {"mine": {"method": "fgsm", **BALL, "eot": 1}}})
     *_, step = steps.attacked("smoke", BARE, "mine")
-    with pytest.raises(
-        AtopError, match=r"^method mine: what it takes is not known to atop/operations/cost"
-    ):
+    assert work.work_of(step).pictures
+    monkeypatch.delattr(fgsm, "workload")
+    with pytest.raises(AtopError, match=r"fgsm\.py: no function workload, so what it takes is not"):
         work.work_of(step)

@@ -81,7 +81,7 @@ def test_epochs_are_of_what_is_not_held_out(change: Change) -> None:
     change("presets/paper", {"stages": {"classifier": {"epochs": 30, "batch": 128}}})
     done = work("classifier", bare, preset="paper")
     assert trained(done) == 30 * ((50_000 - 512) // 128) * 128
-    batch = config.preset("paper")["evaluation"]["batch"]
+    batch = config.preset("paper").evaluation.batch
     assert looks(done) == [("identity", False, batch, 1, 256, 10_000)]  # its accuracy in the end
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from atop.core import resumable
 from atop.core.files import read_json, sha256
+from atop.core.resumable import State
 from atop.data.dataset import Dataset, Split
 from atop.experiment import config, paths
 from atop.experiment.cells import Cell
@@ -98,7 +100,7 @@ def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
 
 def test_the_repositorys_slice_holds_out_pictures_of_cifar10() -> None:
     fetched = config.dataset("cifar10_slice")
-    assert (fetched["train_size"], fetched["held_out"]) == (50000, 512)
+    assert (fetched.train_size, fetched.held_out) == (50000, 512)
 
 
 @pytest.fixture
@@ -110,6 +112,7 @@ def small(change: Any, workdir: Path) -> Any:
     return change
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> None:
     data = assemble.dataset("cifar10_slice")
     assert (len(data.train), len(data.held_out)) == (2000, 128)
@@ -170,12 +173,19 @@ class Counting:
         self.done = state["done"]
 
 
-def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_curve_of_one_that_was_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
+
     def run(stage: Counting, name: str) -> list[dict[str, float]]:
         return train(
-            stage, state=tmp_path / name, identity="x", title=name, save_every_s=0.0,
-            watch=lambda: {"done": float(stage.done)}, points=4,
-        )  # fmt: skip
+            stage,
+            state=State(tmp_path / name, "x"),
+            title=name,
+            watch=lambda: {"done": float(stage.done)},
+            points=4,
+        )
 
     whole = run(Counting(), "whole")
     fragile = Counting()

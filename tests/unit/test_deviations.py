@@ -34,7 +34,7 @@ def runs(key: str, preset: str) -> Any:
     elif where == "attack":
         found = config.attack(path.pop(0), preset)
     else:
-        found = config.preset(preset)[where]
+        found = config.preset(preset).said().get(where)
     for name in path:
         found = (found or {}).get(name)
     return found
@@ -48,7 +48,7 @@ def named(row: dict[str, Any]) -> set[str]:
     words |= set(re.findall(r"\w+", text)) - {"paper"}  # which is also what the authors wrote
     devices = {one for words, ones in GROUPS.items() if re.search(words, text) for one in ones}
     known = config.presets()
-    grouped = {name for name in known if config.preset(name)["device"] in devices}
+    grouped = {name for name in known if config.preset(name).device in devices}
     return words & set(known) | grouped
 
 

@@ -20,7 +20,7 @@ def test_all_purifiers_of_the_preset_are_installed(
 ) -> None:
     change("presets/embedded", {"purifiers": {"identity": {}}})
     names = ["deepfill", "dmae", "identity"]
-    assert sorted(config.preset("embedded")["purifiers"]) == names
+    assert sorted(config.preset("embedded").purifiers) == names
     fetch("cifar10_slice")
     data = paths.dataset("cifar10_slice").parent
     shutil.copytree(data, data.with_name("cifar10"))

@@ -91,7 +91,7 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
         "classifier": sha256(embedded.FOLDER / "resnet_small.safetensors"),
         "purifier": sha256(paths.purifier("smoke", CELL)),
     }
-    expected = config.dataset("cifar10_slice")["sha256"]["test"]
+    expected = config.dataset("cifar10_slice").sha256.test
     known = {"verified": "pixels", "positions": "published"}
     assert provenance["data"] == {"name": "cifar10_slice", "sha256": expected, **known}
     assert record["networks"]["purifier"]["parameters"] > 50_000
@@ -212,6 +212,7 @@ def test_the_bare_classifier_answers_alike_in_every_draw(small: Change) -> None:
     assert all(answers == every[0] for answers in every)
 
 
+@pytest.mark.slow
 def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
     rows = {"fixed": {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255",
                       "steps": 8, "random_start": True, "eot": 1, "through": "fixed"}}  # fmt: skip

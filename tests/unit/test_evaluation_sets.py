@@ -88,6 +88,7 @@ def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) ->
     assert clean["distance"]["linf"] == 0
 
 
+@pytest.mark.slow
 def test_in_the_grey_box_a_preset_may_take_more_images(small: Change) -> None:
     small("presets/smoke", {"evaluation": {"grey_box": 24}})
     entries = ["clean", "pgd-10"]

@@ -31,6 +31,7 @@ def draw(name: str) -> dict[str, Any]:
     return read_json(Path(f"{name}.json"))
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_and_what_makes_it(
     small: Change, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_broken_file_is_named(small: Change, broken: bytes | None) -> None:
         draw("figure5")
 
 
+@pytest.mark.slow
 def test_the_sentence_for_who_cannot_see_it(small: Change) -> None:
     account = make("smoke", replace(CELL, transform="rt3"), "fgsm", device=CPU).with_suffix(".json")
     content = read_json(account)
@@ -80,6 +82,7 @@ def test_classes_have_as_many_names_as_there_are() -> None:
     assert captions.class_name("cifar100", 41) == "class 41"
 
 
+@pytest.mark.slow
 def test_drawing_works_from_the_files_alone(small: Change) -> None:
     store_all()
     for folder in ("purifiers", "adversarial"):

@@ -53,6 +53,7 @@ def small(change: Callable[[str, dict[str, Any]], None], workdir: Path) -> None:
     change("attacks", {"suites": {"table7": {"attacks": ["clean", "fgsm"]}}})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_job_that_computes_imports_torch_alone() -> None:
     machine = "--preset smoke --threads 1"
@@ -64,6 +65,7 @@ def test_a_job_that_computes_imports_torch_alone() -> None:
     ) == [set(), {"torch"}, {"torch"}, {"torch"}]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workdir")
 def test_a_job_that_renders_imports_no_torch() -> None:
     words = f"--preset smoke --results {RUN} --out made"

@@ -12,7 +12,6 @@ from torch import Tensor
 from atop.core.files import read_json
 from atop.experiment import paths
 from atop.pipeline import assemble
-from atop.pipeline.attacking import adversarial_sets
 from atop.pipeline.attacking.adversarial_sets import Siege, make_adversarial
 
 
@@ -26,7 +25,7 @@ def small(change: Change, workdir: Path) -> Change:
 def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
     small: Change, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     small("attacks", {"attacks": {"mine": {**ROW, **({"after": "clean"} if after else {})}}})
     small("presets/smoke", {"evaluation": {"batch": 4}})
     whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
@@ -60,7 +59,7 @@ def test_a_run_without_its_images_begins_again(
     small("attacks", {"attacks": {"mine": ROW}})
     out = paths.adversarial("smoke", BARE, "mine")
     whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
-    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     run = Siege.run
 
     def dying(self: Siege, x: Tensor, *of: Tensor) -> Tensor:
@@ -84,7 +83,7 @@ def test_a_state_of_other_settings_is_not_taken_up(
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
     state = paths.state(paths.adversarial("smoke", BARE, "mine"))
-    monkeypatch.setattr(adversarial_sets, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     saved: list[bytes] = []
     monkeypatch.setattr(Path, "unlink", _keeping(saved, Path.unlink))
     make_adversarial("smoke", BARE, "mine", device=CPU)
@@ -101,7 +100,7 @@ def _keeping(saved: list[bytes], unlink: Callable[..., None]) -> Callable[..., N
     """Path.unlink that keeps what a state file held."""
 
     def keep(self: Path, missing_ok: bool = False) -> None:
-        if self.suffix == ".pt":
+        if self.suffix == ".pt" and self.exists():
             saved.append(self.read_bytes())
         unlink(self, missing_ok=missing_ok)
 

@@ -21,6 +21,8 @@ from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
 from atop.pipeline.training import jobs
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 RT2 = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",

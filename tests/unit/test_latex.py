@@ -33,7 +33,7 @@ def test_made_up_records_compile(
     use_config(tmp_path / "config", monkeypatch)
     made = WRITERS[name](tmp_path / "results", preset)
     text = tex(made, tmp_path / "results", tmp_path)
-    config.read.cache_clear()
+    config.forget()
     compiles(text, tmp_path)
 
 

@@ -10,7 +10,8 @@ from support import synthetic_data as synthetic
 
 from atop.__main__ import main
 from atop.core.errors import AtopError
-from atop.data import cache
+from atop.data import cache, mosaics
+from atop.data.source import decode
 from atop.experiment import paths
 from atop.operations import pack_dataset
 from atop.pipeline.datasets import fetch
@@ -53,7 +54,7 @@ def test_what_was_packed_is_read_back_the_same(small: Change, published: bool) -
         assert after[split] == before[split]  # pixels, hashes, labels and places
 
 
-def test_all_of_cifar10_takes_six_mosaics() -> None:
+def test_all_of_cifar10_takes_six_mosaics(tmp_path: Path) -> None:
     sizes = [
         [part.stop - part.start for part in pack_dataset._parts(n)]
         for n in (50_000, 10_000, 10_250)
@@ -61,7 +62,8 @@ def test_all_of_cifar10_takes_six_mosaics() -> None:
     assert sizes == [[10_000] * 5, [10_000], [10_000, 200, 50]]
     tiles = np.zeros((10_000, 32, 32, 3), np.uint8)
     tiles[101] = 7
-    whole = pack_dataset.mosaic(tiles, 32)
+    mosaics.write(tmp_path / "a.webp", tiles, columns=100, quality=0, method=0)
+    whole = decode(tmp_path / "a.webp")
     assert whole.shape == (3200, 3200, 3)
     assert (whole[32:64, 32:64] == 7).all()
     assert whole.sum() == 7 * 32 * 32 * 3

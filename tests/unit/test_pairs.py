@@ -40,7 +40,7 @@ RECORDED = {
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     use_config(tmp_path / "config", monkeypatch)
     yield
-    config.read.cache_clear()
+    config.forget()
 
 
 def line(whole: Aggregate, column: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     attacks["attacks"]["own-size"] = {"method": "clean", "pixels": "native"}
     attacks["suites"]["strict"]["attacks"].append("own-size")
     path.write_text(yaml.safe_dump(attacks))
-    config.read.cache_clear()
+    config.forget()
     found = pairs.clean(pgd, "paper")
     assert found
     assert found.entries == ("own-size",)  # pgd has pixels: native
@@ -187,7 +187,7 @@ def test_tries_are_a_column_of_their_own(tmp_path: Path) -> None:
         for k in (2, 4, 5)
     ]
     path.write_text(yaml.safe_dump(spec))
-    config.read.cache_clear()
+    config.forget()
     made = write_strict(tmp_path, "paper")
     whole = aggregate(table=made, results=tmp_path)
     content = whole.record("rt2-atop", "pgd")

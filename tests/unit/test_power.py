@@ -1,4 +1,4 @@
-"""What an exact replication can expect, and what README and the legend say of it."""
+"""What an exact replication can expect, and what tables/README.md and the legend say of it."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def test_the_table_in_readme() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_table_that_readers_see() -> None:
+    text = (ROOT / "tables" / "README.md").read_text()
     assert text.split("<!-- power -->")[1].split("<!-- end of power -->")[0].strip() == table()
 
 

@@ -24,7 +24,7 @@ FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
 def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     use_config(tmp_path / "config", monkeypatch)
     yield
-    config.read.cache_clear()
+    config.forget()
 
 
 def rendered(tmp_path: Path, preset: str = "smoke", name: str = "table7") -> dict[str, str]:

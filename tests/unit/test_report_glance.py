@@ -70,6 +70,7 @@ def test_outcomes_count_printed_numbers_alone() -> None:
     assert scale == {"domain": list(glance.COLOURS), "range": list(glance.COLOURS.values())}
 
 
+@pytest.mark.slow
 def test_the_first_screen_says_outcomes_and_leads_to_findings(
     tables: list[Table], tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_the_first_screen_says_outcomes_and_leads_to_findings(
     assert 'id="chart-outcomes"' in first
 
 
+@pytest.mark.slow
 def test_two_attackers_stand_side_by_side(tables: list[Table], tmp_path: Path) -> None:
     for row in ("rt2-atop", "rt1-atop"):
         cell = write_suite(tmp_path, tables[0], row, rate=0.85)
@@ -161,6 +163,7 @@ def test_nothing_under_both_is_said(tables: list[Table], tmp_path: Path) -> None
     assert "No defence has been measured under both yet" in text
 
 
+@pytest.mark.slow
 def test_the_smoke_page_shows_convergence_where_it_lies(tmp_path: Path) -> None:
     made = table("convergence", "smoke")
     text = seen([made], tmp_path, tmp_path)

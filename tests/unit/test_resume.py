@@ -16,8 +16,10 @@ from support.parts import TINY_DMAE, random_transform
 from torch import Tensor
 
 from atop.__main__ import main
+from atop.core import resumable
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json
+from atop.core.resumable import Images, State
 from atop.data.dataset import Dataset
 from atop.experiment import paths
 from atop.experiment.cells import Cell
@@ -70,9 +72,8 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run(stage: Any, state: Path, **changes: Any) -> Any:
-    options = {"identity": "a", "title": "test", **changes}
-    return train(stage, state=state, **options)
+def run(stage: Any, state: Path, *, identity: str = "a") -> Any:
+    return train(stage, state=State(state, identity), title="test")
 
 
 @pytest.mark.parametrize("at", [0, 123, 124, 248])
@@ -87,9 +88,14 @@ def test_weights_and_history_do_not_know_of_an_interruption(tmp_path: Path, at: 
     assert torch.equal(again.weight, whole.weight)
 
 
-def test_a_crash_costs_the_steps_since_the_last_state(tmp_path: Path) -> None:
+@pytest.fixture
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
+
+
+def test_a_crash_costs_the_steps_since_the_last_state(tmp_path: Path, save_always: None) -> None:
     with pytest.raises(CrashError):
-        run(Line(6, at=3, act=crash), tmp_path / "state.pt", save_every_s=-1.0)
+        run(Line(6, at=3, act=crash), tmp_path / "state.pt")
     again = Line(6)
     run(again, tmp_path / "state.pt")
     assert again.ran == [3, 4, 5]
@@ -103,11 +109,15 @@ def test_history_holds_means_over_the_steps_since_the_row_before(tmp_path: Path)
     assert history[-1]["place"] == pytest.approx(250)
 
 
-def test_a_state_is_saved_as_often_as_asked(tmp_path: Path) -> None:
+def test_a_state_is_saved_as_often_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = tmp_path / "state.pt"
-    run(Line(5), state, save_every_s=3600.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 3600.0)
+    run(Line(5), state)
     assert not state.exists()
-    run(Line(5), state, save_every_s=-1.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
+    run(Line(5), state)
     assert torch.load(state)["done"] == 5
 
 
@@ -129,6 +139,19 @@ def test_a_broken_state_is_named(tmp_path: Path, content: bytes) -> None:
     state.write_bytes(content)
     with pytest.raises(AtopError, match=r"state\.pt: not a whole checkpoint .* delete it"):
         run(Line(3), state)
+
+
+def test_a_state_does_not_vouch_for_the_images_of_another_run(tmp_path: Path) -> None:
+    def images(identity: str) -> Images:
+        return Images(tmp_path / "state.pt", identity, shape=(2, 3, 1, 1))
+
+    first = images("a")
+    first.images[0] = 1.0
+    first.save(done=1)
+    assert images("a").done == 1
+    assert images("a").images[0].eq(1.0).all()
+    images("b")  # makes room for its own, and dies before it saves
+    assert images("a").done == 0
 
 
 def test_sigterm_ends_the_step_saves_and_exits_with_143(tmp_path: Path) -> None:
@@ -184,7 +207,7 @@ def of_dmae() -> dict[str, Any]:
 
 @pytest.mark.parametrize("parts", [of_deepfill, of_dmae])
 def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
-    tmp_path: Path, cifar_slice: Dataset, parts: Callable[[], dict[str, Any]]
+    tmp_path: Path, cifar_slice: Dataset, parts: Callable[[], dict[str, Any]], save_always: None
 ) -> None:
     def stage(break_at: int | None = None) -> PurifierStage:
         torch.manual_seed(0 if break_at is None else 1)  # a resumed run must not rely on its start
@@ -209,7 +232,7 @@ def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
     broken = stage(break_at=3)
     broken.load_state_dict(first.state_dict())  # the same start as `whole`
     with pytest.raises(CrashError):
-        run(broken, tmp_path / "state.pt", save_every_s=-1.0)
+        run(broken, tmp_path / "state.pt")
     again = stage(break_at=99)
     assert run(again, tmp_path / "state.pt") == history
     assert len(history) == 6
@@ -279,6 +302,7 @@ def wait_for(happened: Any) -> None:
     raise TimeoutError
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> None:
     out = paths.purifier("smoke", CELL)
     state = paths.state(out)
@@ -297,6 +321,7 @@ def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> 
     assert not state.exists()
 
 
+@pytest.mark.slow
 def test_a_terminated_process_leaves_a_state_and_no_result(
     smoke: tuple[bytes, Any], change: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,9 +158,12 @@ def test_a_search_lists_no_folder_that_is_too_deep(tmp_path: Path, monkeypatch: 
 
 def test_the_question_needs_no_torch(tmp_path: Path) -> None:
     asked = "; ".join(
-        f"folders.dataset_at('{name}', Path())" for name in dataset_files.config.read("datasets")
+        f"dataset_files.dataset_at('{name}', Path())"
+        for name in dataset_files.config.read("datasets")
     )
-    code = f"import sys; from pathlib import Path; from atop import folders; {asked}"
+    code = (
+        f"import sys; from pathlib import Path; from atop.experiment import dataset_files; {asked}"
+    )
     code += "; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 

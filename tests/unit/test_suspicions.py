@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
 from atop.experiment import config
+from atop.experiment.settings.attacks import Suite
 from atop.method.defense import Defense, Sizes
 from atop.method.eot import Victim
 from atop.method.purifiers.identity import Identity
@@ -176,7 +177,9 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
         if "after" in row:
             images = worse(judge, images, sets[row["after"]])
         sets[entry] = images
-        outcomes = judge.outcomes(images, row, {"draws": draws, "selection": 0})
+        outcomes = judge.outcomes(
+            images, row, Suite(target="defense", attacks=(entry,), draws=draws)
+        )
         evaluations.append(
             {"attack": entry, "budget": row, **outcomes, "distance": _distance(images, x, batch=64)}
         )
@@ -226,6 +229,7 @@ def test_rt2_with_a_purifier_deceives_nobody(
     assert names(record) == ["found-nothing"]  # ten queries of Square after PGD: no suspicion
 
 
+@pytest.mark.slow
 def test_saturated_logits(defended: Make, classifier: nn.Module, split: Split) -> None:
     rows = some("clean", "noise", "fgsm", "pgd", "pgd@classifier")
     rows |= {"square": {**SQUARE, "after": "clean"}}

@@ -53,8 +53,8 @@ def test_a_stage_has_overrides_by_dataset_transform_and_purifier_the_last_of_whi
         assert [found[key] for key in ("batch", "lr", "clip")] == [4, 0.2, 9.0]
     other = training_budgets.finetune("smoke", replace(DMAE, dataset="cifar10"))
     assert [other[key] for key in ("batch", "lr", "clip")] == [16, 3e-4, 1.0]
-    assert (other["betas"], other["weight_decay"]) == ([0.9, 0.95], 0.05)
+    assert (other["betas"], other["weight_decay"]) == ((0.9, 0.95), 0.05)
     usual, own = (training_budgets.pretrain("paper", name) for name in ("deepfill", "dmae"))
-    assert (usual["transforms"], usual["betas"]) == (["rt1"], [0.5, 0.999])
-    assert (own["transforms"], own["betas"], own["parts"]) == (["tokens75"], [0.9, 0.95], 8)
+    assert (usual["transforms"], usual["betas"]) == (("rt1",), (0.5, 0.999))
+    assert (own["transforms"], own["betas"], own["parts"]) == (("tokens75",), (0.9, 0.95), 8)
     assert "overrides" not in own

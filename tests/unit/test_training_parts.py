@@ -114,10 +114,10 @@ def test_a_job_works_at_the_purifiers_size(
         budget=BUDGET,
     )
     x, _, _ = stage._batch(0)
-    sizes = config.preset("smoke")["sizes"]
-    assert sizes["input"] != sizes["purifier"]
-    assert x.shape == (4, 3, sizes["input"], sizes["input"])
-    assert stage.resize(x).shape == (4, 3, sizes["purifier"], sizes["purifier"])
+    sizes = config.preset("smoke").sizes
+    assert sizes.input != sizes.purifier
+    assert x.shape == (4, 3, sizes.input, sizes.input)
+    assert stage.resize(x).shape == (4, 3, sizes.purifier, sizes.purifier)
 
 
 def test_a_dataset_says_how_far_its_pictures_are_shifted(
@@ -135,4 +135,4 @@ def test_a_dataset_says_how_far_its_pictures_are_shifted(
         budget=BUDGET,
     )
     assert stage.shift == 3
-    assert config.dataset("imagenette")["shift"] == 32
+    assert config.dataset("imagenette").shift == 32

@@ -1,4 +1,4 @@
-"""A third purifier as the README adds it: its file and its rows, from there, and nothing else.
+"""A third purifier as atop/README.md adds it: its file and its rows, from there, and nothing else.
 
 Only budgets, the number of pictures and the table's other rows are cut down.
 """
@@ -57,7 +57,7 @@ class Newcomer:
 
 def block(language: str, *, with_words: str) -> str:
     """The one code block of the README's chapter that is in a language and has some words."""
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "atop" / "README.md").read_text()
     chapter = text.split("## How to add a defence\n")[1].split("\n## ")[0]
     found = re.findall(rf"^```{language}\n(.*?)^```", chapter, re.MULTILINE | re.DOTALL)
     (one,) = (block for block in found if with_words in block)

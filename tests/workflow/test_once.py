@@ -16,6 +16,8 @@ from atop.experiment import config, dag, fingerprints, paths, training_budgets, 
 from atop.experiment.cells import Cell
 from atop.pipeline.checkpoints import download, hosts
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = {
     "paper": ["--config", "extras=true", "--", "all"],
     "native": ["--config", "extras=true", "--", "tables/native/report.html"],
@@ -144,7 +146,7 @@ def test_a_file_is_downloaded_once(said: Said) -> None:
     rows = [weight_files.row_of(paths.CHECKPOINTS / file) for file in files]
     # Rows of one address take turns at one place, and what the first has brought is there for all.
     assert twice((address(row), str(download.place_of(row))) for row in rows) == []
-    sources = [config.dataset(job.wildcards["dataset"])["source"] for job in said.of("fetch")]
+    sources = [config.dataset(job.wildcards["dataset"]).source for job in said.of("fetch")]
     assert len(set(sources)) == len(sources) >= 1
 
 

@@ -68,6 +68,7 @@ def test_init_scratch_pretrains(clean: Checkout) -> None:
     assert said.counts == {"fetch": 1, "device": 1, "pretrain": 1, "classifier": 1, **TABLE7}
 
 
+@pytest.mark.slow
 def test_checkpoint_in_the_preset_replaces_training(fresh: Checkout) -> None:
     row = {"checkpoints": {"cifar10": {"file": "my.pth"}}}
     fresh.change("presets/paper", {"classifiers": {"resnet18": row}})
@@ -85,7 +86,7 @@ def test_smoke_downloads_nothing(clean: Checkout) -> None:
     assert said.counts == {"fetch": 1, **TABLE7}
     (fetch,) = said.of("fetch")
     assert fetch.wildcards["dataset"] == "cifar10_slice"
-    assert config.dataset("cifar10_slice")["source"] == "embedded"
+    assert config.dataset("cifar10_slice").source == "embedded"
     assert not any("gpu=1" in job.facts["resources"] for job in said.jobs)
 
 
@@ -95,6 +96,7 @@ def test_native(clean: Checkout) -> None:
     assert cells(said, "attack") == {"cifar10-resnet18_32-undefended"}
 
 
+@pytest.mark.slow
 def test_all_is_every_table_of_the_paper(clean: Checkout) -> None:
     said = clean.plan()
     assert said.counts["table"] == len(config.tables())

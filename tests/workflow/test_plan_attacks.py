@@ -3,6 +3,8 @@
 import pytest
 from support.checkout import Checkout, Said
 
+pytestmark = pytest.mark.slow
+
 ATOP = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
 CHAIN = ["aa-linf-standard-1", "aa-linf-standard-2", "aa-linf-standard-3", "aa-linf-standard"]
 

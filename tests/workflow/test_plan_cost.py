@@ -8,6 +8,8 @@ from support.checkout import Checkout
 from atop.experiment import paths, steps
 from atop.experiment.tables import table
 
+pytestmark = pytest.mark.slow
+
 COSTLY = ("classifier", "pretrain", "finetune", "tune", "attack", "evaluate")
 
 

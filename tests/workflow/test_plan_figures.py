@@ -5,6 +5,8 @@ from support.checkout import HEADLINE, SMOKE, Checkout, Said
 
 from atop.experiment import config, image_grids
 
+pytestmark = pytest.mark.slow
+
 BARE = "results/smoke/adversarial/cifar10_slice-resnet_small-undefended/fgsm.safetensors"
 
 

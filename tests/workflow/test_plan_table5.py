@@ -7,6 +7,8 @@ from support.checkout import Checkout, Said
 
 from atop.experiment.cells import Cell
 
+pytestmark = pytest.mark.slow
+
 BOTH, SLICE = ("cifar10", "cifar100"), ("cifar10_slice",)
 PUBLIC = {"dmae-base.pth", "deepfill-places2.pth"}
 PURIFIERS = {"dmae": ("imagenet", "tokens"), "deepfill": ("places2", "rt2")}

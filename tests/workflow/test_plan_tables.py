@@ -3,7 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from support.checkout import Checkout
+
+pytestmark = pytest.mark.slow
 
 QUOTED = {"table2", "table3", "table4", "table5", "table6", "table7", "table8", "table9"}
 

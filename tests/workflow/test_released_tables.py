@@ -7,6 +7,8 @@ from support.checkout import Checkout
 
 from atop.core.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def with_records(fresh: Checkout) -> Checkout:

@@ -11,16 +11,8 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop.core.errors import AtopError
-from atop.experiment import (
-    cells,
-    dag,
-    fingerprints,
-    paper,
-    paths,
-    tables,
-    validate,
-    weight_files,
-)
+from atop.experiment import cells, dag, fingerprints, paper, paths, tables
+from atop.experiment import validate, weight_files
 from atop.experiment import config as settings
 
 try:
@@ -47,12 +39,7 @@ wildcard_constraints:
 
 
 # Rendering is cheap, so its source is an input: editing a template or a check renders again.
-RENDERING = sorted(
-    path
-    for package in ("core", "experiment", "results", "reporting")
-    for path in Path("atop", package).rglob("*.*")
-    if path.suffix in (".py", ".j2")
-)
+RENDERING = dag.rendering()
 
 
 def cell_of(wildcards):
@@ -67,11 +54,11 @@ def preset_of(wildcards):
 
 
 def gpus(wildcards):
-    return 0 if preset_of(wildcards)["device"] == "cpu" else 1
+    return 0 if preset_of(wildcards).device == "cpu" else 1
 
 
 def cpus(wildcards):
-    return preset_of(wildcards)["threads"]
+    return preset_of(wildcards).threads
 
 
 def gate(wildcards):

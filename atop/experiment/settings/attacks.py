@@ -1,6 +1,6 @@
 """Attacks and suites of them (attacks.yaml)."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, StringConstraints, model_validator
 
@@ -25,6 +25,8 @@ class AttackSpec(Settings):
         through: what is differentiated.
         after: the attack that it goes on from.
         judge: draws of its judge.
+        chain: of `chains`: the row stands for several, each on what the one before left.
+        sweep: values of one key: the row stands for one with each.
     """
 
     nullable = ("pixels",)
@@ -48,6 +50,8 @@ class AttackSpec(Settings):
     judge: Positive | None = None
     restarts: Positive | None = None
     version: Literal["judged", "official"] | None = None
+    chain: str | None = None
+    sweep: Annotated[dict[str, list[Any]], Field(min_length=1, max_length=1)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -88,5 +92,6 @@ class Suite(Settings):
 class Attacks(Settings):
     """attacks.yaml."""
 
+    chains: dict[Name, list[dict[str, Any]]] = {}
     attacks: dict[AttackName, AttackSpec]
     suites: dict[Name, Suite]

@@ -254,3 +254,8 @@ class Preset(Settings):
     attacks: dict[str, AttackOverrides]
     leave_out: dict[str, list[str]] = {}
     suites: dict[str, SuiteOverrides] = {}
+
+    def trains(self, classifier: str) -> bool:
+        """Whether a classifier is trained here whatever weights are public."""
+        own = self.classifiers.get(classifier)
+        return own is not None and own.train

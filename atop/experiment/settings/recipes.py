@@ -20,11 +20,16 @@ class TransformOverrides(Settings):
     mask: Mask | None = None
 
 
-class RecipeOverrides(TransformOverrides):
+class RecipeOverrides(Settings):
     """What every recipe takes from a preset."""
 
     gan: Gan | None = None
+    ce_weight: NonNegative | None = None
+    ce_after_images: Count | None = None
+    l1_target: L1Target | None = None
+    attack_target: AttackTarget | None = None
     classifier_range: Literal["unit", "signed"] | None = None
+    mask: Mask | None = None
     spectral_norm: Literal["parametrized", "in_place"] | None = None
 
 

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.core.values import number
+from atop.core.values import Dict, number
 from atop.method.attack import Target
 from atop.method.attacks._ungated import candidates
 from atop.method.autoattack_library import OPTIONS, flags, model_of, perturb, sub_attack
 from atop.method.eot import Victim, expected_logits
 from atop.method.threat_models import check_norm, project
+from atop.method.workload import Queries, Workload, draws_of, targets_of
 
 VERSIONS = ("judged", "official")
 
@@ -136,3 +137,35 @@ def build(*, norm: str, eps: str, attack: str, version: str, **options: int) -> 
         average=options.pop("eot") if attack == "square" else 1,
         options=options,
     )
+
+
+CHECKS = 7
+"""Logits of a batch that AutoAttack's checks ask for, beside one gradient."""
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """Gated, it asks who is classified correctly first; and again for each target."""
+    gated = not random or row["version"] == "official"
+    rounds = targets_of(row, classes=classes)
+    judged = 1 if gated or row["attack"] == "square" else 2 * rounds  # best and last of each
+    idle = 0 in (row.get("steps"), row.get("queries"))
+    return Workload(
+        queries=() if idle else _queries(row, rounds, draws_of(row, random=random), gated=gated),
+        candidates=judged,
+        early=True,
+        checks=CHECKS,
+        counts_classes="targets" in row and gated,
+    )
+
+
+def _queries(row: Dict, rounds: int, eot: int, *, gated: bool) -> tuple[Queries, ...]:
+    if row["attack"] == "square":  # its start, its queries, and what they came to
+        return (Queries(False, eot, 1 + row["queries"] + (2 if gated else 0)),)
+    steps: int = row["steps"]
+    if row["attack"] == "fab-t":  # who and which target it is, every step, and what it came to
+        asked = rounds * steps + 1 + (3 * rounds if gated else 0)
+        return Queries(False, 1, asked), Queries(True, 1, rounds * steps)
+    which, seen = int(row["attack"] == "apgd-t"), rounds * (steps + 1)
+    if not gated:  # each iterate is compared under draws that stay the same
+        return Queries(False, eot, which + seen), Queries(True, eot, seen)
+    return Queries(False, 1, 1 + which * rounds), Queries(True, 1, seen * eot)

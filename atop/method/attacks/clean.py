@@ -3,7 +3,9 @@
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.method.attack import Target
+from atop.method.workload import Workload
 
 
 class Clean:
@@ -17,3 +19,8 @@ class Clean:
 def build() -> Clean:
     """It has no budget."""
     return Clean()
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """It asks nothing."""
+    return Workload()

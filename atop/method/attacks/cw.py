@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.method.attack import Target
+from atop.method.workload import Queries, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +74,8 @@ def build(*, norm: str, c: float, kappa: float, lr: float, steps: int, eot: int)
     if norm != "L2":
         raise ValueError(f"cw: norm {norm} is not implemented; it takes L2")
     return CW(c=c, kappa=kappa, lr=lr, steps=steps, eot=eot)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """A draw at a time, whatever the target."""
+    return Workload(queries=(Queries(True, 1, row["steps"] * row["eot"]),), early=True)

@@ -10,9 +10,11 @@ from typing import Any
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.method.attack import Target
 from atop.method.attacks._ascent import Ascent, ascent
 from atop.method.attacks._slopes import slope_of_shift
+from atop.method.workload import Queries, Workload, draws_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +49,9 @@ def build(*, eot: int, **options: Any) -> Features:
         ValueError: a norm, direction or schedule that is not known.
     """
     return Features(ascent=ascent("features", **options), eot=eot)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """A gradient a step, and the clean image under the same draws."""
+    eot, steps = draws_of(row, random=random), row["steps"]
+    return Workload(queries=(Queries(True, eot, steps), Queries(False, eot, steps)))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.core.values import number
+from atop.core.values import Dict, number
 from atop.method.attack import Target, cross_entropy
 from atop.method.eot import slope
 from atop.method.threat_models import check_norm, project, steepest
+from atop.method.workload import Queries, Workload, draws_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +33,8 @@ class FGSM:
 def build(*, norm: str, eps: str, eot: int) -> FGSM:
     """FGSM as a row of attacks.yaml gives it."""
     return FGSM(norm=check_norm("fgsm", norm), eps=number(eps), eot=eot)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """One gradient."""
+    return Workload(queries=(Queries(True, draws_of(row, random=random), 1),))

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.method.attack import Target, margin
 from atop.method.attacks._ascent import Ascent, ascent
 from atop.method.eot import expected_logits, slope
+from atop.method.workload import Queries, Workload, draws_of, targets_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,3 +92,10 @@ def build(*, eot: int, targets: int, **options: Any) -> MultiTargeted:
         ValueError: a norm, direction or schedule that is not known.
     """
     return MultiTargeted(ascent=ascent("multi_targeted", **options), eot=eot, targets=targets)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """Which classes are likely, and a round for each, whose result is a candidate."""
+    eot, targets = draws_of(row, random=random), targets_of(row, classes=classes)
+    rounds = Queries(True, eot, targets * row["steps"])
+    return Workload(queries=(Queries(False, eot, 1), rounds), candidates=targets)

@@ -6,10 +6,12 @@ from typing import Any
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.core.values import Dict
 from atop.method.attack import LOSSES, Target
 from atop.method.attacks._ascent import Ascent, ascent, check_word
 from atop.method.attacks._slopes import slope_of_hardest, slope_of_vote
 from atop.method.eot import slope, slope_of_mean
+from atop.method.workload import Queries, Workload, draws_of
 
 AVERAGES = {
     "loss": slope,
@@ -74,3 +76,13 @@ def build(*, eot: int, loss: str = "cross_entropy", average: str = "loss", **opt
     check_word("pgd", "loss", loss, tuple(LOSSES))
     check_word("pgd", "average", average, tuple(AVERAGES))
     return PGD(ascent=ascent("pgd", **options), eot=eot, loss=loss, average=average)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """A gradient a step; what is not linear in the draws asks without one, too."""
+    eot, steps, average = draws_of(row, random=random), row["steps"], row.get("average", "loss")
+    if average == "loss":
+        return Workload(queries=(Queries(True, eot, steps),))
+    if average == "hardest":
+        return Workload(queries=(Queries(False, eot, steps), Queries(True, 1, steps)))
+    return Workload(queries=(Queries(True, eot, steps), Queries(False, eot, steps)))

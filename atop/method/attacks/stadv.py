@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atop.core.randomness import Randomness
-from atop.core.values import number
+from atop.core.values import Dict, number
 from atop.method.attack import Target, margin
 from atop.method.eot import slope
+from atop.method.workload import Queries, Workload, draws_of
 
 SMOOTHNESS = 0.0025
 """What roughness weighs against the margin, times the bound."""
@@ -114,3 +115,8 @@ def roughness(flow: Tensor) -> Tensor:
 def build(*, bound: str, steps: int, lr: float, eot: int) -> StAdv:
     """StAdv as a row of attacks.yaml gives it."""
     return StAdv(bound=number(bound), steps=steps, lr=lr, eot=eot)
+
+
+def workload(row: Dict, *, random: bool, classes: int) -> Workload:
+    """A gradient a step, and one of the last iterate."""
+    return Workload(queries=(Queries(True, draws_of(row, random=random), row["steps"] + 1),))

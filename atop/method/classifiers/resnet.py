@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.method import published_weights
 
@@ -158,7 +159,7 @@ def load_public(network: ResNet, files: list[Path]) -> None:
         AtopError: broken, or made for another network or another normalisation.
     """
     state = published_weights.weights(files)
-    published_weights.load(network, _inside_attacker(network, state, files[0]), files[0])
+    checkpoints.fill(network, _inside_attacker(network, state, files[0]), source=files[0])
 
 
 def _inside_attacker(

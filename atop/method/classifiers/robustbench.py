@@ -6,20 +6,17 @@ ensemble are ID.pt_m0.pt, ID.pt_m1.pt and so on. Here it never downloads, and al
 
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.values import Dict
-from atop.method import published_weights
 from atop.method.robustbench_library import models, robustbench
 
 _CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
@@ -62,7 +59,7 @@ def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
         raise ValueError(f"the model has {expected} classes, the dataset {classes}")
     if models[model]["gdrive_id"] is None:
         raise ValueError(f"'{model}' has no file of its own: timm downloads it")
-    with _quiet_on_the_cpu():
+    with _OnTheCpu(), redirect_stdout(io.StringIO()):
         network = models[model]["model"]().eval()
     return Published(network, dataset, threat, model)
 
@@ -73,46 +70,41 @@ def load_public(network: Published, files: list[Path]) -> None:
     Raises:
         AtopError: a file is missing, broken, not where the package looks, or another network's.
     """
-    package = robustbench()
-    models = _models(network.dataset, network.threat)
-    entry = models[network.model]
-    _require(files, network, entry["gdrive_id"])
-    reader = _Reader()
-    try:
-        with (
-            redirect_stdout(io.StringIO()),
-            patch.dict(models, {network.model: {**entry, "model": lambda: network.network}}),
-            patch.multiple(package.utils, torch=reader, _safe_load_state_dict=reader.fill),
-        ):
-            package.utils.load_model(
-                network.model, files[0].parents[2], network.dataset, network.threat
-            )
-    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
-        raise published_weights.another(reader.path, f"{type(error).__name__}: {error}") from error
+    drive = _models(network.dataset, network.threat)[network.model]["gdrive_id"]
+    _require(files, network, drive)
+    whole = isinstance(drive, str)
+    for number, file in enumerate(files):
+        try:
+            state = _state(file, network.model, whole=whole)
+            parts = [(network.network, state)] if whole else _parts(network, number, state)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise checkpoints.another(file, f"{type(error).__name__}: {error}") from error
+        for part, weights in parts:
+            checkpoints.fill(part, weights, source=file, missing=_CONSTANTS, surplus=_SURPLUS)
 
 
-class _Reader:
-    """What the package has for `torch` while it loads: files are read as all others are."""
+def _state(file: Path, model: str, *, whole: bool) -> Dict:
+    """The state dict in a file, as the package's load_model finds it."""
+    found: Dict = checkpoints.read(file)
+    if whole and ("Kireev2021Effectiveness" in model or model == "Andriushchenko2020Understanding"):
+        found = found["last"]
+    found = found.get("state_dict", found)
+    for prefix in ("module.", "model.") if whole else ("module.",):
+        found = robustbench().utils.rm_substr_from_state_dict(found, prefix)
+    return found
 
-    device = torch.device
 
-    def __init__(self) -> None:
-        self.path = Path()
-
-    def load(self, path: str | Path, **_: Any) -> dict[str, Any]:
-        self.path = Path(path)
-        return checkpoints.read(self.path)
-
-    def fill(self, network: nn.Module, _model: str, state: Any, _dataset: Any) -> nn.Module:
-        """Load a state dict strictly, where the package lets some models keep random weights."""
-        found = network.load_state_dict(state, strict=False)
-        missing = [name for name in found.missing_keys if not _CONSTANTS.search(name)]
-        surplus = [name for name in found.unexpected_keys if not _SURPLUS.search(name)]
-        if missing or surplus:
-            raise published_weights.another(
-                self.path, f"missing {missing[:3]}, unexpected {surplus[:3]}"
-            )
-        return network
+def _parts(network: Published, number: int, state: Dict) -> list[tuple[nn.Module, Dict]]:
+    """What a file of an ensemble fills, as the package's load_model has it."""
+    ensemble: Any = network.network
+    if network.model.startswith("Bai2023Improving"):
+        mixed = ensemble.comp_model
+        if number == 2:
+            return [(mixed.policy_net, state["model"]), (mixed.bn, state["bn"])]
+        return [(mixed.models[number], state)]
+    if network.model.startswith("Bai2024MixedNUTS"):
+        return [((ensemble.std_model, ensemble.rob_model)[number], state)]
+    return [(ensemble.models[number], state)]
 
 
 def _models(dataset: str, threat: str) -> Dict:
@@ -139,9 +131,10 @@ def _require(files: list[Path], network: Published, drive: str | list[str]) -> N
             raise AtopError(f"{file}: no such checkpoint")
 
 
-@contextmanager
-def _quiet_on_the_cpu() -> Iterator[None]:
-    """Build without prints, and without `Tensor.cuda`, which BiT's constructor calls."""
-    stay = patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
-    with stay, redirect_stdout(io.StringIO()):
-        yield
+class _OnTheCpu(TorchFunctionMode):
+    """Builds without `Tensor.cuda`, which BiT's constructor calls."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return args[0] if function is Tensor.cuda else function(*args, **(kwargs or {}))

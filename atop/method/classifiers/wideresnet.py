@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atop.core import checkpoints
 from atop.method import published_weights
 
 Style = Literal["trades", "deepmind"]
@@ -147,9 +148,9 @@ def load_public(network: WideResNet, files: list[Path]) -> None:
     state = published_weights.weights(files)
     if network.style == "deepmind":
         if "init_conv.weight" not in state:  # the other style's would fit where it does not belong
-            raise published_weights.another(files[0], "no 'init_conv.weight', which this style has")
+            raise checkpoints.another(files[0], "no 'init_conv.weight', which this style has")
         state = {_renamed(name): value for name, value in state.items()}
-    published_weights.load(network, state, files[0])
+    checkpoints.fill(network, state, source=files[0])
 
 
 def _renamed(name: str) -> str:

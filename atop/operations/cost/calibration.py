@@ -16,6 +16,7 @@ import torch
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.experiment import config
 from atop.operations.cost import ready
@@ -66,19 +67,16 @@ def measure(one: Pass, device: torch.device) -> Rate:
         AtopError: a network cannot be built.
         torch.OutOfMemoryError: it does not fit, where a job would not take fewer pictures either.
     """
-    few = device.type == "cpu" and config.preset(one.preset)["device"] != "cpu"
+    few = device.type == "cpu" and config.preset(one.preset).device != "cpu"
     batch = min(FEW, one.batch) if few else one.batch
     if isinstance(one, Training):
         return _rate(partial(ready.training, one, device, batch=batch), device, few=few)
     draws = 1 if few else one.draws
-    while True:  # an attack halves a batch that does not fit
-        try:
-            build = partial(ready.look, one, device, batch=batch, draws=draws)
-            return _rate(build, device, few=few)
-        except torch.OutOfMemoryError:
-            if batch == 1:
-                raise
-        batch //= 2
+
+    def look(batch: int) -> Rate:
+        return _rate(partial(ready.look, one, device, batch=batch, draws=draws), device, few=few)
+
+    return halving(look, batch)  # as an attack does
 
 
 def _rate(build: Callable[[], ready.Ready], device: torch.device, *, few: bool) -> Rate:

@@ -107,7 +107,7 @@ class Training:
         return {
             "networks": networks(preset, cell),
             "batch": [self.batch, budget.get("parts", 1), budget.get("clip") is not None],
-            "data": [data["pixels"], data["shift"] > 0],
+            "data": [data.pixels, data.shift > 0],
             "loss": config.purifier(cell.purifier, preset)["loss"] if cell.purifies else None,
             "recipe": {key: recipe[key] for key in _OF_SPEED} if cell.purifies else None,
             "transforms": [config.transform_of(preset, one) for one in before],
@@ -133,8 +133,8 @@ def key_of(one: Pass) -> str:
 def networks(preset: str, cell: Cell) -> Dict:
     """The networks of a cell as they are built, and the sizes at which they work."""
     named = cell.classifier != ANY
-    row = config.classifier(cell.classifier) if named else {}
-    built = [row.get("family"), row.get("options"), config.dataset(cell.dataset)["classes"]]
+    row = config.classifier(cell.classifier).said() if named else {}
+    built = [row.get("family"), row.get("options"), config.dataset(cell.dataset).classes]
     options = config.purifier(cell.purifier, preset, cell.dataset)["options"]
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     return {

@@ -65,7 +65,7 @@ def training(one: Training, device: torch.device, *, batch: int) -> Ready:
     budget = dict(one.budget)
     if batch != one.batch:
         budget |= {"batch": batch, "parts": 1}
-    side = config.dataset(one.cell.dataset)["pixels"]
+    side = config.dataset(one.cell.dataset).pixels
     images = torch.randint(256, (2 * batch, side, side, 3), dtype=torch.uint8)
     index = torch.arange(2 * batch)
     data = Split(images, torch.zeros_like(index), index).to(device)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
@@ -36,7 +35,7 @@ def work_of(step: Step) -> Work:
     """The work of a step.
 
     Raises:
-        AtopError: an attack whose method is not known to atop/operations/cost/counts.py.
+        AtopError: an attack that does not say what it takes.
     """
     of: dict[str, Callable[[Step], Work]]
     of = {"training": _training, "attacks": _attack, "evaluation": _evaluation}
@@ -62,45 +61,45 @@ def _training(step: Step) -> Work:
 
 def _add_curve(work: Work, preset: str, cell: Cell, held_out: int) -> None:
     """Accuracy on each set of a training curve, at every point and before; and its attacks."""
-    told = config.preset(preset).get("curves")
+    told = config.preset(preset).curves
     if not told:
         return
-    n, pixels = min(told["pictures"], held_out), config.sizes(preset, cell)["input"]
+    n, pixels = min(told.pictures, held_out), config.sizes(preset, cell)["input"]
     whole, bare = (_look(preset, one, pixels, n) for one in (cell, cell.bare))
-    sets = 1 + len(told["attacks"])
-    seen = n * sets * (1 + told["points"])
+    sets = 1 + len(told.attacks)
+    seen = n * sets * (1 + told.points)
     work.pictures[whole(gradient=False, draws=1, how="train")] += seen
-    classes = config.dataset(cell.dataset)["classes"]
-    for name in told["attacks"]:
+    classes = config.dataset(cell.dataset).classes
+    for name in told.attacks:
         row = config.attack(name, preset)
-        for gradient, draws, times in counts.of_method(row, random=True, classes=classes):
+        for gradient, draws, times in counts.of_method(row, random=True, classes=classes).queries:
             look = bare(gradient=gradient, draws=draws, how="train")
             work.pictures[look] += times * draws * n
 
 
 def _attack(step: Step) -> Work:
-    """Looks of the method, once a restart; of the judge; of AutoAttack's own checks."""
+    """Queries of the method, once a restart; of the judge; of the attack's own checks."""
     preset, cell, row = step.preset, step.cell, config.attack(step.name, step.preset)
     target = "classifier" if cell.undefended else "defense"
     n = config.examples(step.name, preset, cell.dataset, target)
     pixels = config.pixels(row, preset, cell)
     drawn, restarts = random(preset, cell), row.get("restarts", 1)
-    work = Work(at_most=counts.at_most(row), disk=n * 3 * pixels**2 * 4)
+    differ = drawn and row.get("through") != "fixed"
+    classes = config.dataset(cell.dataset).classes
+    workload = counts.of_method(row, random=differ, classes=classes)
+    work = Work(at_most=counts.at_most(row, workload), disk=n * 3 * pixels**2 * 4)
     look = partial(_look(preset, cell, pixels, n), through=row.get("through", "exact"))
-    differ: dict[str, Any] = {
-        "random": drawn and row.get("through") != "fixed",
-        "classes": config.dataset(cell.dataset)["classes"],
-    }
-    for gradient, draws, times in counts.of_method(row, **differ):
+    for gradient, draws, times in workload.queries:
         here = look(gradient=gradient, draws=draws, how="attack")
         work.pictures[here] += restarts * times * draws * n
-    if row["method"] == "autoattack":
-        first, logits = look(gradient=False, draws=1, how="attack").batch, counts.FLAGS
-        counted = "targets" in row and counts.gated(row, random=differ["random"])
-        batches = math.ceil(n / first) if counted else 0  # each counts the classes
-        work.pictures[look(gradient=False, draws=1, how="attack")] += logits * first + batches
+    if workload.checks:
+        first = look(gradient=False, draws=1, how="attack").batch
+        logits = workload.checks * first
+        if workload.counts_classes:
+            logits += math.ceil(n / first)
+        work.pictures[look(gradient=False, draws=1, how="attack")] += logits
         work.pictures[look(gradient=True, draws=1, how="attack")] += first
-    if judged := counts.judged(row, **differ):
+    if judged := counts.judged(row, workload):
         draws = row.get("judge", config.JUDGE) if drawn else 1
         judge = _look(preset, cell, pixels, n)(gradient=False, draws=draws, how="judge")
         work.pictures[judge] += judged * draws * n
@@ -111,7 +110,7 @@ def _evaluation(step: Step) -> Work:
     """Draws and selection draws of every entry of the suite."""
     preset, cell = step.preset, step.cell
     suite = config.suite(step.name, preset)
-    attacks = [config.entry(text, step.target)[0] for text in suite["attacks"]]
+    attacks = [config.entry(text, step.target)[0] for text in suite.attacks]
     n = config.evaluated(step.name, preset, cell.dataset, step.target)
     work = Work()
     for attack in attacks:
@@ -120,9 +119,9 @@ def _evaluation(step: Step) -> Work:
         if row.get("through") == "fixed":
             draws = 1
         elif random(preset, cell):
-            draws = suite["draws"] + suite["selection"]
+            draws = suite.draws + suite.selection
         else:
-            draws = 1 + bool(suite["selection"])
+            draws = 1 + bool(suite.selection)
         look = _look(preset, cell, pixels, n)(gradient=False, draws=1, how="evaluate")
         work.pictures[look] += draws * n
     return work
@@ -130,5 +129,5 @@ def _evaluation(step: Step) -> Work:
 
 def _look(preset: str, cell: Cell, pixels: int, n: int) -> Callable[..., Look]:
     """Looks at n pictures, in the preset's batches."""
-    batch = min(n, config.preset(preset)["evaluation"]["batch"])
+    batch = min(n, config.preset(preset).evaluation.batch)
     return partial(Look, preset=preset, cell=cell, pixels=pixels, batch=batch)

@@ -189,7 +189,8 @@ def finished(queue: Queue) -> list[list[Path]]:
     """
     ours = paths.RESULTS / queue.preset
     records = [[path] for path in sorted((ours / "records").rglob("*.json"))]
-    told = [*paths.RESULTS.glob("benchmarks/*"), *paths.RESULTS.glob("logs/spend/*")]
+    measured = [path for path in paths.RESULTS.glob("benchmarks/*") if path.suffix != ".md"]
+    told = [*measured, *paths.RESULTS.glob("logs/spend/*")]
     wanted = {path for task in queue.wanted() for path in queue.needs(task)}
     trained = [task for task in queue.tasks.values() if _is_whole_training(task)]
     needed = [task.file for task in trained if task.file in wanted]

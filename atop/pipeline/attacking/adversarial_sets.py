@@ -11,11 +11,11 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32, recompute
 from atop.core.files import sha256, write_json, writing
-from atop.core.interrupt import SAVE_EVERY_S, sigterm
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
-from atop.core.resumable import Unfinished
+from atop.core.resumable import Images
 from atop.data.cache import read_about
 from atop.data.dataset import Inputs, Split
 from atop.experiment import config, fingerprints, paths
@@ -56,8 +56,8 @@ class Siege:
     def __init__(self, preset: str, victim: Cell, attack: str, device: torch.device) -> None:
         self.row = config.attack(attack, preset)
         self.method = assemble.attack(preset, attack)
-        self.batch: int = config.preset(preset)["evaluation"]["batch"]
-        self.seed: int = config.preset(preset)["seed"]
+        self.batch = config.preset(preset).evaluation.batch
+        self.seed = config.preset(preset).seed
         self.name = attack
         defense = assemble.defense(preset, victim).to(device)
         self.compute = assemble.compute(preset, "attack")
@@ -133,19 +133,23 @@ class Siege:
         If one picture alone does not fit, backward passes keep less from then on and take longer.
         """
         stream = f"attack:{self.name}" + (f":{restart}" if restart else "")
+
+        def attack(first: int) -> list[Tensor]:
+            """Attack all at once, or the first of them and the others each on their own."""
+            if first == len(x):
+                with self.compute.arithmetic():
+                    draws = Randomness(self.seed, stream, index)
+                    return candidates(self.method, self.seen, x, y, draws)
+            parts = (slice(None, first), slice(first, None))
+            both = [self._attempt(x[p], y[p], index[p], restart) for p in parts]
+            return [torch.cat(halves) for halves in zip(*both, strict=True)]
+
         try:
-            with self.compute.arithmetic():
-                draws = Randomness(self.seed, stream, index)
-                return candidates(self.method, self.seen, x, y, draws)
+            return halving(attack, len(x))
         except torch.OutOfMemoryError:
-            if len(x) == 1 and recompute(self.defense):
-                return self._attempt(x, y, index, restart)
-            if len(x) == 1:
+            if not recompute(self.defense):
                 raise AtopError(f"{self.name}: not even one picture fits into memory") from None
-        half = len(x) // 2
-        parts = [slice(None, half), slice(half, None)]
-        both = [self._attempt(x[p], y[p], index[p], restart) for p in parts]
-        return [torch.cat(halves) for halves in zip(*both, strict=True)]
+        return self._attempt(x, y, index, restart)
 
 
 def at_once(batch: int, eot: int, device: torch.device) -> int:
@@ -206,22 +210,23 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     hashes = checkpoint_hashes(preset, victim)
     data = read_about(paths.dataset(victim.dataset))["test"]["sha256"]
     of_run = [account, siege.batch, siege.compute.as_dict(), hashes, data, split.index.tolist()]
-    state, identity = paths.state(out), config.digest(of_run)
-    account["resumed"] = state.exists()  # the costs below are then those since
-    made = Unfinished(state, identity, shape=(n, 3, x.size, x.size))
-    if not made.done:
+    state = Images(paths.state(out), config.digest(of_run), shape=(n, 3, x.size, x.size))
+    account["resumed"] = state.resumed  # the costs below are then those since
+    if not state.done:
         for where in torch.split((~left).nonzero()[:, 0], siege.batch):
-            made.images[where] = start[where].cpu()
+            state.images[where] = start[where].cpu()
     batches = [part for part in torch.split(left.nonzero()[:, 0], siege.batch) if len(part)]
     with (
-        sigterm() as asked,
+        state.running(),
         progress(f"attack {attack} on {victim.id}", account["attacked"], unit="img") as bar,
     ):
-        for where in made.resumable(batches, asked, save_every_s=SAVE_EVERY_S):
+        for done, where in enumerate(batches[state.done :], state.done + 1):
             here = where.to(device)
             found = siege.run(x[where], start[where].to(device), labels[here], indices[here])
-            made.images[where] = found.cpu()
+            state.images[where] = found.cpu()
             bar.update(len(where))
+            if state.due():
+                state.save(done=done)
     if batches:
         first, here = batches[0], batches[0].to(device)
         account["flags"] = siege.flags(x[first], labels[here], indices[here])
@@ -229,8 +234,8 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     provenance = watch.provenance(checkpoints=hashes, compute=siege.compute.as_dict())
     write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
     with writing(out) as temporary:
-        save_file({"images": made.images, "index": split.index}, temporary)
-    made.remove()
+        save_file({"images": state.images, "index": split.index}, temporary)
+    state.remove()
     return out
 
 

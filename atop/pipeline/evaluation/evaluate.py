@@ -1,24 +1,24 @@
 """Outcomes of a cell on clean pictures and on the adversarial sets of a suite."""
 
-import time
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32
-from atop.core.files import read_json, sha256, write_json, writing
-from atop.core.interrupt import SAVE_EVERY_S, sigterm
+from atop.core.files import read_json, sha256, write_json
+from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.core.provenance import Stopwatch
 from atop.core.randomness import Randomness
+from atop.core.resumable import State
 from atop.core.values import Dict
 from atop.data.cache import read_about
 from atop.data.dataset import Inputs, Split
 from atop.experiment import config, fingerprints, paths
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import Suite
 from atop.method.attack import margin
 from atop.method.defense import Defense
 from atop.method.surrogates import held
@@ -51,13 +51,13 @@ class Evaluation:
         """The clean images, handed in at a size."""
         return Inputs(self.split, pixels, self.device)
 
-    def outcomes(self, images: Images, budget: Dict, suite: Dict) -> Dict:
+    def outcomes(self, images: Images, budget: Dict, suite: Suite) -> Dict:
         """Predictions on an attack's pictures, and a selection if the suite has draws for it."""
         if budget.get("through") == "fixed":
             return {"predictions": self.known_draw(images)}
-        found: Dict = {"predictions": self.predictions(images, suite["draws"])}
-        if suite["selection"]:
-            found["selection"] = self.selection(images, suite["selection"])
+        found: Dict = {"predictions": self.predictions(images, suite.draws)}
+        if suite.selection:
+            found["selection"] = self.selection(images, suite.selection)
         return found
 
     def predictions(self, images: Images, draws: int) -> list[list[int]]:
@@ -95,19 +95,17 @@ class Evaluation:
     @torch.no_grad()
     def _logits(self, images: Images, randomness: Randomness) -> Tensor:
         """(N, classes) logits; a batch that does not fit into memory is halved."""
-        parts = [slice(k, k + self.batch) for k in range(0, len(images), self.batch)]
+
+        def classify(batch: int) -> Tensor:
+            self.batch = batch  # what fits is remembered
+            parts = [slice(k, k + batch) for k in range(0, len(images), batch)]
+            found = (self.defense(images[p].to(self.device), randomness.select(p)) for p in parts)
+            return torch.cat(list(found))
+
         try:
-            return torch.cat(
-                [
-                    self.defense(images[part].to(self.device), randomness.select(part))
-                    for part in parts
-                ]
-            )
+            return halving(classify, self.batch)
         except torch.OutOfMemoryError:
-            if self.batch == 1:
-                raise AtopError("evaluate: not even one picture fits into memory") from None
-        self.batch //= 2
-        return self._logits(images, randomness)
+            raise AtopError("evaluate: not even one picture fits into memory") from None
 
 
 @FLOAT32.arithmetic()
@@ -119,19 +117,17 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     """
     watch = Stopwatch(device)
     chosen, row = config.preset(preset), config.suite(suite, preset)
-    entries = {text: config.entry(text, target) for text in row["attacks"]}
+    entries = {text: config.entry(text, target) for text in row.attacks}
     n = config.evaluated(suite, preset, cell.dataset, target)
     split = assemble.evaluation_set(preset, cell.dataset, n)
     defense = assemble.defense(preset, cell).to(device)
-    batch = chosen["evaluation"]["batch"]
-    judge = Evaluation(defense, split, seed=chosen["seed"], batch=batch, device=device)
+    batch = chosen.evaluation.batch
+    judge = Evaluation(defense, split, seed=chosen.seed, batch=batch, device=device)
     hashes, data = checkpoint_hashes(preset, cell), _data(cell.dataset)
     fingerprint = fingerprints.evaluate(preset, cell, suite)
     out = paths.record(preset, cell, suite, target)
-    state = paths.state(out)
-    resumed = state.exists()  # the time below is then that since
-    earlier = _Earlier(state, config.digest(fingerprint, hashes, data))
-    evaluations = _evaluations(preset, cell, entries, row=row, judge=judge, earlier=earlier)
+    state = State(paths.state(out), config.digest(fingerprint, hashes, data))
+    evaluations = _evaluations(preset, cell, entries, row=row, judge=judge, state=state)
     record = {
         "schema": 2,
         "preset": preset,
@@ -140,10 +136,10 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         "target": target,
         "victim": cell.victim(target).id,
         "fingerprint": fingerprint,
-        "resumed": resumed,
+        "resumed": state.resumed,  # the time below is then that since
         "n": n,
-        "draws": row["draws"],
-        "selection": row["selection"],
+        "draws": row.draws,
+        "selection": row.selection,
         "indices": split.index.tolist(),
         "labels": split.labels.tolist(),
         "evaluations": evaluations,
@@ -152,7 +148,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
             "purifier": _network(cell.purifier, defense.purifier),
         },
         "sizes": config.sizes(preset, cell),
-        "seed": chosen["seed"],
+        "seed": chosen.seed,
         "transform": config.transform_of(preset, cell)[1],
         "training": _training(preset, cell),
     }
@@ -161,13 +157,15 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
         record["probe"] = judge.probe(pixels)
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
-        config_digest=config.digest(chosen, row, [one["budget"] for one in evaluations]),
+        config_digest=config.digest(
+            chosen.said(), row.said(), [one["budget"] for one in evaluations]
+        ),
         checkpoints=hashes,
         data=data,
         compute=FLOAT32.as_dict(),
     )
     write_json(out, record)
-    state.unlink(missing_ok=True)
+    state.remove()
     return out
 
 
@@ -176,58 +174,30 @@ def _evaluations(
     cell: Cell,
     entries: dict[str, tuple[str, str]],
     *,
-    row: Dict,
+    row: Suite,
     judge: Evaluation,
-    earlier: "_Earlier",
+    state: State,
 ) -> list[Dict]:
     """Outcomes on each set of a suite, `row`; what was found earlier is not looked for again."""
+    earlier: list[Dict] = state.content.get("evaluations", [])
     evaluations: list[Dict] = []
-    with (
-        sigterm() as asked,
-        progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar,
-    ):
+    with state.running(), progress(f"evaluate {cell.id}", len(entries), unit="attack") as bar:
         for text, (attack, victim) in entries.items():
             budget = config.attack(attack, preset)
             clean = judge.inputs(config.pixels(budget, preset, cell))
             images, account = _handed(preset, cell.victim(victim), attack, judge.split, clean)
             told = {"attack": text, "budget": budget, "adversarial": account}
-            found = earlier.found(told) or {
+            same = (one for one in earlier if told.items() <= one.items())
+            found = next(same, None) or {
                 **told,
                 **judge.outcomes(images, budget, row),
                 "distance": _distance(images, clean, batch=judge.batch),
             }
             evaluations.append(found)
             bar.update()
-            earlier.save(evaluations, asked)
+            if state.due():
+                state.save(evaluations=evaluations)
     return evaluations
-
-
-class _Earlier:
-    """What a run found of its sets before it was killed, and what this one has found.
-
-    Args:
-        state: where that lies.
-        identity: digest of what shapes it; a state of another identity is ignored.
-    """
-
-    def __init__(self, state: Path, identity: str) -> None:
-        self.state, self.identity, self.saved = state, identity, time.monotonic()
-        content = checkpoints.read(state) if state.exists() else {}
-        self.held = content["evaluations"] if content.get("identity") == identity else []
-
-    def found(self, told: Dict) -> Dict | None:
-        """The outcomes of the same attack, budget and set; None if there are none yet."""
-        same = (one for one in self.held if told.items() <= one.items())
-        return next(same, None)
-
-    def save(self, evaluations: list[Dict], asked: list[int]) -> None:
-        """Save what was found, now and then; if asked to stop, at once, which ends the process."""
-        if asked or time.monotonic() - self.saved > SAVE_EVERY_S:
-            with writing(self.state) as temporary:
-                torch.save({"identity": self.identity, "evaluations": evaluations}, temporary)
-            self.saved = time.monotonic()
-        if asked:
-            raise SystemExit(143)
 
 
 def _handed(

@@ -43,7 +43,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
     handed = (clean, load_adversarial(source, split).to(device))
     defense = assemble.defense(preset, cell).to(device)
     bare = assemble.defense(preset, cell.bare).to(device)
-    randomness = Randomness(chosen["seed"], "evaluate", split.index)
+    randomness = Randomness(chosen.seed, "evaluate", split.index)
     found = [_steps(defense, x, randomness) for x in handed]
     with torch.no_grad():
         told = [_classes(defense.classify(one["purified"])) for one in found]
@@ -60,7 +60,7 @@ def make(preset: str, cell: Cell, attack: str, *, device: torch.device) -> Path:
         "labels": split.labels.tolist(),
         "predictions": told,
         "bare_predictions": bare_told,
-        "seed": chosen["seed"],
+        "seed": chosen.seed,
         "sizes": config.sizes(preset, cell),
         "transform": config.transform_of(preset, cell)[1],
         "data_sha256": read_about(paths.dataset(cell.dataset))["test"]["sha256"],

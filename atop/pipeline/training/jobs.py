@@ -11,6 +11,7 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.core.provenance import Stopwatch
+from atop.core.resumable import State
 from atop.data.cache import read_about
 from atop.experiment import config, fingerprints, paths, training_budgets, validate
 from atop.experiment.cells import ANY, Cell
@@ -31,11 +32,11 @@ def classifier(preset: str, dataset: str, name: str, *, device: torch.device) ->
     validate.check_cell(cell, preset)
     out = paths.trained(preset, dataset, name)
     if (given := paths.classifier(preset, dataset, name)) != [out]:
-        never = config.classifier(name).get("training") == "never"
+        never = config.classifier(name).training == "never"
         advice = f"classifiers: {name}: {{train: true}} in presets/{preset}.yaml trains it anyway"
         mend = ", and is never trained here" if never else f"; {advice}"
         raise AtopError(f"{given[0]}: {name} has weights for {dataset}{mend}")
-    seed = config.preset(preset)["seed"]
+    seed = config.preset(preset).seed
     torch.manual_seed(seed)
     network = assemble.classifier(dataset, name).to(device)
     data = assemble.dataset(dataset)
@@ -68,7 +69,7 @@ def pretrain(preset: str, dataset: str, name: str, *, device: torch.device) -> P
         classifier=ANY,
         purifier=name,
         init="scratch",
-        seed=chosen["seed"],
+        seed=chosen.seed,
     )
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     torch.manual_seed(cell.seed)
@@ -193,28 +194,27 @@ def _run(
 ) -> Path:
     """Train, save weights and how they came about, with what `account` says; drop the state."""
     watch = Stopwatch(device)
-    state = paths.state(out)
     settings = {**settings, "compute": stage.compute.as_dict()}
     if curve:
         measured = {"points": curve.points, "n": len(curve.labels), "sets": list(curve.sets)}
         settings = {**settings, "curve": measured}
     identity = config.digest(settings)
-    resumed = state.exists()  # the time below is then that since
+    state = State(paths.state(out), identity)
     rows = train(
         stage,
         state=state,
-        identity=identity,
         title=f"{settings['stage']} {out.stem}",
         watch=curve,
         points=curve.points if curve else 1,
     )
     history = [row for row in rows if "seen" not in row]
-    about = {"settings": settings, "resumed": resumed, **account(), "history": history}
+    # The time below is that since, if it was resumed.
+    about = {"settings": settings, "resumed": state.resumed, **account(), "history": history}
     if curve:
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()
         about["curve"] = {"n": len(index), "indices": index, "points": points}
     provenance = watch.provenance(identity=identity, compute=settings["compute"])
     checkpoints.save(out, network, about | {"provenance": provenance})
-    state.unlink(missing_ok=True)
+    state.remove()
     return out

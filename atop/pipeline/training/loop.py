@@ -6,20 +6,16 @@ noise and masks all come from `atop.core.randomness`.
 """
 
 import math
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
 
-from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.execution import Compute
-from atop.core.files import writing
-from atop.core.interrupt import SAVE_EVERY_S, sigterm
 from atop.core.progress import progress
+from atop.core.resumable import State
 
 Metrics = dict[str, torch.Tensor]
 History = list[dict[str, Any]]
@@ -46,24 +42,19 @@ class Stage(Protocol):
 def train(
     stage: Stage,
     *,
-    state: Path,
-    identity: str,
+    state: State,
     title: str,
-    save_every_s: float = SAVE_EVERY_S,
     watch: Callable[[], dict[str, float]] | None = None,
     points: int = 1,
 ) -> History:
-    """Run a stage to its end, resuming from `state` if a run of the same identity left one.
+    """Run a stage to its end, resuming from `state` if an earlier run left one.
 
-    The state is saved every `save_every_s` seconds and on SIGTERM, which then ends the process with
-    exit code 143. The caller deletes the state once the result is safe.
+    SIGTERM lets it end its step and save it; the process then ends with exit code 143.
 
     Args:
         stage: what to train; it says how many steps.
-        state: file for the state; never a declared output of a rule.
-        identity: digest of everything that shapes the run; a state of another identity is ignored.
+        state: of the run; the caller removes it once the result is safe.
         title: what the progress bar is called.
-        save_every_s: seconds between saves; the environment variable ATOP_SAVE_EVERY_S, or 60.
         watch: measures what the stage has made so far, without changing it.
         points: how often it does, evenly over the steps, after it did before the first.
 
@@ -76,14 +67,17 @@ def train(
     """
     if stage.steps < 1:
         raise AtopError(f"{title}: not one whole batch of {stage.batch}; lower it, or train longer")
-    done, history, sums = _resume(stage, state, identity)
+    if state.content:
+        stage.load_state_dict(state.content.pop("stage"))
+    done: int = state.content.get("done", 0)
+    history: History = state.content.get("history", [])
+    sums: Sums = state.content.get("sums", {})
     every = max(1, stage.steps // 100)
     watched = {stage.steps * k // points for k in range(1, points + 1)} if watch else set()
     if watch and done == 0:
         history.append({"step": 0, "seen": watch()})
-    saved = time.monotonic()
     with (
-        sigterm() as asked,
+        state.running(),
         progress(title, stage.steps * stage.batch, unit="img", done=done * stage.batch) as bar,
     ):
         for number in range(done, stage.steps):
@@ -96,12 +90,8 @@ def train(
             if watch and number + 1 in watched:
                 history.append({"step": number + 1, "seen": watch()})
             bar.update(stage.batch)
-            if asked or time.monotonic() - saved > save_every_s:
-                progressed = {"done": number + 1, "history": history, "sums": sums}
-                _save(state, {"identity": identity, "stage": stage.state_dict(), **progressed})
-                saved = time.monotonic()
-            if asked:
-                raise SystemExit(143)
+            if state.due():
+                state.save(stage=stage.state_dict(), done=number + 1, history=history, sums=sums)
     return history
 
 
@@ -112,19 +102,3 @@ def _row(step: int, sums: Sums, bar: "tqdm[Any]") -> dict[str, float]:
         raise AtopError(f"{bar.desc}: {bad[0]} is not finite at step {step}; lower lr or set clip")
     bar.set_postfix({name: f"{value:.3f}" for name, value in row.items()}, refresh=False)
     return {"step": step, **row}
-
-
-def _save(state: Path, content: dict[str, Any]) -> None:
-    with writing(state) as temporary:
-        torch.save(content, temporary)
-
-
-def _resume(stage: Stage, path: Path, identity: str) -> tuple[int, History, Sums]:
-    if not path.exists():
-        return 0, [], {}
-    content = checkpoints.read(path)  # on the CPU, whatever device wrote it
-    if content.get("identity") != identity:
-        tqdm.write(f"{path}: left by a run with other settings; starting afresh")
-        return 0, [], {}
-    stage.load_state_dict(content["stage"])
-    return content["done"], content["history"], content["sums"]

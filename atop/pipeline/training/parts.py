@@ -86,7 +86,7 @@ def purifier_stage(
         resize=lambda x: resize(x, sizes.purifier),
         recipe=recipe,
         seed=cell.seed,
-        shift=config.dataset(cell.dataset)["shift"],
+        shift=config.dataset(cell.dataset).shift,
         compute=assemble.compute(preset, "train"),
         **options,
     )
@@ -133,16 +133,16 @@ def curve(
 
     `bare` is the classifier that is attacked, before any training here.
     """
-    told = config.preset(preset).get("curves")
+    told = config.preset(preset).curves
     if not told:
         return None
-    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told["pictures"]))
+    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told.pictures))
     return curve_of(
         whole,
         bare,
         pictures.to(device),
-        {name: assemble.attack(preset, name) for name in told["attacks"]},
-        batch=config.preset(preset)["evaluation"]["batch"],
-        points=told["points"],
+        {name: assemble.attack(preset, name) for name in told.attacks},
+        batch=config.preset(preset).evaluation.batch,
+        points=told.points,
         compute=assemble.compute(preset, "train"),
     )

@@ -37,8 +37,7 @@ ABOUT = (
 
 def matches(cell: Cell, preset: str) -> bool:
     """Whether the log is of what a cell's purifier is fine-tuned with, whatever the seed."""
-    comparable: bool = config.preset(preset)["comparable"]
-    return comparable and cell == replace(CELL, seed=cell.seed)
+    return config.preset(preset).comparable and cell == replace(CELL, seed=cell.seed)
 
 
 def accuracies() -> list[Dict]:

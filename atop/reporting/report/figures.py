@@ -25,7 +25,7 @@ def parts(preset: str) -> list[Path]:
     drawn = [name for name in names if kind(table(name, preset))]
     files = [f"{name}.csv" for name in names] + [f"{name}.svg" for name in drawn]
     files += [f"{name}.{ending}" for name in picture_grids.names() for ending in ("png", "json")]
-    logs = [authors_log.FILE.relative_to(ROOT)] if config.preset(preset)["comparable"] else []
+    logs = [authors_log.FILE.relative_to(ROOT)] if config.preset(preset).comparable else []
     return [paths.place(preset) / file for file in files] + logs
 
 

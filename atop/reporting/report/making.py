@@ -40,8 +40,8 @@ def report(*, tables: list[Table], results: Path, out: Path) -> Path:
     preset = config.preset(tables[0].preset)
     parts = {
         "preset": tables[0].preset,
-        "about": " ".join(preset["about"].split()),
-        "comparable": preset["comparable"],
+        "about": " ".join(preset.about.split()),
+        "comparable": preset.comparable,
         "verdicts": glance.VERDICTS,
         "glance": glance.glance(wholes),
         "legend": notes.LEGEND,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class LoopAttention(nn.Module):
-    """The output of method/purifiers/deepfill/attention.py when all masks of a batch are the same.
+    """What atop/method/purifiers/deepfill/attention.py computes for masks that are all the same.
 
     Features (B,C,h,w) and mask (B,1,4h,4w), 1 = missing -> (B,C,h,w). The mask of the batch's first
     picture serves for all.

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.method.purifiers.deepfill.generator import Generator
 
@@ -29,9 +30,12 @@ def load_public(
     """
     weights = _generator_weights(state, source)
     weights.setdefault(FUSE_KEY, torch.eye(3).view(1, 1, 3, 3))
-    expected = generator.state_dict()
-    _check(weights, expected, source)
-    generator.load_state_dict(weights, strict=True)
+    if not torch.equal(weights[FUSE_KEY].cpu().float(), torch.eye(3).view(1, 1, 3, 3)):
+        raise AtopError(
+            f"{source}: key '{FUSE_KEY}' is not the identity kernel: "
+            "the attention here computes no other, drop the key or use another file"
+        )
+    checkpoints.fill(generator, weights, source=source)
 
 
 def _generator_weights(state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
@@ -54,29 +58,3 @@ def _generator_weights(state: Mapping[str, Any], source: str) -> dict[str, Tenso
         f"{source}: no key '{FIRST_KEY}', so this is no DeepFillv2 generator: "
         "use states_pt_places2.pth or an AToP snapshot"
     )
-
-
-def _check(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
-    missing = sorted(expected.keys() - weights.keys())
-    if missing:
-        raise AtopError(
-            f"{source}: key '{missing[0]}' is missing ({len(missing)} in all): "
-            "the file is not complete, fetch it again"
-        )
-    unexpected = sorted(weights.keys() - expected.keys())
-    if unexpected:
-        raise AtopError(
-            f"{source}: key '{unexpected[0]}' is unknown ({len(unexpected)} in all): "
-            "use a file with the weights of one DeepFillv2 generator"
-        )
-    for key, value in expected.items():
-        if weights[key].shape != value.shape:
-            raise AtopError(
-                f"{source}: key '{key}' has shape {tuple(weights[key].shape)}, this generator "
-                f"{tuple(value.shape)}: build it with the width of the file (48 for public files)"
-            )
-    if not torch.equal(weights[FUSE_KEY].cpu().float(), torch.eye(3).view(1, 1, 3, 3)):
-        raise AtopError(
-            f"{source}: key '{FUSE_KEY}' is not the identity kernel: "
-            "the attention here computes no other, drop the key or use another file"
-        )

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from atop.core.errors import AtopError
+from atop.core.files import writing
 from atop.data.source import SPLITS, Array, Found, Layout, Pictures, decode, opened
 
 
@@ -78,3 +80,22 @@ def tiles(path: Path, side: int) -> Iterator[Array]:
     for row in range(0, pixels.shape[0], side):
         for column in range(0, pixels.shape[1], side):
             yield pixels[row : row + side, column : column + side]
+
+
+def write(path: Path, images: Array, *, columns: int, **webp: int) -> None:
+    """Write images as one lossless mosaic, which `tiles` reads.
+
+    Args:
+        path: of the WebP file.
+        images: (N, side, side, 3) uint8.
+        columns: tiles in a row; black ones fill the last row.
+        webp: `quality` and `method`, how hard the encoder tries; pixels do not depend on them.
+    """
+    count, side = images.shape[:2]
+    rows = -(-count // columns)
+    padded = np.zeros((rows * columns, side, side, 3), np.uint8)
+    padded[:count] = images
+    tiled = padded.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
+    pixels = tiled.reshape(rows * side, columns * side, 3)
+    with writing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "WEBP", lossless=True, **webp)

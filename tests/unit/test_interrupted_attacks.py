@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from support.small_evaluation import BARE, CPU, ROW, Change, prepare
 from torch import Tensor
 
+from atop.core import resumable
 from atop.core.files import read_json
 from atop.experiment import paths
 from atop.pipeline import assemble

@@ -167,7 +167,10 @@ def test_a_normalisation_may_be_missing_and_nothing_else(name: str, put: Put) ->
     ("content", "message"),
     [
         ([1, 2], "weights of another network: "),
-        ({"head.weight": torch.zeros(4, 4)}, "weights of another network: .*size"),
+        (
+            {"head.weight": torch.zeros(4, 4)},
+            r"weights of another network: head.weight is \(4, 4\)",
+        ),
         ("<html>", "not a whole checkpoint|weights of another network"),
     ],
 )

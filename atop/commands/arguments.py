@@ -4,7 +4,9 @@ import argparse
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from atop.experiment.cells import VICTIMS
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +29,18 @@ class Parser(argparse.ArgumentParser):
         name = self.prog.removeprefix(f"{PROGRAM} ") if self.prog != PROGRAM else "COMMAND"
         self.exit(2, f"atop {name}: error: {message}; see {self.prog} --help\n")
 
+
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "init": {"help": "of the purifiers; the preset's by default"},
+    "recipe": {"help": "paper, official or minmax; the config's by default"},
+    "seed": {"type": int, "help": "of the training; the config's by default"},
+    "extras": {"action": "store_true", "help": "with the rows beyond the paper's"},
+    "target": {
+        "choices": list(VICTIMS),
+        "help": "what the attacker differentiates; the suite's by default",
+    },
+}
+"""What a user may say instead of the config."""
 
 AddCommand = Callable[[str, Callable[[Namespace], None]], Parser]
 """Adds a command by its name and the function that runs it, whose docstring is its help."""
@@ -68,25 +82,9 @@ def add_folder(command: Parser) -> None:
 
 
 def add_overrides(command: Parser, *names: str) -> None:
-    """What a user says instead of the config, for a table or a figure."""
-    if "init" in names:
-        command.add_argument("--init", help="of the purifiers; the preset's by default")
-    if "recipe" in names:
-        command.add_argument("--recipe", help="paper, official or minmax; the config's by default")
-    if "seed" in names:
-        command.add_argument("--seed", type=int, help="of the training; the config's by default")
-    if "extras" in names:
-        command.add_argument(
-            "--extras", action="store_true", help="with the rows beyond the paper's"
-        )
-    if "target" in names:
-        from atop.experiment.cells import VICTIMS
-
-        command.add_argument(
-            "--target",
-            choices=list(VICTIMS),
-            help="what the attacker differentiates; the suite's by default",
-        )
+    """What a user says instead of the config, for a table or a figure: names of OVERRIDES."""
+    for name in names:
+        command.add_argument(f"--{name}", **OVERRIDES[name])
 
 
 def device_of(options: Namespace) -> "torch.device":

@@ -158,14 +158,14 @@ def transform_of(preset_name: str, cell: Cell) -> tuple[str, Dict]:
 
 def checkpoint(name: str) -> Dict:
     """A row of checkpoints.yaml."""
-    return _row("checkpoints", name).said()  # type: ignore[no-any-return]
+    return _row("checkpoints", name).given()  # type: ignore[no-any-return]
 
 
 def recipe(name: str, transform: str, preset_name: str) -> Dict:
     """A recipe with what it says about a transform, and what a preset says about it, filled in."""
-    row = _row("recipes", name).said()
+    row = _row("recipes", name).given()
     overrides = row.pop("transforms", {})
-    return {**row, **overrides.get(transform, {}), **preset(preset_name).recipe.said()}
+    return {**row, **overrides.get(transform, {}), **preset(preset_name).recipe.given()}
 
 
 def _row(file: str, name: str) -> Any:
@@ -193,7 +193,7 @@ def preset(name: str) -> Preset:
 def compute(preset_name: str, what: str) -> Dict:
     """What a preset says of how networks are run when it trains or attacks; nothing by default."""
     chosen = preset(preset_name).compute
-    return (chosen.train if what == "train" else chosen.attack).said()
+    return (chosen.train if what == "train" else chosen.attack).given()
 
 
 def public_weights(dataset_name: str, name: str) -> list[str]:
@@ -207,7 +207,7 @@ def purifier(name: str, preset_name: str, dataset_name: str = "") -> Dict:
     Some options may be others for a dataset.
     """
     own = preset(preset_name).purifiers.get(name)
-    row = {"options": {}, "loss": {}, "checkpoints": {}, **(own.said() if own else {})}
+    row = {"options": {}, "loss": {}, "checkpoints": {}, **(own.given() if own else {})}
     others = row.pop("overrides", {}).get(dataset_name, {})
     return {**row, "options": {**row["options"], **others}}
 
@@ -226,7 +226,7 @@ def sizes(preset_name: str, cell: Cell) -> Dict:
     at one size has the last word about its own and the attacker's, a purifier with `pixels` about
     its own.
     """
-    said = preset(preset_name).sizes.said()
+    said = preset(preset_name).sizes.given()
     others = said.pop("overrides", {})
     said |= {**others.get(cell.transform, {}), **others.get(cell.dataset, {})}
     if cell.classifier != ANY and (fixed := classifier(cell.classifier).pixels):
@@ -255,7 +255,7 @@ def attack(name: str, preset_name: str) -> Dict:
     row: Dict = dict(rows[name])
     scaled: Dict = {}
     for pattern, changes in preset(preset_name).attacks.items():
-        for key, value in changes.said().items() if fnmatchcase(name, pattern) else ():
+        for key, value in changes.given().items() if fnmatchcase(name, pattern) else ():
             if key not in row and key not in HARNESS:
                 path = f"{folder()}/presets/{preset_name}.yaml"
                 raise AtopError(

@@ -59,7 +59,7 @@ def evaluate(preset: str, cell: Cell, suite: str) -> str:
     """Of a record."""
     row = config.suite(suite, preset)
     budgets = [config.attack(config.entry(one, "")[0], preset) for one in row.attacks]
-    return config.digest("evaluate", _whole(preset, cell), row.said(), budgets)
+    return config.digest("evaluate", _whole(preset, cell), row.given(), budgets)
 
 
 def _compute(preset: str, what: str) -> list[Dict]:
@@ -79,17 +79,17 @@ def _whole(preset: str, cell: Cell) -> list[object]:
     chosen, pictures = config.preset(preset), config.dataset(cell.dataset).test_size
     sizes, network = config.sizes(preset, cell), _network(preset, cell)
     transform = config.transform_of(preset, cell)
-    return [chosen.seed, chosen.evaluation.said(), pictures, sizes, network, transform]
+    return [chosen.seed, chosen.evaluation.given(), pictures, sizes, network, transform]
 
 
 def _network(preset: str, cell: Cell) -> object:
     """The classifier, and whose weights it has."""
     if cell.classifier == ANY:
         return None
-    row = config.classifier(cell.classifier).said()
+    row = config.classifier(cell.classifier).given()
     del row["about"]
     rows = config.read("checkpoints")
     names = config.public_weights(cell.dataset, cell.classifier)
     hashes = [rows.get(name, {}).get("sha256") for name in names]
     own = config.preset(preset).classifiers.get(cell.classifier)
-    return [row, hashes, own and own.said()]
+    return [row, hashes, own and own.given()]

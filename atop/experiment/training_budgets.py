@@ -12,7 +12,7 @@ def budget(preset_name: str, stage: str, *of: str) -> Dict:
     Raises:
         AtopError: the preset has no such stage.
     """
-    stages = config.preset(preset_name).stages.said()
+    stages = config.preset(preset_name).stages.given()
     if stage not in stages:
         path = f"{config.folder()}/presets/{preset_name}.yaml"
         raise AtopError(f"{path}: stages: no '{stage}'; known are {', '.join(stages)}")

@@ -20,8 +20,8 @@ class Workload:
 
     Attributes:
         queries: of the target; none of an attack that looks at nothing.
-        candidates: results of a run, of which the judge picks the worst of each example; 1 where
-            the result is taken as it is.
+        candidates: results of a run, of which the judge picks the worst of each example; None of
+            an attack whose one result is taken as it is.
         early: whether it may stop early, or leave images alone.
         checks: logits of a batch that the attack's own checks ask for, beside one gradient.
         counts_classes: whether it asks how many classes there are, once a batch.

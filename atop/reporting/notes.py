@@ -158,7 +158,7 @@ def _training(whole: Aggregate) -> str:
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
-    overrides = config.preset(whole.table.preset).recipe.said()
+    overrides = config.preset(whole.table.preset).recipe.given()
     parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
     return ", ".join(parts)
 

@@ -113,7 +113,7 @@ def test_a_run_resumes_on_the_device(
 
 
 def test_a_classifier_step(cifar_slice: Dataset) -> None:
-    budget = {**config.preset("paper").stages.said()["classifier"], "epochs": 1, "batch": 8}
+    budget = {**config.preset("paper").stages.given()["classifier"], "epochs": 1, "batch": 8}
     network = assemble.classifier("cifar10", "resnet18").to(CUDA)
     data = cifar_slice.train.take(slice(0, 16)).to(CUDA)
     metrics = ClassifierStage(network, data, size=256, budget=budget, seed=0).step(0)

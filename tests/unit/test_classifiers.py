@@ -149,9 +149,9 @@ def test_parameters(name: str, classes: int, parameters: int) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18_32", "resnet_small"])
 def test_the_adversarially_trained_one_differs_in_its_training_alone(name: str) -> None:
-    row = config.classifier(f"{name}_at").said()
+    row = config.classifier(f"{name}_at").given()
     assert row.pop("training") == "adversarial"
-    plain = config.classifier(name).said()
+    plain = config.classifier(name).given()
     plain.pop("weights", None)  # those of others
     assert {**row, "about": plain["about"]} == plain
 

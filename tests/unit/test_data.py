@@ -23,7 +23,7 @@ def test_the_slice_is_the_choice_of_lee_and_kim() -> None:
     assert found.test.index == chosen.tolist()
     order = np.random.RandomState(0).permutation(50000).tolist()
     assert found.train.index == [*order[:2000], *order[-128:]]  # the last are held out
-    for split, expected in config.dataset("cifar10_slice").sha256.said().items():
+    for split, expected in config.dataset("cifar10_slice").sha256.given().items():
         prints, part = Fingerprints(), getattr(found, split)
         for image, label in zip(part.images, part.labels, strict=True):
             prints.add(image, label)

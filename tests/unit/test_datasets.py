@@ -95,7 +95,7 @@ def test_other_pixels_or_labels_are_refused(
     known(*kinds)
     arrays[wrong].flat[-1] = (arrays[wrong].flat[-1] + 1) % 10
     synthetic.write_pngs(tmp_path / "mirror", arrays)
-    expected = dataset_files.config.dataset("cifar10").said()[kinds[0]][wrong.partition("_")[0]]
+    expected = dataset_files.config.dataset("cifar10").given()[kinds[0]][wrong.partition("_")[0]]
     told = f"mirror: the {wrong[: wrong.index('_')]} pictures have SHA-256 .*{expected[:12]}"
     with pytest.raises(AtopError, match=told):
         fetch("cifar10", folder=tmp_path / "mirror")

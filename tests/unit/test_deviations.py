@@ -34,7 +34,7 @@ def runs(key: str, preset: str) -> Any:
     elif where == "attack":
         found = config.attack(path.pop(0), preset)
     else:
-        found = config.preset(preset).said().get(where)
+        found = config.preset(preset).given().get(where)
     for name in path:
         found = (found or {}).get(name)
     return found

@@ -128,7 +128,7 @@ def training(job: Job) -> Any:
     preset = job.wildcards["preset"]
     if job.rule == "classifier":
         dataset, name = job.wildcards["dataset"], job.wildcards["classifier"]
-        network = {**config.classifier(name).said(), "about": ""}
+        network = {**config.classifier(name).given(), "about": ""}
         return [network, training_budgets.classifier(preset, dataset, name)]
     if job.rule == "pretrain":
         return fingerprints.pretrain(preset, job.wildcards["dataset"], job.wildcards["purifier"])

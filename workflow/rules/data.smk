@@ -14,7 +14,7 @@ rule fetch:
     params:
         folder=files_of,
         expected=lambda w: [
-            settings.dataset(w.dataset).said()[key]
+            settings.dataset(w.dataset).given()[key]
             for key in ("sha256", "pictures", "pixels")
         ],
     shell:

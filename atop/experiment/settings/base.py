@@ -1,8 +1,18 @@
 """What all models of the config have in common: strict, frozen, and plain about unknown keys."""
 
-from typing import Annotated, Any, ClassVar
+from copy import copy
+from types import NoneType
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WrapValidator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -32,9 +42,25 @@ class Settings(BaseModel):
                 )
         return content
 
-    def said(self) -> dict[str, Any]:
-        """What the file says, without what it leaves to defaults; digests are of this."""
+    def given(self) -> dict[str, Any]:
+        """What the file gives, without what it leaves to defaults; digests are of this."""
         return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+def overrides_of(model: type[Settings], *left_out: str) -> type[Settings]:
+    """A model of some keys of another: what a name changes of it. None of them is required."""
+    fields: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if name not in left_out:
+            fields[name] = (info.annotation, optional := copy(info))
+            optional.default = None
+    made = create_model(f"{model.__name__}Overrides", __base__=Settings, **fields)
+    made.nullable = tuple(
+        name
+        for name, info in model.model_fields.items()
+        if info.is_required() and NoneType in get_args(info.annotation)
+    )
+    return made
 
 
 def require_one(content: Settings, *keys: str) -> None:

@@ -15,6 +15,7 @@ from atop.experiment.settings.base import (
     Settings,
     Sha256,
     Share,
+    overrides_of,
     require_one,
 )
 from atop.experiment.settings.recipes import RecipeOverrides
@@ -23,21 +24,18 @@ Names = dict[str, str]
 """What takes the place of a name that a table says."""
 
 
-class SizeOverrides(Settings):
-    """Side lengths that are others for a transform or a dataset."""
-
-    input: Positive | None = None
-    purifier: Positive | None = None
-    classifier: Positive | None = None
-
-
-class SizeSettings(Settings):
+class Sides(Settings):
     """Side lengths in pixels: what the attacker hands in, what g works on, what f works on."""
 
     input: Positive
     purifier: Positive
     classifier: Positive
-    overrides: dict[str, SizeOverrides] = {}
+
+
+class SizeSettings(Sides):
+    """The same, with others for a transform or a dataset."""
+
+    overrides: dict[str, overrides_of(Sides)] = {}  # type: ignore[valid-type]
 
 
 class Execution(Settings):
@@ -94,20 +92,8 @@ class PurifierSettings(Settings):
     checkpoints: dict[str, WeightsFile] = {}
 
 
-class ClassifierBudgetOverrides(Settings):
-    """What a dataset or a classifier changes of a budget."""
-
-    epochs: Positive | None = None
-    images: Positive | None = None
-    batch: Positive | None = None
-    lr: Rate | None = None
-    momentum: NonNegative | None = None
-    weight_decay: NonNegative | None = None
-    label_smoothing: NonNegative | None = None
-
-
-class ClassifierBudget(Settings):
-    """The training of a classifier, for epochs or for images, perhaps on examples of an attack."""
+class ClassifierTraining(Settings):
+    """The training of a classifier, for epochs or for images."""
 
     epochs: Positive | None = None
     images: Positive | None = None
@@ -116,8 +102,13 @@ class ClassifierBudget(Settings):
     momentum: NonNegative
     weight_decay: NonNegative
     label_smoothing: NonNegative
+
+
+class ClassifierBudget(ClassifierTraining):
+    """The same, perhaps on examples of an attack, with others for a dataset or a classifier."""
+
     attack: str | None = None
-    overrides: dict[str, ClassifierBudgetOverrides] = {}
+    overrides: dict[str, overrides_of(ClassifierTraining)] = {}  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -130,29 +121,7 @@ Transforms = Annotated[tuple[str, ...], Field(min_length=1), Strict(False)]
 Warmup = Annotated[Number, Field(gt=0, lt=1)]
 
 
-class PurifierBudgetOverrides(Settings):
-    """What a dataset, a transform or a purifier changes of a budget."""
-
-    nullable = ("clip",)
-
-    images: Positive | None = None
-    batch: Positive | None = None
-    parts: Positive | None = None
-    lr: Rate | None = None
-    betas: Betas | None = None
-    weight_decay: NonNegative | None = None
-    schedule: Literal["constant", "cosine"] | None = None
-    warmup: Warmup | None = None
-    clip: Rate | None = None
-
-
-class PretrainBudgetOverrides(PurifierBudgetOverrides):
-    """The same of a pretraining, which has its transforms."""
-
-    transforms: Transforms | None = None
-
-
-class PurifierBudget(Settings):
+class PurifierTraining(Settings):
     """The training of a purifier.
 
     Attributes:
@@ -172,14 +141,24 @@ class PurifierBudget(Settings):
     schedule: Literal["constant", "cosine"]
     warmup: Warmup | None = None
     clip: Rate | None
-    overrides: dict[str, PurifierBudgetOverrides] = {}
 
 
-class PretrainBudget(PurifierBudget):
+class PurifierBudget(PurifierTraining):
+    """The same, with others for a dataset, a transform or a purifier."""
+
+    overrides: dict[str, overrides_of(PurifierTraining)] = {}  # type: ignore[valid-type]
+
+
+class Pretraining(PurifierTraining):
     """The training of a purifier from scratch, on images that these transforms leave."""
 
     transforms: Transforms
-    overrides: dict[str, PretrainBudgetOverrides] = {}  # type: ignore[assignment]
+
+
+class PretrainBudget(Pretraining):
+    """The same, with others for a purifier."""
+
+    overrides: dict[str, overrides_of(Pretraining)] = {}  # type: ignore[valid-type]
 
 
 class TrainingBudgets(Settings):

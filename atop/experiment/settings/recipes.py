@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from atop.experiment.settings.base import Count, Name, NonNegative, Settings
+from atop.experiment.settings.base import Count, Name, NonNegative, Settings, overrides_of
 
 Gan = Literal["full", "detached", "off"]
 AttackTarget = Literal["classifier", "defense"]
@@ -10,31 +10,8 @@ Mask = Literal["per_example", "per_batch"]
 L1Target = Literal["adversarial", "clean"]
 
 
-class TransformOverrides(Settings):
-    """What a recipe has otherwise for a transform."""
-
-    ce_weight: NonNegative | None = None
-    ce_after_images: Count | None = None
-    l1_target: L1Target | None = None
-    attack_target: AttackTarget | None = None
-    mask: Mask | None = None
-
-
-class RecipeOverrides(Settings):
-    """What every recipe takes from a preset."""
-
-    gan: Gan | None = None
-    ce_weight: NonNegative | None = None
-    ce_after_images: Count | None = None
-    l1_target: L1Target | None = None
-    attack_target: AttackTarget | None = None
-    classifier_range: Literal["unit", "signed"] | None = None
-    mask: Mask | None = None
-    spectral_norm: Literal["parametrized", "in_place"] | None = None
-
-
-class Recipe(Settings):
-    """A recipe; recipes.yaml says what each key means."""
+class Conditions(Settings):
+    """What a recipe says; recipes.yaml says what each key means."""
 
     gan: Gan
     ce_weight: NonNegative
@@ -44,6 +21,21 @@ class Recipe(Settings):
     classifier_range: Literal["unit", "signed"]
     mask: Mask
     spectral_norm: Literal["parametrized", "in_place"]
+
+
+class RecipeOverrides(overrides_of(Conditions)):  # type: ignore[misc]
+    """What every recipe takes from a preset."""
+
+
+class TransformOverrides(
+    overrides_of(Conditions, "gan", "classifier_range", "spectral_norm")  # type: ignore[misc]
+):
+    """What a recipe has otherwise for a transform."""
+
+
+class Recipe(Conditions):
+    """The same, with others for a transform."""
+
     transforms: dict[str, TransformOverrides] = {}
 
 

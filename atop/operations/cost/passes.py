@@ -133,7 +133,7 @@ def key_of(one: Pass) -> str:
 def networks(preset: str, cell: Cell) -> Dict:
     """The networks of a cell as they are built, and the sizes at which they work."""
     named = cell.classifier != ANY
-    row = config.classifier(cell.classifier).said() if named else {}
+    row = config.classifier(cell.classifier).given() if named else {}
     built = [row.get("family"), row.get("options"), config.dataset(cell.dataset).classes]
     options = config.purifier(cell.purifier, preset, cell.dataset)["options"]
     recipe = config.recipe(cell.recipe, cell.transform, preset)

@@ -158,7 +158,7 @@ def evaluate(preset: str, cell: Cell, suite: str, target: str, *, device: torch.
     record["findings"] = findings(record)
     record["provenance"] = watch.provenance(
         config_digest=config.digest(
-            chosen.said(), row.said(), [one["budget"] for one in evaluations]
+            chosen.given(), row.given(), [one["budget"] for one in evaluations]
         ),
         checkpoints=hashes,
         data=data,

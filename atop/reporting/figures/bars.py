@@ -162,9 +162,8 @@ def _legend(table: Table, frame: pd.DataFrame) -> str:
 def _less(table: Table, column: Column) -> list[str]:
     """What a preset made of a column's attacks: some weaker, some left out."""
     run = [config.attack(config.entry(entry, "")[0], table.preset) for entry in column.entries]
-    links = [link for one in run for link in config.chain(one, table.preset)]
-    scaled = ["scaled down"] if any("scaled" in link for link in links) else []
-    return scaled + [f"without {entry}" for entry in column.left_out]
+    reduced = attack_budgets.reduced(run, table.preset)
+    return reduced + [f"without {entry}" for entry in column.left_out]
 
 
 def _ball(table: Table, column: Column) -> str:

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from support.synthetic_config import use_config
 from support.synthetic_records import write_figure
 
 from atop.core.files import ROOT, read_json
-from atop.experiment import config, paths
+from atop.experiment import paths
 from atop.experiment.tables import Table, table
 from atop.reporting import figures
 from atop.reporting.figures import bars
@@ -31,13 +29,11 @@ GROUPS = ["RT1", "RT2"]
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+def made(small_config: None, tmp_path: Path) -> Table:
     """The small figure with its files below `tmp_path`; of (b) and one bar of (a) no records."""
-    use_config(tmp_path / "config", monkeypatch)
     found = write_figure(tmp_path / "results", "smoke")
     render(table=found, results=tmp_path / "results", out=tmp_path)
-    yield found
-    config.forget()
+    return found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from support.latex import compiles
 from support.released_records import smoke_run
-from support.synthetic_config import CONFIG, TABLE, use_config
+from support.synthetic_config import CONFIG, TABLE
 from support.synthetic_records import write_figure, write_records, write_strict
 
 from atop.experiment import config
@@ -28,15 +28,12 @@ def tex(made: Table, results: Path, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("small_config")
 @pytest.mark.parametrize("preset", ["smoke", "paper"])
 @pytest.mark.parametrize("name", WRITERS)
-def test_made_up_records_compile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, preset: str
-) -> None:
-    use_config(tmp_path / "config", monkeypatch)
+def test_made_up_records_compile(tmp_path: Path, name: str, preset: str) -> None:
     made = WRITERS[name](tmp_path / "results", preset)
     path = tex(made, tmp_path / "results", tmp_path / "tables")
-    config.forget()
     compiles(path, out=tmp_path)
 
 
@@ -47,14 +44,13 @@ def test_all_tables_compile(tmp_path: Path, preset: str) -> None:
     compiles(*(tex(one, smoke_run(), tmp_path / "tables") for one in made), out=tmp_path)
 
 
+@pytest.mark.usefixtures("small_config")
 @pytest.mark.parametrize("columns", [3, 8])  # upright and turned
 @pytest.mark.parametrize("rows", [39, 100])  # of 39, turned, the last one just fits
 def test_a_table_goes_on_over_pages_with_its_heads_and_all_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+    tmp_path: Path, columns: int, rows: int
 ) -> None:
-    use_config(tmp_path / "config", monkeypatch)
     path = tex(higher_than_a_page(tmp_path / "config", rows, columns), tmp_path, tmp_path / "out")
-    config.forget()
     pages = compiles(path, out=tmp_path)
     panels = -(-columns // 6)
     pairs = [name for row in range(rows - 1) for name in (row, row + 1)]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support.synthetic_config import use_config
 from support.synthetic_records import (
     LABELS,
     N,
@@ -34,13 +33,6 @@ RECORDED = {
     "rt2": ((-1.6, -3.3, 0.2), "+7.8"),
     "rt3": ((1.8, 0.2, 3.5), "−2.7"),
 }
-
-
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    use_config(tmp_path / "config", monkeypatch)
-    yield
-    config.forget()
 
 
 def line(whole: Aggregate, column: str) -> dict[str, Any]:
@@ -101,7 +93,7 @@ def test_a_text_cannot_quote_robustness_on_clean_images_or_unprinted_numbers() -
             quotes.paper_beyond("table7", *wrong)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_config")
 def test_robustness_is_the_gain_beyond_that_on_clean_images(tmp_path: Path) -> None:
     """Right answers of rt1-atop and rt1-none: 150 and 20 of 200 under FGSM, 180 and 170 clean."""
     made = write_records(tmp_path, "paper")
@@ -128,7 +120,7 @@ def test_robustness_is_the_gain_beyond_that_on_clean_images(tmp_path: Path) -> N
         assert "Majority, all" not in text
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_config")
 def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     """As where the ball is measured; where a suite has none of that size, its first."""
     made = table("strict", "paper")
@@ -149,7 +141,7 @@ def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     assert pairs.clean(made.column("cifar100"), "paper") is None  # no clean images in its suite
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_config")
 def test_metrics_that_disagree(tmp_path: Path) -> None:
     """Each example three of four draws correct against four of four: the votes are the same."""
     made = write_strict(tmp_path, "paper")
@@ -180,7 +172,7 @@ def test_metrics_that_disagree(tmp_path: Path) -> None:
     assert not any("PGD" in one["text"] for one in whole.findings)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_config")
 def test_tries_are_a_column_of_their_own(tmp_path: Path) -> None:
     path = config.folder() / "tables" / "strict.yaml"
     spec = yaml.safe_load(path.read_text())

@@ -2,29 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.synthetic_config import use_config
 from support.synthetic_records import cell_of, where, write_records, write_strict
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json, write_json
-from atop.experiment import config
 from atop.experiment.tables import table
 from atop.reporting.notes import p_value, plain, signed
 from atop.reporting.render import escape_md, escape_tex, render
 from atop.reporting.view import panels
 
+pytestmark = pytest.mark.usefixtures("small_config")
+
 GOLDEN = ROOT / "tests" / "golden"
 FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
-
-
-@pytest.fixture(autouse=True)
-def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    use_config(tmp_path / "config", monkeypatch)
-    yield
-    config.forget()
 
 
 def rendered(tmp_path: Path, preset: str = "smoke", name: str = "table7") -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.values import number
-from atop.experiment import config, fingerprints, validate
+from atop.experiment import config, fingerprints, training_budgets, validate
 from atop.experiment.cells import Cell
 from atop.experiment.tables import table
 
@@ -50,6 +50,14 @@ MISTAKES: list[tuple[str, dict[str, Any], Callable[[], Any], str]] = [
      r"presets/smoke\.yaml: evaluation\.grey_box: should be 'all' or be a valid integer"),
     ("presets/smoke", {"stages": {"atop": {"clip": "none"}}}, lambda: config.preset("smoke"),
      r"presets/smoke\.yaml: stages\.atop\.clip: should be a valid number, not 'none'"),
+    ("presets/smoke", {"stages": {"atop": {"warmup": None}}}, lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: stages\.atop: 'warmup' is null"),
+    ("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"warmup": None}}}}},
+     lambda: config.preset("smoke"),
+     r"presets/smoke\.yaml: stages\.atop\.overrides\.rt3: 'warmup' is null"),
+    ("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"lr": -1}}}}},
+     lambda: config.preset("smoke"),
+     r"stages\.atop\.overrides\.rt3\.lr: should be greater than 0, not -1"),
     ("presets/smoke", {"seed": ...}, lambda: config.preset("smoke"),
      r"presets/smoke\.yaml: top level: 'seed' is a required property"),
     ("attacks", {"attacks": {"pgd-10": {"eps": 0.03}}}, lambda: config.attack("pgd-10", "smoke"),
@@ -78,6 +86,12 @@ def test_a_mistake_is_named_in_one_line(
         use()
     assert "\n" not in str(found.value)
     assert str(config.folder()) in str(found.value)
+
+
+def test_null_is_a_value_where_the_model_says_so(change: Change) -> None:
+    change("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"clip": None}}}}})
+    assert training_budgets.budget("smoke", "atop", "rt3")["clip"] is None
+    assert training_budgets.budget("smoke", "atop", "rt1")["clip"] == 1.0
 
 
 UNKNOWN: list[tuple[Callable[[], Any], str]] = [

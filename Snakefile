@@ -34,7 +34,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/released.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/pictures.smk"
+include: "workflow/rules/image_grids.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/embedded.smk"
 

@@ -20,7 +20,8 @@ def load_defense(cell: str, *, preset: str = "smoke") -> "Defense":
     Raises:
         AtopError: no such cell, or it has not been made.
     """
+    from atop.experiment import presets
     from atop.experiment.cells import Cell
     from atop.pipeline import assemble
 
-    return assemble.defense(preset, Cell.parse(cell))
+    return assemble.defense(presets.get(preset), Cell.parse(cell))

@@ -36,14 +36,14 @@ def parser() -> Parser:
 
     def add(name: str, run: Callable[[Namespace], None]) -> Parser:
         about = getdoc(run) or ""
-        made = commands.add_parser(
+        command = commands.add_parser(
             name,
             help=about.split("\n")[0],
             description=about,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        made.set_defaults(run=run)
-        return made
+        command.set_defaults(run=run)
+        return command
 
     for group in (inputs, stages, tables, operations):
         group.add(add)
@@ -51,7 +51,7 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; an error a person can mend is one line and exit code 2."""
+    """Run a command; an error that the user can correct is one line and exit code 2."""
     options = parser().parse_args(arguments)
     try:
         options.run(options)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fail(command: str, reason: str) -> int:
-    """Say in one line why a command failed; return its exit code."""
+    """Print in one line why a command failed; return its exit code."""
     print(f"atop {command}: error: {reason}", file=sys.stderr)
     return 2
 

@@ -1,4 +1,4 @@
-"""What commands share: how a command line is read, and the arguments that several take."""
+"""Arguments that several commands take."""
 
 import argparse
 from argparse import Namespace
@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from atop.experiment.cells import VICTIMS
+from atop.experiment.cells import TARGETS
 
 if TYPE_CHECKING:
     import torch
 
+    from atop.experiment.stages.stage import Stage
     from atop.experiment.tables import Table
 
 PROGRAM = "python -m atop"
@@ -22,10 +23,10 @@ perhaps followed by -no_noise, -no_mask or -no_transform, or DATASET-CLASSIFIER-
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong command line as every other error: in one line."""
+    """Reports a wrong command line in one line, as every other error."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with exit code 2."""
+        """Print the error and exit with code 2."""
         name = self.prog.removeprefix(f"{PROGRAM} ") if self.prog != PROGRAM else "COMMAND"
         self.exit(2, f"atop {name}: error: {message}; see {self.prog} --help\n")
 
@@ -36,11 +37,11 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "seed": {"type": int, "help": "of the training; the config's by default"},
     "extras": {"action": "store_true", "help": "with the rows beyond the paper's"},
     "target": {
-        "choices": list(VICTIMS),
-        "help": "what the attacker differentiates; the suite's by default",
+        "choices": list(TARGETS),
+        "help": "the part that the attacker differentiates; the suite's by default",
     },
 }
-"""What a user may say instead of the config."""
+"""Options that override the config."""
 
 AddCommand = Callable[[str, Callable[[Namespace], None]], Parser]
 """Adds a command by its name and the function that runs it, whose docstring is its help."""
@@ -63,26 +64,26 @@ def minutes(text: str) -> float:
 
 
 def add_cell(command: Parser) -> None:
-    """The cell that a command works on."""
+    """Add the cell."""
     command.add_argument("--cell", required=True, help="see below")
     command.epilog = CELL
 
 
 def add_machine(command: Parser) -> None:
-    """The preset, and what it runs on."""
+    """Add the preset and its machine."""
     command.add_argument("--preset", required=True, help="paper, native or smoke")
     command.add_argument("--threads", type=positive, help="CPU threads; all by default")
     command.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
 
 
 def add_folder(command: Parser) -> None:
-    """Where files come from."""
+    """Add the folder that files come from."""
     command.add_argument("--folder", type=Path, help="of files that you have, searched two deep")
     command.add_argument("--offline", action="store_true", help="download nothing")
 
 
 def add_overrides(command: Parser, *names: str) -> None:
-    """What a user says instead of the config, for a table or a figure: names of OVERRIDES."""
+    """Add options of OVERRIDES, for a table or a figure."""
     for name in names:
         command.add_argument(f"--{name}", **OVERRIDES[name])
 
@@ -91,22 +92,32 @@ def device_of(options: Namespace) -> "torch.device":
     """The device of a preset, set up for this process."""
     import torch
 
+    from atop.experiment import presets
     from atop.pipeline import assemble
 
     # A peaked attention has subnormal weights, which slow a CPU down up to eight times.
     torch.set_flush_denormal(True)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return assemble.device(options.preset, allow_cpu=options.allow_cpu)
+    return assemble.device(presets.get(options.preset), allow_cpu=options.allow_cpu)
+
+
+def run_stage(stage: type["Stage"], options: Namespace, *names: str) -> Path:
+    """Run the stage that a command line names; return the path of its file."""
+    parsed = stage.parse(preset=options.preset, **{name: getattr(options, name) for name in names})
+    device = device_of(options)
+    from atop.pipeline.run import run
+
+    return run(parsed, device)
 
 
 def table_of(name: str, options: Namespace) -> "Table":
     """A table under the preset and with the overrides of a command line."""
-    from atop.experiment import tables, validate
+    from atop.experiment import presets, tables, validate
 
     overrides = {
         key: getattr(options, key) for key in ("target", "init", "recipe", "seed", "extras")
     }
-    made = tables.table(name, options.preset, **overrides)
-    validate.check_table(made)
-    return made
+    table = tables.table(name, presets.get(options.preset), **overrides)
+    validate.check_table(table)
+    return table

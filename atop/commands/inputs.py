@@ -1,4 +1,4 @@
-"""Commands that bring data and public weights here."""
+"""Commands that fetch data and public weights."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -9,25 +9,25 @@ from atop.core.errors import AtopError
 
 def add(command: AddCommand) -> None:
     """Add the commands of this file."""
-    one = command("fetch", fetch)
-    one.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
-    add_folder(one)
-    one = command("pack", pack)
-    one.add_argument("dataset", help="a name of workflow/config/datasets.yaml")
-    one.add_argument("--out", type=Path, required=True, help="folder; NAME/ is made in it")
-    one = command("checkpoint", checkpoint)
-    which = one.add_mutually_exclusive_group(required=True)
+    parser = command("fetch", fetch)
+    parser.add_argument("--dataset", required=True, help="a name of workflow/config/datasets.yaml")
+    add_folder(parser)
+    parser = command("pack", pack)
+    parser.add_argument("dataset", help="a name of workflow/config/datasets.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="folder; NAME/ is made in it")
+    parser = command("checkpoint", checkpoint)
+    which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--name", help="a row of workflow/config/checkpoints.yaml")
     which.add_argument("--file", help="its path under results/checkpoints/ instead")
-    add_folder(one)
-    one = command("prefetch", prefetch)
-    one.add_argument("table", help="such as table2")
-    one.add_argument("--preset", default="paper", help="paper (default), native or smoke")
-    one.add_argument("--list", action="store_true", help="fetch nothing, say what is here")
-    add_overrides(one, "init", "extras")
-    add_folder(one)
-    one = command("checkpoints", checkpoints)
-    one.add_argument("what", choices=["list", "verify"], help="what to do with them")
+    add_folder(parser)
+    parser = command("prefetch", prefetch)
+    parser.add_argument("table", help="such as table2")
+    parser.add_argument("--preset", default="paper", help="paper (default), native or smoke")
+    parser.add_argument("--list", action="store_true", help="fetch nothing, list what is here")
+    add_overrides(parser, "init", "extras")
+    add_folder(parser)
+    parser = command("checkpoints", checkpoints)
+    parser.add_argument("what", choices=["list", "verify"], help="what to do")
 
 
 def fetch(options: Namespace) -> None:
@@ -35,8 +35,8 @@ def fetch(options: Namespace) -> None:
     from atop.pipeline.datasets import doubt, fetch
 
     about = fetch(options.dataset, folder=options.folder, offline=options.offline)
-    if said := doubt(about):
-        print(said)
+    if warning := doubt(about):
+        print(warning)
     print(about)
 
 
@@ -64,11 +64,12 @@ def checkpoints(options: Namespace) -> None:
 
 
 def prefetch(options: Namespace) -> None:
-    """Fetch all that a table needs, data and public weights, or list it."""
-    from atop.experiment import tables, validate
+    """Fetch all data and public weights that a table needs, or list them."""
+    from atop.experiment import presets, tables, validate
     from atop.pipeline import prefetch
 
-    table = tables.table(options.table, options.preset, init=options.init, extras=options.extras)
+    preset = presets.get(options.preset)
+    table = tables.table(options.table, preset, init=options.init, extras=options.extras)
     validate.check_table(table)
     if options.folder and not options.folder.is_dir():
         raise AtopError(f"{options.folder}: no such folder; correct --folder")

@@ -1,4 +1,4 @@
-"""Rows of attacks.yaml that stand for several: chains of attacks, and sweeps of one number."""
+"""Rows of attacks.yaml that are several attacks: chains, and sweeps of one number."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,10 @@ from atop.core.values import Dict
 
 
 def expand(content: Dict, *, where: str) -> Dict:
-    """attacks.yaml with each chain and each sweep as the rows that it stands for.
+    """attacks.yaml with each chain and each sweep written out.
 
     Raises:
-        AtopError: a row names a chain that there is not, or two rows have one name.
+        AtopError: a row names an unknown chain, or two rows have one name.
     """
     rows: Dict = {}
     for name, row in content["attacks"].items():
@@ -36,9 +36,9 @@ def _rows(name: str, row: Dict, chains: Dict, where: str) -> Iterator[tuple[str,
 
 
 def _chain(name: str, row: Dict, links: list[Dict]) -> Iterator[tuple[str, Dict]]:
-    """NAME-1, NAME-2, ..., NAME, each on what the one before left.
+    """NAME-1, NAME-2, ..., NAME, each after the one before.
 
-    A key of the row takes the place of the link's own, and is for all links where none has it.
+    A key of the row replaces that of its links; a key that no link has is for all of them.
     """
     own = {key for link in links for key in link}
     shared = {key: value for key, value in row.items() if key not in (*own, "chain")}

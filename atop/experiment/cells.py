@@ -8,17 +8,17 @@ from atop.core.errors import AtopError
 
 FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
 ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
-VICTIMS = {
+TARGETS = {
     "classifier": "the bare classifier",
     "defense": "the whole defence",
     "untransformed": "the defence without its transform",
     "untuned": "the purifier before its fine-tuning",
 }
-"""What an attack may differentiate."""
+"""Kinds of targets, which an attack differentiates."""
 ANY = "any"  # the classifier of weights that know none
-ALIKE = {"minmax": "paper"}
-"""Recipes that differ from another in the examples of AToP alone. All that learns from none of
-these is trained, attacked and evaluated once, under the name of that other recipe."""
+EQUIVALENT = {"minmax": "paper"}
+"""Recipes that differ from another one in the adversarial examples of AToP alone. Training without
+such examples is the same under both, and runs once, under the name of the other recipe."""
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -55,8 +55,8 @@ class Cell:
         """Its name in paths, such as cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0."""
         if self.undefended:
             return f"{self.dataset}-{self.classifier}-undefended"
-        *words, seed, ablation = asdict(self).values()
-        return "-".join([*words, f"s{seed}", *([] if ablation == "none" else [ablation])])
+        *names, seed, ablation = asdict(self).values()
+        return "-".join([*names, f"s{seed}", *([] if ablation == "none" else [ablation])])
 
     @classmethod
     def parse(cls, text: str) -> "Cell":
@@ -65,67 +65,65 @@ class Cell:
         Raises:
             AtopError: the text is not an id.
         """
-        words = text.split("-")
-        named = all(_NAME.fullmatch(word) for word in words)
-        if named and len(words) == 3 and words[2] == "undefended":
-            return cls(dataset=words[0], classifier=words[1])
-        ablation = words.pop() if words[-1] in ABLATIONS[1:] else "none"
-        match = re.fullmatch(r"s(0|[1-9]\d*)", words[-1]) if words else None
-        fine = named and len(words) == 8 and match
-        if not fine or words[5] not in FINETUNES:
+        parts = text.split("-")
+        named = all(_NAME.fullmatch(part) for part in parts)
+        if named and len(parts) == 3 and parts[2] == "undefended":
+            return cls(dataset=parts[0], classifier=parts[1])
+        ablation = parts.pop() if parts[-1] in ABLATIONS[1:] else "none"
+        match = re.fullmatch(r"s(0|[1-9]\d*)", parts[-1]) if parts else None
+        if not (named and len(parts) == 8 and match and parts[5] in FINETUNES):
             raise AtopError(
                 f"'{text}' is not a cell: expected DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-"
                 f"FINETUNE-RECIPE-sSEED with FINETUNE one of {', '.join(FINETUNES)}, perhaps "
                 f"with -{', -'.join(ABLATIONS[1:])} behind it, or DATASET-CLASSIFIER-undefended"
             )
-        assert match
         names = ("dataset", "classifier", "purifier", "init", "transform", "finetune", "recipe")
-        return cls(**dict(zip(names, words, strict=False)), seed=int(match[1]), ablation=ablation)
+        return cls(**dict(zip(names, parts, strict=False)), seed=int(match[1]), ablation=ablation)
 
     @property
     def bare(self) -> "Cell":
-        """The undefended classifier of this cell: the victim of a grey-box attack."""
+        """The undefended classifier of this cell: the target of a grey-box attack."""
         return Cell(dataset=self.dataset, classifier=self.classifier)
 
-    def victim(self, name: str) -> "Cell":
-        """The cell that is attacked on behalf of this one.
+    def target(self, kind: str) -> "Cell":
+        """The cell that is attacked in an evaluation of this one.
 
         Args:
-            name: `classifier` (grey box), `defense` (this cell), `untransformed` (its networks
-                without t) or `untuned` (its purifier as it was before AToP).
+            kind: `classifier` (grey box), `defense` (this cell), `untransformed` (its networks
+                without t) or `untuned` (its purifier before AToP).
 
         Raises:
-            AtopError: another name.
+            AtopError: another kind.
         """
-        victims = {
+        targets = {
             "classifier": self.bare,
             "defense": self,
             "untransformed": replace(self, ablation="no_transform"),
             "untuned": replace(self, finetune="none").shared,
         }
-        if name not in victims:
-            raise AtopError(f"target '{name}' is not known; known are {', '.join(victims)}")
-        return self if self.undefended else victims[name]
+        if kind not in targets:
+            raise AtopError(f"target '{kind}' is not known; known are {', '.join(targets)}")
+        return self if self.undefended else targets[kind]
 
     @property
     def purifies(self) -> bool:
-        """Whether its purifier has weights, which have to come from somewhere."""
+        """Whether its purifier has weights."""
         return self.init != "none"
 
     @property
     def shared(self) -> "Cell":
-        """This cell under the first of the recipes that make it alike."""
+        """This cell under the first of the equivalent recipes."""
         if self.finetune == "adversarial":
             return self
-        return replace(self, recipe=ALIKE.get(self.recipe, self.recipe))
+        return replace(self, recipe=EQUIVALENT.get(self.recipe, self.recipe))
 
     @property
     def weights(self) -> "Cell":
         """The cell whose trained weights this one uses: L_org knows no classifier."""
-        whole = replace(self.shared, ablation="none")
+        trained = replace(self.shared, ablation="none")
         if self.finetune in ("none", "continued"):
-            return replace(whole, classifier=ANY)
-        return whole
+            return replace(trained, classifier=ANY)
+        return trained
 
     @property
     def base(self) -> "Cell":

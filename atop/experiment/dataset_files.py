@@ -1,4 +1,4 @@
-"""Files that a user has already: found by what marks them, without reading any of them."""
+"""Datasets in the user's folder, recognised by their layout without reading any file."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,17 +11,17 @@ from atop.data.source import Layout, Source
 from atop.experiment import config
 
 DEEP = 2
-"""How many folders deep is searched; a tree of ImageNet has millions of files."""
+"""Depth of the search; a tree of ImageNet has millions of files."""
 
 
 def dataset_at(name: str, folder: Path) -> Path | None:
-    """Where a dataset lies in a folder, if it does."""
-    found = find(layouts(name), folder)
-    return found[1] if found else None
+    """The place of a dataset in a folder, if it is there."""
+    match = find(layouts(name), folder)
+    return match[1] if match else None
 
 
 def find(layouts: Iterable[Layout], folder: Path) -> tuple[Layout, Path] | None:
-    """The first layout that a folder, or one at most `DEEP` inside it, is laid out in."""
+    """The first layout that fits a folder, or a subfolder at most `DEEP` inside it."""
     places = list(within(folder.resolve()))
     return next(
         ((layout, place) for layout in layouts for place in places if layout.lies_in(place)), None
@@ -40,11 +40,11 @@ def within(folder: Path, deep: int = DEEP) -> Iterator[Path]:
 
 
 def source(name: str) -> Source:
-    """What the module of a dataset says about it."""
+    """`SOURCE` of a dataset's module."""
     module = import_module(f"atop.data.{config.dataset(name).source}")
     return module.SOURCE  # type: ignore[no-any-return]
 
 
 def layouts(name: str) -> tuple[Layout, ...]:
-    """How a dataset may lie in a folder: as this suite stores it, or as its module knows."""
+    """Possible layouts of a dataset: this suite's own, and those of its module."""
     return (cache.layout(name), *source(name).layouts)

@@ -1,4 +1,4 @@
-"""The picture grids of pictures.yaml under a preset: which cell's pictures stand where."""
+"""Grids of images under a preset (image_grids.yaml): which cell's images are shown where."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,23 +8,24 @@ from atop.core.errors import AtopError
 from atop.core.values import Dict
 from atop.experiment import availability, config, paper, paths
 from atop.experiment.cells import Cell
-from atop.experiment.substitutes import stand_in
-from atop.experiment.validate import check_cell
+from atop.experiment.presets import Preset
+from atop.experiment.settings.image_grids import GridData, GridSpec, PanelRow, PanelSpec, Patch
+from atop.experiment.substitutes import substitute
 
 EIGHTHS = 8
-"""In which patches are measured."""
+"""The unit of patches: this share of an image's side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A place of a grid.
+    """A panel of a grid.
 
     Attributes:
-        show: picture, perturbation, noisy, masked, completed or purified.
+        show: image, perturbation, noisy, masked, completed or purified.
         of: clean or adversarial.
-        view: which of the masked views, from 0.
-        title: what stands above it.
-        cell: whose defence the picture went through.
+        view: number of the masked view, from 0.
+        title: above it.
+        cell: of the defence.
     """
 
     show: str
@@ -47,18 +48,18 @@ class Block:
     """The part of a figure that shows one dataset.
 
     Attributes:
-        label: the dataset's name.
-        rows: repeated for each picture.
-        patch: row, column and side of what is enlarged, in eighths of a picture.
-        lacks: what it takes that the preset does not fetch; None if nothing.
-        instead: data and networks that stand in for those that the file names.
+        label: name of the dataset.
+        rows: repeated for each image.
+        patch: the enlarged part of an image.
+        missing: downloads that the preset does not make; None if nothing.
+        substitutes: dataset and classifier in place of those that the file names.
     """
 
     label: str
     rows: tuple[Row, ...]
-    patch: Dict
-    lacks: str | None
-    instead: tuple[str, ...]
+    patch: Patch
+    missing: str | None
+    substitutes: tuple[str, ...]
 
     @property
     def cells(self) -> list[Cell]:
@@ -67,138 +68,109 @@ class Block:
 
     @property
     def panels(self) -> list[Panel]:
-        """All its panels but for empty places, row by row."""
+        """All its panels, row by row."""
         return [panel for row in self.rows for panel in row.panels if panel]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A figure under a preset; `spec` is its entry in the file, `attack` what made the pictures."""
+    """A figure under a preset; `spec` is its entry in the file, `attack` made the images."""
 
     name: str
-    preset: str
+    preset: Preset
     attack: str
-    spec: Dict
+    spec: GridSpec
     blocks: tuple[Block, ...]
 
     @property
     def title(self) -> str:
-        """Figure 5: what it shows."""
-        return f"{paper.title(self.name)}: {self.spec['title']}"
+        """Its number and its title, such as "Figure 5: ..."."""
+        return f"{paper.title(self.name)}: {self.spec.title}"
 
     def file(self, cell: Cell) -> Path:
-        """Where the pictures of a cell lie."""
-        return paths.pictures(self.preset, cell, self.attack)
+        """The stored images of a cell."""
+        return paths.images(self.preset, cell, self.attack)
 
     def files(self) -> list[Path]:
-        """All that it needs and that can be made here, each once."""
-        found = (self.file(cell) for one in self.blocks if not one.lacks for cell in one.cells)
-        return list(dict.fromkeys(found))
+        """All stored images that it needs and that can be made here, each once."""
+        blocks = (block for block in self.blocks if not block.missing)
+        return list(dict.fromkeys(self.file(cell) for block in blocks for cell in block.cells))
 
 
 def names() -> list[str]:
-    """All grids of the file."""
-    return list(config.read("pictures")["figures"])
+    """Names of all grids."""
+    return list(config.image_grids().figures)
 
 
-def pictures(attack: str, preset: str, dataset: str) -> int:
-    """How many pictures a preset keeps of a cell: no more than it attacks."""
-    kept: int = config.read("pictures")["pictures"]
-    return min(kept, config.examples(attack, preset, dataset, "classifier"))
+def stored(attack: str, preset: Preset, dataset: str) -> int:
+    """How many images are stored of a cell: no more than are attacked."""
+    return min(config.image_grids().images, preset.examples(attack, dataset, "classifier"))
 
 
-def grid(name: str, preset: str, *, files: str | Path | None = None, **words: Any) -> Grid:
+def grid(name: str, preset: Preset, *, files: str | Path | None = None, **overrides: Any) -> Grid:
     """A grid under a preset.
 
     Args:
-        name: a figure of pictures.yaml.
-        preset: a file of workflow/config/presets.
-        files: a folder where the user has data and weights.
-        words: init, recipe or seed of all cells, instead of the file's; None leaves them.
+        name: a figure of image_grids.yaml.
+        preset: of its cells.
+        files: folder of the user's data and weights.
+        overrides: init, recipe or seed of all cells; None keeps the file's.
 
     Raises:
-        AtopError: no such figure, or a panel shows what there is not; names the key.
+        AtopError: no such figure.
     """
-    content = config.read("pictures")
-    if name not in content["figures"]:
-        raise AtopError(f"{_where()}: no '{name}'; known are {', '.join(names())}")
-    spec = content["figures"][name]
-    said = {key: word for key, word in words.items() if word is not None}
-    made = Grid(
+    content = config.image_grids()
+    if name not in content.figures:
+        raise AtopError(
+            f"{config.folder()}/image_grids.yaml: no '{name}'; known: {', '.join(names())}"
+        )
+    spec = content.figures[name]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    folder = Path(files) if files else None
+    return Grid(
         name=name,
         preset=preset,
-        attack=content["attack"],
+        attack=content.attack,
         spec=spec,
-        blocks=tuple(
-            _block(spec, one, preset, said, Path(files) if files else None)
-            for one in content["datasets"]
-        ),
+        blocks=tuple(_block(spec, data, preset, given, folder) for data in content.datasets),
     )
-    _check(made)
-    return made
 
 
-def check() -> None:
-    """Raise AtopError unless every grid can be laid out under every preset."""
-    for preset in config.presets():
-        config.attack(config.read("pictures")["attack"], preset)
-        for name in names():
-            grid(name, preset)
-
-
-def _block(spec: Dict, dataset: Dict, preset: str, words: Dict, files: Path | None) -> Block:
-    shared = {**spec["cell"], **dataset["cell"]}
+def _block(
+    spec: GridSpec, data: GridData, preset: Preset, overrides: Dict, files: Path | None
+) -> Block:
+    shared = {**spec.cell.given(), **data.cell.given()}
     rows = tuple(
         Row(
-            label=row["label"],
+            label=row.label,
             panels=tuple(
-                panel and _panel(panel, row, shared, preset, words) for panel in row["panels"]
+                _panel(panel, row, shared, preset, overrides) if panel else None
+                for panel in row.panels
             ),
         )
-        for row in spec["rows"]
+        for row in spec.rows
     )
-    named, runs = Cell(**shared), stand_in(Cell(**shared), preset, words)
+    named = Cell(**shared)
+    runs = substitute(named, preset, overrides)
     pairs = ((runs.dataset, named.dataset), (runs.classifier, named.classifier))
-    instead = tuple(one for one, meant in pairs if one != meant)
     block = Block(
-        label=dataset["label"], rows=rows, patch=dataset["patch"], instead=instead, lacks=None
+        label=data.label,
+        rows=rows,
+        patch=data.patch,
+        substitutes=tuple(name for name, original in pairs if name != original),
+        missing=None,
     )
-    lacks = (availability.lacks(cell, preset, files) for cell in block.cells)
-    return replace(block, lacks=next(filter(None, lacks), None))
+    missing = (availability.missing(cell, preset, files) for cell in block.cells)
+    return replace(block, missing=next(filter(None, missing), None))
 
 
-def _panel(spec: Dict, row: Dict, shared: Dict, preset: str, words: Dict) -> Panel:
-    named = Cell(**{**shared, **row.get("cell", {}), **spec.get("cell", {})})
+def _panel(spec: PanelSpec, row: PanelRow, shared: Dict, preset: Preset, overrides: Dict) -> Panel:
+    own = [cell.given() for cell in (row.cell, spec.cell) if cell]
+    named = Cell(**{key: value for part in (shared, *own) for key, value in part.items()})
     return Panel(
-        show=spec["show"],
-        of=row["of"],
-        view=spec.get("view", 1) - 1,
-        title=spec["title"],
-        cell=stand_in(named, preset, words),
+        show=spec.show,
+        of=row.of,
+        view=spec.view - 1,
+        title=spec.title,
+        cell=substitute(named, preset, overrides),
     )
-
-
-def _check(made: Grid) -> None:
-    """Its cells are known, its pictures kept, its patch inside, its views made."""
-    where = f"{_where()}: figures.{made.name}"
-    datasets = {cell.dataset for block in made.blocks for cell in block.cells}
-    kept = min(pictures(made.attack, made.preset, dataset) for dataset in datasets)
-    if max(made.spec["positions"]) >= kept:
-        raise AtopError(
-            f"{where}.positions: {kept} pictures are kept in preset {made.preset}; raise "
-            f"`pictures`, or that preset's examples of attack {made.attack}"
-        )
-    for block in made.blocks:
-        if max(block.patch["row"], block.patch["column"]) + block.patch["side"] > EIGHTHS:
-            raise AtopError(f"{_where()}: datasets: the patch of {block.label} ends outside of it")
-    for panel in (panel for block in made.blocks for panel in block.panels):
-        check_cell(panel.cell, made.preset)
-        views = config.transform_of(made.preset, panel.cell)[1].get("masks", 1)
-        if panel.view >= views:
-            raise AtopError(
-                f"{where}.rows: no view {panel.view + 1}; {panel.cell.transform} makes {views}"
-            )
-
-
-def _where() -> str:
-    return f"{config.folder()}/pictures.yaml"

@@ -7,13 +7,15 @@ from pathlib import Path
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.experiment import config, tables
-from atop.experiment.cells import VICTIMS
+from atop.experiment.cells import TARGETS
+from atop.experiment.presets import Preset
+from atop.experiment.settings.tables import Quotation
 
 FOLDER = ROOT / "tables" / "paper"
 
 
 def file(table: str) -> Path:
-    """Where a table's printed numbers lie, if the paper has the table."""
+    """The file of a table's printed numbers, if the paper has the table."""
     return FOLDER / f"{table}.csv"
 
 
@@ -32,28 +34,30 @@ def title(name: str) -> str:
     return f"{match[1].capitalize()} {match[2]}" if match else name.replace("_", " ").capitalize()
 
 
-def quote(*, table: str, row: str, column: str, preset: str) -> str:
-    """A printed number and what it is: "84.38 (Table 7, PGD-1000, on the bare classifier)".
+def quote(quotation: Quotation, preset: Preset) -> str:
+    """A printed number and its source: "84.38 (Table 7, PGD-1000, on the bare classifier)".
 
-    A table without a file in workflow/config/tables has no words for its columns, only keys.
+    A table without a file in workflow/config/tables has no labels for its columns, only keys.
 
     Raises:
         AtopError: the paper prints no such number.
     """
-    printed = numbers(table)
-    if (row, column) not in printed:
+    name, row, key = quotation.table, quotation.row, quotation.column
+    printed = numbers(name)
+    if (row, key) not in printed:
         rows = ", ".join(dict.fromkeys(row for row, _ in printed))
         columns = ", ".join(dict.fromkeys(column for _, column in printed))
         raise AtopError(
-            f"{file(table)}: no number in row '{row}', column '{column}'; "
+            f"{file(name)}: no number in row '{row}', column '{key}'; "
             f"known are rows {rows or 'none'} and columns {columns or 'none'}"
         )
-    made = tables.table(table, preset) if table in config.tables() else None
-    words = [column] if made is None else _column_words(made.column(column))
-    return f"{printed[row, column]['value']} ({', '.join([title(table), *words])})"
+    labels = [key]
+    if name in config.tables():
+        labels = _labels(tables.table(name, preset).column(key))
+    return f"{printed[row, key]['value']} ({', '.join([title(name), *labels])})"
 
 
-def _column_words(column: tables.Column) -> list[str]:
-    """A column's label and what its attack differentiates; for clean pictures the label alone."""
+def _labels(column: tables.Column) -> list[str]:
+    """A column's label and the target of its attack; for clean images the label alone."""
     clean = tables.are_clean(column.listed)
-    return [column.label] if clean else [column.label, f"on {VICTIMS[column.target]}"]
+    return [column.label] if clean else [column.label, f"on {TARGETS[column.target]}"]

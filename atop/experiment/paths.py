@@ -1,23 +1,105 @@
-"""Where every file of a run lies; the rules and the verbs both ask here."""
+"""Where every file of a run lies; rules and commands both ask here.
+
+Patterns are for rules, whose wildcards have the names in braces.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from atop.core.errors import AtopError
-from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
+from atop.experiment.settings.inputs import CheckpointSpec
 from atop.experiment.settings.presets import WeightsFile
 
 RESULTS = Path("results")
 CHECKPOINTS = RESULTS / "checkpoints"
 BENCHMARKS = RESULTS / "benchmarks"
 
+DATASET = "results/data/{dataset}/about.json"
+CLASSIFIER = "results/{preset}/classifiers/{dataset}-{classifier}.safetensors"
+PRETRAINED = "results/{preset}/pretrained/{dataset}-{purifier}.safetensors"
+PURIFIER = "results/{preset}/purifiers/{cell}.safetensors"
+TUNED = "results/{preset}/tuned/{cell}.safetensors"
+ADVERSARIAL = "results/{preset}/adversarial/{cell}/{attack}.safetensors"
+RECORD = "results/{preset}/records/{cell}/{suite}-{target}.json"
+IMAGES = "results/{preset}/images/{cell}/{attack}.npz"
+DEVICE = "results/{preset}/device"
+
 
 def dataset(name: str) -> Path:
-    """What is known about a decoded and verified dataset, whose pictures lie beside it."""
-    return RESULTS / "data" / name / "about.json"
+    """Metadata of a decoded and verified dataset, beside its images."""
+    return Path(DATASET.format(dataset=name))
+
+
+def trained(preset: Preset, dataset: str, name: str) -> Path:
+    """Weights of a classifier that is trained here."""
+    return Path(CLASSIFIER.format(preset=preset, dataset=dataset, classifier=name))
+
+
+def pretrained(preset: Preset, dataset: str, purifier: str) -> Path:
+    """Weights of a purifier that is pretrained here."""
+    return Path(PRETRAINED.format(preset=preset, dataset=dataset, purifier=purifier))
+
+
+def purifier(preset: Preset, cell: Cell) -> Path:
+    """Weights of a cell's purifier after its fine-tuning."""
+    return Path(PURIFIER.format(preset=preset, cell=cell.weights.id))
+
+
+def tuned(preset: Preset, cell: Cell) -> Path:
+    """Weights of a cell's f that was fine-tuned on t(x)."""
+    return Path(TUNED.format(preset=preset, cell=cell.weights.id))
+
+
+def adversarial(preset: Preset, target: Cell, attack: str) -> Path:
+    """An adversarial set, made on a target."""
+    return Path(ADVERSARIAL.format(preset=preset, cell=target.id, attack=attack))
+
+
+def record(preset: Preset, cell: Cell, suite: str, target: str) -> Path:
+    """The outcomes of a cell under a suite of attacks."""
+    return Path(RECORD.format(preset=preset, cell=cell.id, suite=suite, target=target))
+
+
+def images(preset: Preset, cell: Cell, attack: str) -> Path:
+    """A few test images, clean and adversarial, at each step through a cell's defence."""
+    return Path(IMAGES.format(preset=preset, cell=cell.id, attack=attack))
+
+
+def classifier(preset: Preset, dataset: str, name: str) -> list[Path]:
+    """A classifier's weights: a file of the preset's, public ones, or those trained here."""
+    if own := own_weights(preset, dataset, name):
+        return [resolve(own.file)]
+    if preset.settings.trains(name):
+        return [trained(preset, dataset, name)]
+    public = config.public_weights(dataset, name)
+    files = [CHECKPOINTS / file if "/" in file else checkpoint(file) for file in public]
+    return files or [trained(preset, dataset, name)]
+
+
+def own_weights(preset: Preset, dataset: str, name: str) -> WeightsFile | None:
+    """The weights that a preset names for a classifier, unless it trains it."""
+    chosen = preset.settings.classifiers.get(name)
+    return None if chosen is None or chosen.train else chosen.checkpoints.get(dataset)
+
+
+def classifier_of(preset: Preset, cell: Cell) -> list[Path]:
+    """The weights of a cell's f: fine-tuned on t(x), or those of the bare classifier."""
+    if cell.finetune == "classifier":
+        return [tuned(preset, cell)]
+    return classifier(preset, cell.dataset, cell.classifier)
+
+
+def initial(preset: Preset, cell: Cell) -> Path:
+    """The weights of a cell's purifier before the L_org stage."""
+    if own := preset.purifier(cell.purifier).checkpoints.get(cell.init):
+        return resolve(own.file)
+    if cell.init == "scratch":
+        return pretrained(preset, cell.dataset, cell.purifier)
+    return checkpoint(f"{cell.purifier}-{cell.init}")
 
 
 def checkpoint(name: str) -> Path:
@@ -25,66 +107,17 @@ def checkpoint(name: str) -> Path:
     return checkpoint_of(config.checkpoint(name))
 
 
-def checkpoint_of(row: Dict) -> Path:
-    """Where the file of a row of checkpoints.yaml lies."""
-    return resolve(f"package:{row['package']}") if "package" in row else CHECKPOINTS / row["file"]
+def checkpoint_of(row: CheckpointSpec) -> Path:
+    """The file of a row of checkpoints.yaml."""
+    return resolve(f"package:{row.package}") if row.package else CHECKPOINTS / str(row.file)
 
 
-def archive_of(row: Dict) -> Path | None:
-    """Where the .zip or .tar is kept that holds a row's file; None if it is fetched by itself."""
-    if "member" not in row or "google_drive_folder" in row:
+def archive_of(row: CheckpointSpec) -> Path | None:
+    """The .zip or .tar that holds a row's file; None if the file is fetched by itself."""
+    if not row.member or row.google_drive_folder:
         return None
-    name = row.get("google_drive") or urlsplit(row["url"]).path.rpartition("/")[2]
-    return CHECKPOINTS / "archives" / name  # for the other files in it
-
-
-def classifier(preset: str, dataset: str, name: str) -> list[Path]:
-    """A classifier's weights: a file of the preset's, public ones, or those trained here."""
-    if own := own_weights(preset, dataset, name):
-        return [resolve(own.file)]
-    if config.preset(preset).trains(name):
-        return [trained(preset, dataset, name)]
-    public = config.public_weights(dataset, name)
-    files = [CHECKPOINTS / one if "/" in one else checkpoint(one) for one in public]
-    return files or [trained(preset, dataset, name)]
-
-
-def own_weights(preset: str, dataset: str, name: str) -> WeightsFile | None:
-    """The file, with its SHA-256, that a preset names for a classifier, unless it trains it."""
-    chosen = config.preset(preset).classifiers.get(name)
-    return None if chosen is None or chosen.train else chosen.checkpoints.get(dataset)
-
-
-def trained(preset: str, dataset: str, name: str) -> Path:
-    """The weights of a classifier that is trained here."""
-    return RESULTS / preset / "classifiers" / f"{dataset}-{name}.safetensors"
-
-
-def tuned(preset: str, cell: Cell) -> Path:
-    """The weights of a cell's f that was fine-tuned on t(x)."""
-    return RESULTS / preset / "tuned" / f"{cell.weights.id}.safetensors"
-
-
-def classifier_of(preset: str, cell: Cell) -> list[Path]:
-    """The weights of a cell's f: fine-tuned on t(x), or those of the bare classifier."""
-    if cell.finetune == "classifier":
-        return [tuned(preset, cell)]
-    return classifier(preset, cell.dataset, cell.classifier)
-
-
-def initial(preset: str, cell: Cell) -> Path:
-    """The weights that a purifier has before the L_org stage."""
-    given = config.purifier(cell.purifier, preset)["checkpoints"].get(cell.init)
-    if given:
-        return resolve(given["file"])
-    if cell.init == "scratch":
-        return pretrained(preset, cell)
-    return checkpoint(f"{cell.purifier}-{cell.init}")
-
-
-def pretrained(preset: str, cell: Cell) -> Path:
-    """The weights of a purifier that is pretrained here."""
-    return RESULTS / preset / "pretrained" / f"{cell.dataset}-{cell.purifier}.safetensors"
+    name = row.google_drive or urlsplit(str(row.url)).path.rpartition("/")[2]
+    return CHECKPOINTS / "archives" / name  # kept for the other files in it
 
 
 def resolve(file: str) -> Path:
@@ -98,47 +131,16 @@ def resolve(file: str) -> Path:
     return Path(spec.origin).parent / inside
 
 
-def purifier(preset: str, cell: Cell) -> Path:
-    """A cell's purifier after its fine-tuning."""
-    return RESULTS / preset / "purifiers" / f"{cell.weights.id}.safetensors"
+def preset_of(folder: str) -> str:
+    """The preset of a folder below tables/, such as "smoke/"; tables/ itself is `paper`."""
+    return folder.rstrip("/") or "paper"
 
 
-def adversarial(preset: str, victim: Cell, attack: str) -> Path:
-    """An adversarial set, made on the cell `victim`."""
-    return RESULTS / preset / "adversarial" / victim.id / f"{attack}.safetensors"
-
-
-def record(preset: str, cell: Cell, suite: str, target: str) -> Path:
-    """The outcomes of a cell under a suite of attacks."""
-    return RESULTS / preset / "records" / cell.id / f"{suite}-{target}.json"
-
-
-def pictures(preset: str, cell: Cell, attack: str) -> Path:
-    """A few test pictures, clean and under an attack, on their way through a cell's defence."""
-    return RESULTS / preset / "pictures" / cell.id / f"{attack}.npz"
-
-
-def gate(preset: str) -> Path:
-    """The answer to whether a preset's device is there."""
-    return RESULTS / preset / "device"
-
-
-def preset_of(where: str) -> str:
-    """The preset of a table's folder: tables/ itself holds those of `paper`."""
-    return where.rstrip("/") or "paper"
-
-
-def place(preset: str) -> Path:
-    """Where a preset's tables are rendered."""
+def tables_of(preset: str) -> Path:
+    """The folder of a preset's rendered tables."""
     return Path("tables") if preset == "paper" else Path("tables") / preset
 
 
 def state(result: Path) -> Path:
-    """Where an unfinished training run keeps its state: beside no declared output.
-
-    Raises:
-        AtopError: the result is a checkpoint that a preset names, which training must not replace.
-    """
-    if RESULTS not in result.parents:
-        raise AtopError(f"{result}: a preset names this file, so there is nothing to train here")
+    """The state of an unfinished run, outside of all declared outputs."""
     return RESULTS / "state" / result.relative_to(RESULTS).with_suffix(".pt")

@@ -1,39 +1,34 @@
-"""What runs in place of the cell that a file names: a preset's stand-ins and a user's words."""
+"""Substitutes: the cell that runs in place of the one that a file names."""
 
 from dataclasses import fields, replace
 
 from atop.core.values import Dict
-from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
 
-FIRST: Dict = {one.name: one.default for one in fields(Cell)}
-"""What a cell has where a file says nothing."""
+DEFAULTS: Dict = {field.name: field.default for field in fields(Cell)}
+"""Values of a cell that names nothing."""
 
 
-def stand_in(named: Cell, preset: str, words: Dict) -> Cell:
-    """The cell that a preset runs where a file names one.
+def substitute(named: Cell, preset: Preset, overrides: Dict) -> Cell:
+    """The cell that a preset runs in place of a named one.
 
     Args:
         named: the cell as the file names it.
-        preset: whose stand-ins take the place of its data and networks.
-        words: the user's init, recipe or seed, for a cell that is trained; one that a file gives
-            another recipe or seed than the first keeps it.
+        preset: has substitutes for datasets, classifiers and inits.
+        overrides: init, recipe or seed by the user, for cells that are trained. A recipe or seed
+            that the file names, other than the default, stays.
     """
-    chosen = config.preset(preset)
+    settings = preset.settings
     changes: Dict = {
-        "dataset": chosen.dataset.get(named.dataset, named.dataset),
-        "classifier": chosen.classifier.get(named.classifier, named.classifier),
+        "dataset": settings.dataset.get(named.dataset, named.dataset),
+        "classifier": settings.classifier.get(named.classifier, named.classifier),
     }
     if not named.undefended:
-        kept = {"init"} | {key for key in ("recipe", "seed") if getattr(named, key) != FIRST[key]}
-        changes |= {key: word for key, word in words.items() if key not in kept}
+        own = {key for key in ("recipe", "seed") if getattr(named, key) != DEFAULTS[key]}
+        changes |= {key: overrides[key] for key in overrides if key not in {"init", *own}}
     if named.purifies:
-        changes["init"] = _init(named, preset, words.get("init"))
+        init = settings.init.get(named.init, named.init)
+        wanted = overrides.get("init")
+        changes["init"] = wanted if wanted in preset.inits(named.purifier) else init
     return replace(named, **changes).shared
-
-
-def _init(named: Cell, preset: str, said: str | None) -> str:
-    """The user's, if there is one of that name for its purifier; the preset's, or its own."""
-    if said and said in config.inits(named.purifier, preset):
-        return said
-    return config.preset(preset).init.get(named.init, named.init)

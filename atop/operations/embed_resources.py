@@ -1,7 +1,6 @@
 """Makes what lies in workflow/resources/ from all of CIFAR-10 and the preset `embedded`."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +10,42 @@ from atop.core.files import sha256, write_json
 from atop.data import mosaics
 from atop.data.dataset import Dataset, Split, load
 from atop.data.embedded import FOLDER, NAME
-from atop.experiment import config, paths
-from atop.experiment.cells import Cell
+from atop.experiment import config, paths, presets
 
-MAKER = "embedded"
+PRESET = "embedded"
 COLUMNS = 50
 SIZES = {"train": 2000, "test": 512}
-HELD_OUT = 128
+VALIDATION = 128
 
 
 def install() -> dict[Path, str]:
-    """Fill workflow/resources/ from the preset `embedded`; return what lies there and its SHA-256.
+    """Fill workflow/resources/ from the preset `embedded`; return the files and their SHA-256.
 
-    The sums belong into datasets.yaml and presets/smoke.yaml.
+    The hashes belong into datasets.yaml and presets/smoke.yaml.
     """
-    preset = config.preset(MAKER)
-    whole = load(paths.dataset("cifar10"), classes=config.dataset("cifar10").classes)
-    cut(whole, seed=preset.seed)
-    cell = Cell(dataset="cifar10", classifier="resnet_small", init="scratch")
-    networks = {"resnet_small": paths.trained(MAKER, cell.dataset, cell.classifier)}
-    for name in preset.purifiers:
-        networks[name] = paths.initial(MAKER, replace(cell, purifier=name))
+    preset = presets.get(PRESET)
+    dataset = load(paths.dataset("cifar10"), classes=config.dataset("cifar10").classes)
+    cut(dataset, seed=preset.settings.seed)
+    networks = {"resnet_small": paths.trained(preset, "cifar10", "resnet_small")}
+    for name in preset.settings.purifiers:
+        networks[name] = paths.pretrained(preset, "cifar10", name)
     for name, path in networks.items():
         for ending in (".safetensors", ".json"):
             shutil.copyfile(path.with_suffix(ending), FOLDER / f"{name}{ending}")
     return {path: sha256(path) for path in sorted(FOLDER.iterdir())}
 
 
-def cut(whole: Dataset, *, seed: int, folder: Path = FOLDER) -> None:
-    """Write the slice of a whole CIFAR-10: the start of a seeded permutation of each split.
+def cut(dataset: Dataset, *, seed: int, folder: Path = FOLDER) -> None:
+    """Write the slice of CIFAR-10: the start of a seeded permutation of each split.
 
-    The training split ends with some that CIFAR-10 holds out of training: the last of all.
+    The training split ends with images of CIFAR-10's validation split: the last of all.
     """
     facts = {}
     for name, size in SIZES.items():
-        split: Split = getattr(whole, name)
+        split: Split = getattr(dataset, name)
         order = np.random.RandomState(seed).permutation(len(split))
-        out = order[len(split) - HELD_OUT :] if name == "train" else order[:0]
-        index = np.concatenate((order[:size], out))
+        validation = order[len(split) - VALIDATION :] if name == "train" else order[:0]
+        index = np.concatenate((order[:size], validation))
         part = split.take(torch.from_numpy(index))
         facts[name] = {"index": index.tolist(), "labels": part.labels.tolist()}
         path = folder / f"{NAME}-{name}.webp"

@@ -85,7 +85,7 @@ def _verify(name: str, row: DatasetSpec, facts: Dict, found: Found) -> tuple[str
 
 def _matched(name: str, row: DatasetSpec, facts: Dict, found: Found, split: str) -> list[str]:
     """The kinds of known hashes that a split has; none if none is known."""
-    hashes = {"sha256": getattr(row.sha256, split), "pictures": getattr(row.pictures, split)}
+    hashes = {"sha256": getattr(row.sha256, split), "pictures": getattr(row.images, split)}
     known = [kind for kind, digest in hashes.items() if digest]
     matched = [kind for kind in known if facts[kind] == hashes[kind]]
     if known and not matched:

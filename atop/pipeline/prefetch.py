@@ -29,7 +29,7 @@ def needs(table: Table) -> list[Need]:
     found: dict[Need, None] = {}
     for row, column in table.numbers():
         cell = table.cell(row, column)
-        if cell is None or table.obstacle(row, column):
+        if cell is None or table.not_run(row, column):
             continue
         if not dataset_files.source(cell.dataset).local:
             found[Need("dataset", cell.dataset, paths.dataset(cell.dataset), "")] = None

@@ -3,10 +3,9 @@
 
 rule attack:
     input:
-        attack_inputs,
+        inputs_of(attack.Attack),
     output:
-        "results/{preset}/adversarial/{cell}/{attack}.safetensors",
-        "results/{preset}/adversarial/{cell}/{attack}.json",
+        attack.Attack.patterns(),
     log:
         "results/logs/{preset}/attack/{cell}/{attack}.log",
     conda:
@@ -16,7 +15,7 @@ rule attack:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.attack(w.preset, cell_of(w), w.attack),
+        settings=fingerprint_of(attack.Attack),
     shell:
         "python -m atop attack --cell {wildcards.cell}"
         " --attack {wildcards.attack} {params.how} 2>&1 | tee {log}"

@@ -7,7 +7,7 @@ rule checkpoint:
     log:
         "results/logs/checkpoint/{file}.log",
     wildcard_constraints:
-        file=weight_files.known(),
+        file=weight_files.pattern(),
     conda:
         "../../envs/conda.yaml"
     params:

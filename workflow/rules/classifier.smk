@@ -3,7 +3,7 @@
 
 rule device:
     output:
-        touch(paths.gate("{preset}")),
+        touch(paths.DEVICE),
     log:
         "results/logs/{preset}/device.log",
     priority: 100
@@ -21,11 +21,9 @@ rule device:
 
 rule classifier:
     input:
-        gate,
-        paths.dataset("{dataset}"),
+        inputs_of(training.TrainClassifier),
     output:
-        "results/{preset}/classifiers/{dataset}-{classifier}.safetensors",
-        "results/{preset}/classifiers/{dataset}-{classifier}.json",
+        training.TrainClassifier.patterns(),
     log:
         "results/logs/{preset}/classifier/{dataset}-{classifier}.log",
     conda:
@@ -35,7 +33,7 @@ rule classifier:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.classifier(w.preset, w.dataset, w.classifier),
+        settings=fingerprint_of(training.TrainClassifier),
     shell:
         "python -m atop classifier --dataset {wildcards.dataset}"
         " --classifier {wildcards.classifier} {params.how} 2>&1 | tee {log}"
@@ -43,10 +41,9 @@ rule classifier:
 
 rule tune:
     input:
-        finetune_inputs,
+        inputs_of(training.Tune),
     output:
-        "results/{preset}/tuned/{cell}.safetensors",
-        "results/{preset}/tuned/{cell}.json",
+        training.Tune.patterns(),
     log:
         "results/logs/{preset}/tune/{cell}.log",
     conda:
@@ -56,6 +53,6 @@ rule tune:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.finetune(w.preset, cell_of(w)),
+        settings=fingerprint_of(training.Tune),
     shell:
         "python -m atop finetune --cell {wildcards.cell} {params.how} 2>&1 | tee {log}"

@@ -11,95 +11,91 @@ here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
 from atop.core.errors import AtopError
-from atop.experiment import cells, dag, fingerprints, paper, paths, tables
+from atop.experiment import cells, image_grids, paper, paths, presets, tables
 from atop.experiment import validate, weight_files
 from atop.experiment import config as settings
+from atop.experiment.stages import attack, evaluation, plan, training
 
 try:
-    config.update(validate.words(config))
+    config.update(validate.plain(config))
     validate.check_everything(config)
 except AtopError as error:
     raise WorkflowError(str(error))
 
 
 wildcard_constraints:
-    preset="|".join(settings.presets()),
+    preset="|".join(presets.names()),
     where="|".join(
-        ["", *(f"{name}/" for name in settings.presets() if name != "paper")]
+        ["", *(f"{name}/" for name in presets.names() if name != "paper")]
     ),
     table="|".join(settings.tables()),
-    dataset="|".join(settings.read("datasets")),
+    dataset="|".join(settings.datasets()),
     classifier="[a-z0-9_]+",
     purifier="[a-z0-9_]+",
     init="[a-z0-9_]+",
     cell=r"[a-z0-9_]+(-[a-z0-9_]+)+",
-    attack="|".join(settings.read("attacks")["attacks"]),
-    suite="|".join(settings.read("attacks")["suites"]),
-    target="|".join(cells.VICTIMS),
+    attack="|".join(settings.attacks().attacks),
+    suite="|".join(settings.attacks().suites),
+    target="|".join(cells.TARGETS),
 
 
 # Rendering is cheap, so its source is an input: editing a template or a check renders again.
-RENDERING = dag.rendering()
+RENDERING = plan.rendering()
 
 
-def cell_of(wildcards):
+def stage_of(kind, wildcards):
+    """The stage of a rule: a class of atop/experiment/stages, named by the rule's wildcards."""
     try:
-        return validate.parse(wildcards.cell, wildcards.preset)
+        return kind.parse(**wildcards)
     except AtopError as error:
         raise WorkflowError(str(error))
 
 
-def preset_of(wildcards):
-    return settings.preset(wildcards.preset)
+def inputs_of(kind):
+    return lambda wildcards: gate(wildcards) + stage_of(kind, wildcards).inputs
+
+
+def fingerprint_of(kind):
+    return lambda wildcards: stage_of(kind, wildcards).fingerprint
+
+
+def settings_of(wildcards):
+    return presets.get(wildcards.preset).settings
 
 
 def gpus(wildcards):
-    return 0 if preset_of(wildcards).device == "cpu" else 1
+    return 0 if settings_of(wildcards).device == "cpu" else 1
 
 
 def cpus(wildcards):
-    return preset_of(wildcards).threads
+    return settings_of(wildcards).threads
 
 
 def gate(wildcards):
     # GPU presets first ask whether there is a GPU; the answer's age is no reason to run again.
-    return [ancient(paths.gate(wildcards.preset))] if gpus(wildcards) else []
-
-
-def finetune_inputs(wildcards):
-    return gate(wildcards) + dag.finetune(wildcards.preset, cell_of(wildcards))
-
-
-def attack_inputs(wildcards):
-    cell = cell_of(wildcards)
-    return gate(wildcards) + dag.attack(wildcards.preset, cell, wildcards.attack)
-
-
-def evaluate_inputs(wildcards):
-    cell = cell_of(wildcards)
-    return dag.evaluate(wildcards.preset, cell, wildcards.suite, wildcards.target)
+    return [ancient(paths.DEVICE.format(**wildcards))] if gpus(wildcards) else []
 
 
 def preset_in(wildcards):
     return paths.preset_of(wildcards.where)
 
 
-def said(*words):
-    """What the user said, by word."""
-    return {word: config[word] for word in words}
+def user(*keys):
+    """Values of --config, by key."""
+    return {key: config[key] for key in keys}
 
 
 def table_of(wildcards):
-    words = said("target", "init", "recipe", "seed", "extras", "files")
-    return tables.table(wildcards.table, preset_in(wildcards), **words)
+    preset = presets.get(preset_in(wildcards))
+    keys = ("target", "init", "recipe", "seed", "extras", "files")
+    return tables.table(wildcards.table, preset, **user(*keys))
 
 
 def labels(wildcards):
     """What Snakemake's report calls a table or figure."""
     name = wildcards.get("table") or wildcards.figure
-    grids = settings.read("pictures")["figures"]
-    about = grids.get(name) or settings.read(f"tables/{name}", "table")
-    return {"Name": paper.title(name), "Title": about["title"]}
+    shown = settings.image_grids().figures.get(name) or settings.table(name)
+    return {"Name": paper.title(name), "Title": shown.title}
 
 
 def flags(**values):

@@ -4,9 +4,9 @@
 
 rule fetch:
     output:
-        paths.dataset("{dataset}"),
-        paths.dataset("{dataset}").with_name("train.npy"),
-        paths.dataset("{dataset}").with_name("test.npy"),
+        paths.DATASET,
+        "results/data/{dataset}/train.npy",
+        "results/data/{dataset}/test.npy",
     log:
         "results/logs/fetch/{dataset}.log",
     conda:
@@ -15,7 +15,7 @@ rule fetch:
         folder=files_of,
         expected=lambda w: [
             settings.dataset(w.dataset).given()[key]
-            for key in ("sha256", "pictures", "pixels")
+            for key in ("sha256", "images", "pixels")
         ],
     shell:
         "python -m atop fetch --dataset {wildcards.dataset} {params.folder} 2>&1 | tee {log}"

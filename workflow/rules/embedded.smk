@@ -8,7 +8,7 @@ rule embedded:
         "results/embedded/classifiers/cifar10-resnet_small.safetensors",
         expand(
             "results/embedded/pretrained/cifar10-{purifier}.safetensors",
-            purifier=settings.preset("embedded").purifiers,
+            purifier=presets.get("embedded").settings.purifiers,
         ),
     log:
         "results/logs/embedded.log",

@@ -3,9 +3,9 @@
 
 rule evaluate:
     input:
-        evaluate_inputs,
+        inputs_of(evaluation.Evaluate),
     output:
-        "results/{preset}/records/{cell}/{suite}-{target}.json",
+        paths.RECORD,
     log:
         "results/logs/{preset}/evaluate/{cell}/{suite}-{target}.log",
     conda:
@@ -15,7 +15,7 @@ rule evaluate:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.evaluate(w.preset, cell_of(w), w.suite),
+        settings=fingerprint_of(evaluation.Evaluate),
     shell:
         "python -m atop evaluate --cell {wildcards.cell}"
         " --suite {wildcards.suite} --target {wildcards.target} {params.how}"

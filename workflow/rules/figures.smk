@@ -22,7 +22,7 @@ rule plot:
     log:
         "results/logs/figures/{where}{table}.log",
     wildcard_constraints:
-        where="|".join(["", "released/", *(f"{one}/" for one in settings.presets())]),
+        where="|".join(["", "released/", *(f"{one}/" for one in presets.names())]),
     conda:
         "../../envs/conda.yaml"
     shell:

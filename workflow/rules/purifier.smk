@@ -3,11 +3,9 @@
 
 rule pretrain:
     input:
-        gate,
-        paths.dataset("{dataset}"),
+        inputs_of(training.Pretrain),
     output:
-        "results/{preset}/pretrained/{dataset}-{purifier}.safetensors",
-        "results/{preset}/pretrained/{dataset}-{purifier}.json",
+        training.Pretrain.patterns(),
     log:
         "results/logs/{preset}/pretrain/{dataset}-{purifier}.log",
     conda:
@@ -17,7 +15,7 @@ rule pretrain:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.pretrain(w.preset, w.dataset, w.purifier),
+        settings=fingerprint_of(training.Pretrain),
     shell:
         "python -m atop pretrain --dataset {wildcards.dataset}"
         " --purifier {wildcards.purifier} {params.how} 2>&1 | tee {log}"
@@ -25,10 +23,9 @@ rule pretrain:
 
 rule finetune:
     input:
-        finetune_inputs,
+        inputs_of(training.Finetune),
     output:
-        "results/{preset}/purifiers/{cell}.safetensors",
-        "results/{preset}/purifiers/{cell}.json",
+        training.Finetune.patterns(),
     log:
         "results/logs/{preset}/finetune/{cell}.log",
     conda:
@@ -38,7 +35,7 @@ rule finetune:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: fingerprints.finetune(w.preset, cell_of(w)),
+        settings=fingerprint_of(training.Finetune),
     shell:
         "python -m atop finetune --cell {wildcards.cell}"
         " {params.how} 2>&1 | tee {log}"

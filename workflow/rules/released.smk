@@ -11,10 +11,10 @@ localrules:
 rule released_table:
     input:
         records=lambda w: [file for file in [releases.file(w.table)] if file.exists()],
-        told=lambda w: [
+        settings=lambda w: [
             file
-            for preset in settings.presets()
-            for file in dag.table(tables.table(w.table, preset))
+            for preset in presets.names()
+            for file in plan.of_table(tables.table(w.table, presets.get(preset)))
         ],
         source=RENDERING,
     output:
@@ -38,7 +38,7 @@ rule released_findings:
             for name in settings.tables()
             if (file := releases.file(name)).exists()
         ],
-        told=[
+        settings=[
             *sorted(Path("results/benchmarks").glob("*.json")),
             *sorted(Path("tables/paper").glob("*.csv")),
         ],

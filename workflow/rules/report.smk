@@ -9,7 +9,7 @@ localrules:
 
 rule page:
     input:
-        parts=lambda w: figures.parts(preset_in(w)),
+        parts=lambda w: figures.parts(presets.get(preset_in(w))),
         source=RENDERING,
     output:
         report(
@@ -24,6 +24,6 @@ rule page:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**said("target", "init", "recipe", "seed", "extras")),
+        flags=flags(**user("target", "init", "recipe", "seed", "extras")),
     shell:
         "python -m atop report --preset {params.preset} {params.flags} 2>&1 | tee {log}"

@@ -2,7 +2,7 @@
 
 from copy import copy
 from types import NoneType
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -14,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+Model = TypeVar("Model", bound="Settings")
 
 
 class Settings(BaseModel):
@@ -61,6 +63,22 @@ def overrides_of(model: type[Settings], *left_out: str) -> type[Settings]:
         if info.is_required() and NoneType in get_args(info.annotation)
     )
     return made
+
+
+def under(settings: Settings, model: type[Model], *names: str, key: str = "overrides") -> Model:
+    """Apply the overrides that settings have for some names, in order; keep the fields of `model`.
+
+    Args:
+        settings: fields of `model` and, under `key`, overrides of them by name.
+        model: what remains.
+        names: such as a dataset and a transform; the last one wins.
+        key: of the overrides.
+    """
+    content = {field: getattr(settings, field) for field in settings.model_fields_set}
+    overrides = content.pop(key, {})
+    for name in names:
+        content |= overrides[name].given() if name in overrides else {}
+    return model.model_construct(**content)
 
 
 def require_one(content: Settings, *keys: str) -> None:

@@ -15,7 +15,7 @@ from atop.experiment.settings.base import (
 
 
 class SplitHashes(Settings):
-    """A hash of each split; null where nobody has written it down."""
+    """A hash of each split; null where it is unknown."""
 
     train: Sha256 | None
     test: Sha256 | None
@@ -30,11 +30,11 @@ class DatasetSpec(Settings):
     classes: Annotated[int, Field(ge=2)]
     pixels: Positive
     train_size: Positive
-    held_out: Count
+    validation: Count
     test_size: Positive
     shift: Count
     sha256: SplitHashes
-    pictures: SplitHashes
+    images: SplitHashes
 
 
 Weights = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")]
@@ -89,6 +89,11 @@ class CheckpointSpec(Settings):
         if self.google_drive_folder and not self.member:
             raise ValueError("a google_drive_folder needs a member")
         return self
+
+    @classmethod
+    def of_file(cls, file: str) -> "CheckpointSpec":
+        """A file that no row names, so that nothing else is known about it."""
+        return cls.model_construct(file=file, sha256=None)
 
 
 Datasets = dict[Name, DatasetSpec]

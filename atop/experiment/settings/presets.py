@@ -21,25 +21,25 @@ from atop.experiment.settings.base import (
 from atop.experiment.settings.recipes import RecipeOverrides
 
 Names = dict[str, str]
-"""What takes the place of a name that a table says."""
+"""A substitute for a name that a table has."""
 
 
-class Sides(Settings):
-    """Side lengths in pixels: what the attacker hands in, what g works on, what f works on."""
+class Sizes(Settings):
+    """Side lengths in pixels: of the attacker's images, of what g works on, of what f works on."""
 
     input: Positive
     purifier: Positive
     classifier: Positive
 
 
-class SizeSettings(Sides):
-    """The same, with others for a transform or a dataset."""
+class SizeSettings(Sizes):
+    """Sizes, with others for a transform or a dataset."""
 
-    overrides: dict[str, overrides_of(Sides)] = {}  # type: ignore[valid-type]
+    overrides: dict[str, overrides_of(Sizes)] = {}  # type: ignore[valid-type]
 
 
 class Execution(Settings):
-    """How networks are run; in float32 by default."""
+    """Execution of networks; in float32 by default (atop/core/execution.py)."""
 
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     channels_last: bool = False
@@ -48,16 +48,16 @@ class Execution(Settings):
 
 
 class ExecutionSettings(Settings):
-    """How networks are run when they train and when they are attacked."""
+    """Execution of networks in training and under attack."""
 
     train: Execution = Execution()
     attack: Execution = Execution()
 
 
 class EvaluationSettings(Settings):
-    """Which test images, how many, and how many at a time.
+    """Evaluation on the first `n` test images of a random choice by `seed`, in batches.
 
-    `grey_box` takes the place of `n` for suites whose target is the classifier.
+    `grey_box` replaces `n` for attacks on the bare classifier.
     """
 
     n: Positive
@@ -77,23 +77,28 @@ class WeightsFile(Settings):
 
 
 class ClassifierSettings(Settings):
-    """A classifier: trained here whatever weights are public, or files by dataset."""
+    """A classifier: `train` it here although it has public weights, or weights by dataset."""
 
     train: bool = False
     checkpoints: dict[str, WeightsFile] = {}
 
 
-class PurifierSettings(Settings):
-    """A purifier: options of its `build`, others for a dataset, of its loss; files by init."""
+class PurifierSpec(Settings):
+    """A purifier: options of its `build` and of its loss, and weights by init."""
 
     options: dict[str, Any] = {}
-    overrides: dict[str, dict[str, Any]] = {}
     loss: dict[str, Any] = {}
     checkpoints: dict[str, WeightsFile] = {}
 
 
+class PurifierSettings(PurifierSpec):
+    """A purifier, with other options for a dataset."""
+
+    overrides: dict[str, dict[str, Any]] = {}
+
+
 class ClassifierTraining(Settings):
-    """The training of a classifier, for epochs or for images."""
+    """The training of a classifier, for epochs or for images, perhaps on examples of an attack."""
 
     epochs: Positive | None = None
     images: Positive | None = None
@@ -102,13 +107,18 @@ class ClassifierTraining(Settings):
     momentum: NonNegative
     weight_decay: NonNegative
     label_smoothing: NonNegative
+    attack: str | None = None
+
+    def steps(self, examples: int) -> int:
+        """Whole batches of a training on a split of some examples."""
+        of_epochs = (self.epochs or 0) * (examples // self.batch)
+        return self.images // self.batch if self.images else of_epochs
 
 
 class ClassifierBudget(ClassifierTraining):
-    """The same, perhaps on examples of an attack, with others for a dataset or a classifier."""
+    """The training of a classifier, with others for a dataset or a classifier."""
 
-    attack: str | None = None
-    overrides: dict[str, overrides_of(ClassifierTraining)] = {}  # type: ignore[valid-type]
+    overrides: dict[str, overrides_of(ClassifierTraining, "attack")] = {}  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -117,7 +127,7 @@ class ClassifierBudget(ClassifierTraining):
 
 
 Betas = Annotated[tuple[Share, Share], Strict(False)]
-Transforms = Annotated[tuple[str, ...], Field(min_length=1), Strict(False)]
+TransformNames = Annotated[tuple[str, ...], Field(min_length=1), Strict(False)]
 Warmup = Annotated[Number, Field(gt=0, lt=1)]
 
 
@@ -125,10 +135,10 @@ class PurifierTraining(Settings):
     """The training of a purifier.
 
     Attributes:
-        images: how many it sees.
-        batch: of a step; `parts` of it come one after the other, for memory.
-        weight_decay: of what has more than one dimension.
-        warmup: before a cosine: part of the steps.
+        images: number of images in all steps.
+        batch: of a step; it is processed in `parts`, to save memory.
+        weight_decay: of parameters with more than one dimension.
+        warmup: share of the steps before a cosine.
         clip: largest norm of a gradient; null clips none.
     """
 
@@ -144,19 +154,19 @@ class PurifierTraining(Settings):
 
 
 class PurifierBudget(PurifierTraining):
-    """The same, with others for a dataset, a transform or a purifier."""
+    """The training of a purifier, with others for a dataset, a transform or a purifier."""
 
     overrides: dict[str, overrides_of(PurifierTraining)] = {}  # type: ignore[valid-type]
 
 
 class Pretraining(PurifierTraining):
-    """The training of a purifier from scratch, on images that these transforms leave."""
+    """The training of a purifier from scratch, on images under these transforms in turn."""
 
-    transforms: Transforms
+    transforms: TransformNames
 
 
 class PretrainBudget(Pretraining):
-    """The same, with others for a purifier."""
+    """The training of a purifier from scratch, with others for a purifier."""
 
     overrides: dict[str, overrides_of(Pretraining)] = {}  # type: ignore[valid-type]
 
@@ -173,21 +183,21 @@ class TrainingBudgets(Settings):
 
 
 class CurveSettings(Settings):
-    """What is measured of a fine-tuning, on images that no training sees.
+    """Training curves: accuracy on the validation split during fine-tuning.
 
     Attributes:
-        pictures: how many images.
-        points: how often, evenly, and before the first step.
+        images: number of validation images.
+        points: number of measurements, evenly over the steps, beside one before the first step.
         attacks: of attacks.yaml, on the bare classifier.
     """
 
-    pictures: Positive
+    images: Positive
     points: Positive
     attacks: Annotated[tuple[str, ...], Strict(False)]
 
 
 class AttackOverrides(Settings):
-    """What a preset changes of attacks: keys of their rows, by names or patterns."""
+    """Keys of attacks that a preset changes."""
 
     model_config = {"extra": "allow"}
 
@@ -201,14 +211,16 @@ class AttackOverrides(Settings):
     pixels: Literal["native"] | Positive | None = None
 
 
-class Preset(Settings):
-    """A preset as its file says it.
+class PresetSettings(Settings):
+    """A file of presets/.
 
     Attributes:
-        dataset, classifier, init: what takes the place of what tables name.
+        dataset, classifier, init: substitutes for names of tables.
         downloads: false runs only what is here.
         transforms: keys of rows of transforms.yaml.
-        recipe: what every recipe takes from this preset.
+        recipe: keys of all recipes.
+        training_attack: row of attacks.yaml; the adversarial examples of AToP.
+        attacks: keys of attacks, by patterns of their names such as "strict-*".
         leave_out: keys of rows, by table, that it does not run.
     """
 
@@ -229,12 +241,13 @@ class Preset(Settings):
     classifiers: dict[str, ClassifierSettings]
     purifiers: dict[str, PurifierSettings]
     stages: TrainingBudgets
+    training_attack: str
     curves: CurveSettings | None = None
     attacks: dict[str, AttackOverrides]
     leave_out: dict[str, list[str]] = {}
     suites: dict[str, SuiteOverrides] = {}
 
     def trains(self, classifier: str) -> bool:
-        """Whether a classifier is trained here whatever weights are public."""
-        own = self.classifiers.get(classifier)
-        return own is not None and own.train
+        """Whether a classifier is trained here although it has public weights."""
+        settings = self.classifiers.get(classifier)
+        return settings is not None and settings.train

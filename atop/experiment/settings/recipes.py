@@ -10,8 +10,8 @@ Mask = Literal["per_example", "per_batch"]
 L1Target = Literal["adversarial", "clean"]
 
 
-class Conditions(Settings):
-    """What a recipe says; recipes.yaml says what each key means."""
+class Recipe(Settings):
+    """A recipe; recipes.yaml explains each key."""
 
     gan: Gan
     ce_weight: NonNegative
@@ -23,21 +23,21 @@ class Conditions(Settings):
     spectral_norm: Literal["parametrized", "in_place"]
 
 
-class RecipeOverrides(overrides_of(Conditions)):  # type: ignore[misc]
-    """What every recipe takes from a preset."""
+class RecipeOverrides(overrides_of(Recipe)):  # type: ignore[misc]
+    """Keys of all recipes that a preset sets."""
 
 
 class TransformOverrides(
-    overrides_of(Conditions, "gan", "classifier_range", "spectral_norm")  # type: ignore[misc]
+    overrides_of(Recipe, "gan", "classifier_range", "spectral_norm")  # type: ignore[misc]
 ):
-    """What a recipe has otherwise for a transform."""
+    """Keys of a recipe that differ for a transform."""
 
 
-class Recipe(Conditions):
-    """The same, with others for a transform."""
+class RecipeRow(Recipe):
+    """A row of recipes.yaml: a recipe, with overrides for transforms."""
 
     transforms: dict[str, TransformOverrides] = {}
 
 
-Recipes = dict[Name, Recipe]
+Recipes = dict[Name, RecipeRow]
 """recipes.yaml."""

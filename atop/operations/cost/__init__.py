@@ -1,5 +1,5 @@
-"""What tables cost before they are made, from what this suite's networks take on a device.
+"""Costs of tables before they are made, from the speed of this suite's networks on a device.
 
-Steps (jobs), their work (passes of pictures through networks), rates (seconds and memory of a pass,
-measured by calibration), estimates, and what is told of them. It changes no number of any table.
+The workload of each stage counts images by operation; calibration measures the rate of each operation
+(seconds and memory); estimates join both. No number of any table depends on it.
 """

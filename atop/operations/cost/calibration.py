@@ -1,4 +1,4 @@
-"""Calibration: passes run for a few seconds on this device, by the code that jobs run."""
+"""Calibration: operations run for a few seconds on this device, by the code of the jobs."""
 
 import gc
 import resource
@@ -18,19 +18,18 @@ from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.memory import halving
 from atop.core.progress import progress
-from atop.experiment import config
+from atop.experiment.workload import Operation, TrainingStep
 from atop.operations.cost import ready
-from atop.operations.cost.passes import Pass, Training
 from atop.operations.cost.rates import Rate, Rates
 
 ENOUGH_S = 1.0
-"""Passes are repeated until so many seconds have passed."""
+"""Seconds for which an operation is repeated."""
 
-FEW = 2
-"""Pictures at a time where a CPU does what a preset has for a GPU."""
+SMALL_BATCH = 2
+"""Images at a time if a CPU measures a preset for a GPU."""
 
 LONG_S = 5.0
-"""So long a run on so few pictures needs no other one before it that warms up."""
+"""Seconds of a run on a small batch that needs no warm-up."""
 
 _JOB = """
 import torch, atop.pipeline.evaluation.evaluate, atop.pipeline.training.jobs
@@ -39,59 +38,63 @@ torch.zeros(1, device='{}')
 _PEAK = Path("/proc/self/clear_refs")
 
 
-def calibrate(rates: Rates, passes: Iterable[Pass], device: torch.device) -> dict[str, str]:
-    """Measure passes of which the rate is not known; keep each as soon as it is.
+def calibrate(
+    rates: Rates, operations: Iterable[Operation], device: torch.device
+) -> dict[str, str]:
+    """Measure the operations without a rate; keep each rate at once.
 
     Returns:
-        By the words of a pass that this device cannot run, why.
+        Reasons by operation, of those that this device cannot run.
     """
-    lacking, failed = rates.lacking(passes), {}
+    unknown, failed = rates.unknown(operations), {}
     if rates.start is None:
         rates.add_start(_start(device))
-    with progress("calibration", len(lacking), unit="pass") as bar:
-        for one in lacking:
+    with progress("calibration", len(unknown), unit="operation") as bar:
+        for operation in unknown:
             try:
-                rates.add(one, measure(one, device))
+                rates.add(operation, measure(operation, device))
             except torch.OutOfMemoryError:
-                failed[one.words] = "does not fit into memory"
+                failed[str(operation)] = "does not fit into memory"
             except AtopError as error:
-                failed[one.words] = str(error)
+                failed[str(operation)] = str(error)
             bar.update()
     return failed
 
 
-def measure(one: Pass, device: torch.device) -> Rate:
-    """What a pass takes on a device.
+def measure(operation: Operation, device: torch.device) -> Rate:
+    """The rate of an operation on a device.
 
     Raises:
         AtopError: a network cannot be built.
-        torch.OutOfMemoryError: it does not fit, where a job would not take fewer pictures either.
+        torch.OutOfMemoryError: it does not fit, and a job would not halve its batch either.
     """
-    few = device.type == "cpu" and config.preset(one.preset).device != "cpu"
-    batch = min(FEW, one.batch) if few else one.batch
-    if isinstance(one, Training):
-        return _rate(partial(ready.training, one, device, batch=batch), device, few=few)
-    draws = 1 if few else one.draws
+    small = device.type == "cpu" and operation.preset.settings.device != "cpu"
+    batch = min(SMALL_BATCH, operation.batch) if small else operation.batch
+    if isinstance(operation, TrainingStep):
+        build = partial(ready.training, operation, device, batch=batch)
+        return _rate(build, device, small=small)
+    draws = 1 if small else operation.draws
 
-    def look(batch: int) -> Rate:
-        return _rate(partial(ready.look, one, device, batch=batch, draws=draws), device, few=few)
+    def query(batch: int) -> Rate:
+        build = partial(ready.query, operation, device, batch=batch, draws=draws)
+        return _rate(build, device, small=small)
 
-    return halving(look, batch)  # as an attack does
+    return halving(query, batch)  # as an attack does
 
 
-def _rate(build: Callable[[], ready.Ready], device: torch.device, *, few: bool) -> Rate:
-    """Build a pass, warm up and time it; its peak is since before it was built."""
+def _rate(build: Callable[[], ready.Ready], device: torch.device, *, small: bool) -> Rate:
+    """Build an operation, warm up and time it; its peak is since before it was built."""
     torch.manual_seed(0)
     _forget_peak(device)
-    made = build()
-    first = _timed(made.run, device)
-    seconds = first if few and first > LONG_S else _repeated(made.run, device)
-    weights = made.learns.state_dict().values() if made.learns else []
-    size = sum(one.numel() * one.element_size() for one in weights)
+    operation = build()
+    first = _timed(operation.run, device)
+    seconds = first if small and first > LONG_S else _repeated(operation.run, device)
+    weights = operation.trained.state_dict().values() if operation.trained else []
+    size = sum(weight.numel() * weight.element_size() for weight in weights)
     return Rate(
-        ms=1000 * seconds / made.pictures,
+        ms=1000 * seconds / operation.images,
         peak_mb=_peak_mb(device),
-        few=few,
+        few=small,
         weights_mb=size / 2**20,
     )
 
@@ -105,7 +108,7 @@ def _repeated(run: Callable[[], None], device: torch.device) -> float:
 
 
 def _timed(run: Callable[[], None], device: torch.device) -> float:
-    """Seconds until the device has done a run."""
+    """Seconds of a run, until the device has finished."""
     start = time.perf_counter()
     run()
     if device.type == "cuda":
@@ -114,7 +117,7 @@ def _timed(run: Callable[[], None], device: torch.device) -> float:
 
 
 def _forget_peak(device: torch.device) -> None:
-    """Give back what is free and let the peak start from the rest, where the system can."""
+    """Free unused memory and reset the peak, if the system can."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -133,7 +136,7 @@ def _peak_mb(device: torch.device) -> float:
 
 
 def _start(device: torch.device) -> float:
-    """Seconds until a job has its Python, its imports and its device."""
+    """Seconds of the start of a job: Python, imports, device."""
     command = [sys.executable, "-c", _JOB.format(device.type)]
     start = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True)

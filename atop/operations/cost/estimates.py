@@ -1,4 +1,4 @@
-"""Estimates: what each step takes on a device, and what it took where it is done."""
+"""Estimates: the cost of each stage on a device, and its true cost where it is done."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,34 +6,33 @@ from dataclasses import dataclass
 from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.core.values import Dict
-from atop.experiment.steps import Step
-from atop.operations.cost.passes import Pass
+from atop.experiment.stages.stage import Stage
+from atop.experiment.workload import Operation, StageWorkload
 from atop.operations.cost.rates import Rates
-from atop.operations.cost.work import Work, work_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a step takes, without the start of its job.
+    """The cost of a stage, without the start of its job.
 
     Attributes:
-        seconds: of its passes, as far as their rates are known.
-        unknown: passes whose rate is not, or why nothing is known.
-        at_most: whether it may take less.
-        memory: peak in MiB of what is known, if anything is.
-        few: whether that is of fewer pictures at a time than a job takes.
+        seconds: of its operations, as far as their rates are known.
+        unknown: operations without a rate, or the reason why there is no workload.
+        at_most: whether it may cost less.
+        memory: known peak in MiB, if any.
+        smaller: whether that is a peak with smaller batches than a job's.
         disk: bytes, as far as they are known.
-        took: seconds that it took; None if it is not done.
-        resumed: whether that is the time since a job was killed, without the time before.
-        elsewhere: whether that was on another device, or with another number of threads.
+        took: its true seconds; None if it is not done.
+        resumed: whether those count the time since a job was resumed only.
+        elsewhere: whether they were on another device, or with another number of threads.
     """
 
-    step: Step
+    stage: Stage
     seconds: float
     unknown: tuple[str, ...]
     at_most: bool
     memory: float | None
-    few: bool
+    smaller: bool
     disk: float
     took: float | None
     resumed: bool
@@ -41,48 +40,48 @@ class Estimate:
 
     @property
     def comparable(self) -> bool:
-        """Whether what it took tells how good the estimate is."""
-        whole = not (self.unknown or self.at_most or self.resumed)
-        return whole and self.took is not None and not self.elsewhere
+        """Whether its true cost can be compared with the estimate."""
+        complete = not (self.unknown or self.at_most or self.resumed)
+        return complete and self.took is not None and not self.elsewhere
 
 
-def passes(steps: Iterable[Step]) -> Iterator[Pass]:
-    """All passes of some steps, as far as their work is known."""
-    for step in steps:
+def operations(stages: Iterable[Stage]) -> Iterator[Operation]:
+    """All operations of some stages, as far as their workload is known."""
+    for stage in stages:
         try:
-            yield from work_of(step).pictures
+            yield from stage.workload().images
         except AtopError:
             continue
 
 
-def estimate(step: Step, rates: Rates) -> Estimate:
-    """What a step takes by the rates that are known, and what it took."""
+def estimate(stage: Stage, rates: Rates) -> Estimate:
+    """The cost of a stage by the known rates, and its true cost."""
     unknown: tuple[str, ...] = ()
     try:
-        work = work_of(step)
+        work = stage.workload()
     except AtopError as error:
-        work, unknown = Work(), (str(error),)
-    found = {one: rates.of(one) for one in work.pictures}
-    known = {one: rate for one, rate in found.items() if rate}
+        work, unknown = StageWorkload(), (str(error),)
+    by_operation = {operation: rates.of(operation) for operation in work.images}
+    known = {operation: rate for operation, rate in by_operation.items() if rate}
     peaks = [rate.peak_mb for rate in known.values()]
     return Estimate(
-        step=step,
-        seconds=sum(rate.ms / 1000 * work.pictures[one] for one, rate in known.items()),
-        unknown=unknown + tuple(one.words for one in found if one not in known),
+        stage=stage,
+        seconds=sum(rate.ms / 1000 * work.images[each] for each, rate in known.items()),
+        unknown=unknown + tuple(str(each) for each in by_operation if each not in known),
         at_most=work.at_most,
-        memory=max(peaks) + work.held / 2**20 if peaks else None,
-        few=any(rate.few for rate in known.values()),
+        memory=max(peaks) + work.memory / 2**20 if peaks else None,
+        smaller=any(rate.few for rate in known.values()),
         disk=work.disk + sum(rate.weights_mb for rate in known.values()) * 2**20,
-        **_took(step, rates),
+        **_true_cost(stage, rates),
     )
 
 
-def _took(step: Step, rates: Rates) -> Dict:
-    """What the account of a step says, if there is one."""
-    account = read_json(step.account) if step.account.exists() else {}
-    made = account.get("provenance", {})
+def _true_cost(stage: Stage, rates: Rates) -> Dict:
+    """The cost in the metadata of a stage that is done."""
+    metadata = read_json(stage.metadata) if stage.metadata.exists() else {}
+    provenance = metadata.get("provenance", {})
     return {
-        "took": made.get("wall_s"),
-        "resumed": account.get("resumed", False),
-        "elsewhere": not rates.machine.made(made),
+        "took": provenance.get("wall_s"),
+        "resumed": metadata.get("resumed", False),
+        "elsewhere": not rates.machine.made(provenance),
     }

@@ -1,4 +1,4 @@
-"""Machines whose speed is known: a device and, where that is the CPU, the threads of a job."""
+"""Machines: a device and, if it is a CPU, the threads of a job."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _PREFIX = "calibration-"
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A device, as it calls itself, and the CPU threads of a job."""
+    """A device by the name that it reports, and the CPU threads of a job."""
 
     device: str
     cuda: bool
@@ -28,16 +28,16 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """What files call it."""
+        """Its name in files."""
         return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-")
 
     @property
     def file(self) -> Path:
-        """Where its rates lie."""
+        """The file of its rates."""
         return BENCHMARKS / f"{_PREFIX}{self.name}.json"
 
     def made(self, provenance: Dict) -> bool:
-        """Whether a job ran on such a one; older records tell no CPU from another."""
+        """Whether a job ran on such a machine; older records do not name their CPU."""
         if self.cuda:
             return provenance.get("device") == self.device
         same = provenance.get("processor", self.device) == self.device
@@ -45,12 +45,12 @@ class Machine:
 
 
 def cpu(threads: int) -> Machine:
-    """The processor that this runs on."""
+    """The processor of this computer."""
     return Machine(device=processor(), cuda=False, threads=min(threads, os.cpu_count() or 1))
 
 
 def of(device: "torch.device", threads: int) -> Machine:
-    """The machine of a device that is here."""
+    """The machine of a device of this computer."""
     if device.type != "cuda":
         return cpu(threads)
     from torch.cuda import get_device_name
@@ -73,7 +73,7 @@ def named(name: str, threads: int) -> Machine:
 
 
 def read(path: Path) -> Dict:
-    """What a file of rates holds: `device`, `cuda` and `rows`.
+    """Read a file of rates: `device`, `cuda` and `rows`.
 
     Raises:
         AtopError: it is not one.

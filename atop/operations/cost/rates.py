@@ -1,7 +1,6 @@
-"""Rates: seconds and memory that passes take on a device, as results/benchmarks/ holds them.
+"""Rates: seconds and memory of operations on a device, in files of results/benchmarks/.
 
-A device has one file there, with a row for each pass that was measured on it. Whoever wants a pass
-measured again deletes its row.
+A device has one file, with a row for each measured operation. Delete a row to measure it again.
 """
 
 import json
@@ -12,23 +11,23 @@ from importlib.metadata import version
 
 from atop.core.files import writing
 from atop.core.values import Dict
+from atop.experiment.workload import Operation
 from atop.operations.cost import machines
 from atop.operations.cost.machines import Machine
-from atop.operations.cost.passes import Pass, key_of
 
 START = "start"
-"""Key of what a job takes before it does anything: Python, torch, the device."""
+"""Key of the time before a job begins its work: Python, torch, the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """What a pass takes.
+    """The rate of an operation.
 
     Attributes:
-        ms: milliseconds for each picture, each draw of it counted.
+        ms: milliseconds for an image, each draw of it counted.
         peak_mb: peak memory in MiB.
-        few: whether there were fewer pictures at a time than a job takes.
-        weights_mb: MiB of the file of the network that learns; 0 where none does.
+        few: whether batches were smaller than a job's.
+        weights_mb: MiB of the file of the trained network; 0 without training.
     """
 
     ms: float
@@ -46,51 +45,51 @@ class Rates:
         if machine.file.exists():
             self.rows = machines.read(machine.file)["rows"]
 
-    def of(self, one: Pass) -> Rate | None:
-        """The rate of a pass, if it is known."""
-        row = self.rows.get(self._key(one), {})
-        told = {key: row[key] for key in Rate.__annotations__ if key in row}
-        return Rate(**told) if told else None
+    def of(self, operation: Operation) -> Rate | None:
+        """The rate of an operation, if it is known."""
+        row = self.rows.get(self._key(operation), {})
+        values = {key: row[key] for key in Rate.__annotations__ if key in row}
+        return Rate(**values) if values else None
 
     @property
     def start(self) -> float | None:
-        """Seconds that a job takes to start, if they are known."""
+        """Seconds until a job begins its work, if they are known."""
         return self.rows.get(START, {}).get("seconds")
 
-    def lacking(self, passes: Iterable[Pass]) -> list[Pass]:
-        """Those of some passes that are not known, one of each kind."""
-        found = {self._key(one): one for one in passes}
-        return [one for key, one in found.items() if key not in self.rows]
+    def unknown(self, operations: Iterable[Operation]) -> list[Operation]:
+        """Those of some operations whose rate is not known, one of each kind."""
+        by_key = {self._key(operation): operation for operation in operations}
+        return [operation for key, operation in by_key.items() if key not in self.rows]
 
-    def add(self, one: Pass, rate: Rate) -> None:
+    def add(self, operation: Operation, rate: Rate) -> None:
         """Keep a rate, on disk too."""
-        self._put(self._key(one), {"about": one.words} | _short(rate))
+        self._put(self._key(operation), {"about": str(operation)} | _short(rate))
 
     def add_start(self, seconds: float) -> None:
-        """Keep how long a job takes to start."""
+        """Keep the seconds until a job begins its work."""
         self._put(START, {"about": "start of a job", "seconds": round(seconds, 2)})
 
     @property
-    def told(self) -> str:
-        """Where they lie, and when and with what they were measured."""
+    def source(self) -> str:
+        """Their file, and the dates and versions of their measurement."""
         dates = sorted({row["date"] for row in self.rows.values()})
         versions = ", ".join(sorted({row["torch"] for row in self.rows.values()}))
         when = " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]]))
         return f"{self.machine.file}, measured {when} with torch {versions}"
 
-    def _key(self, one: Pass) -> str:
-        key = key_of(one)
-        return key if self.machine.cuda else f"{key}-{self.machine.threads}"
+    def _key(self, operation: Operation) -> str:
+        threads = "" if self.machine.cuda else f"-{self.machine.threads}"
+        return operation.key + threads
 
     def _put(self, key: str, row: Dict) -> None:
-        made = {"torch": version("torch"), "date": datetime.now(UTC).date().isoformat()}
+        source = {"torch": version("torch"), "date": datetime.now(UTC).date().isoformat()}
         threads = {} if self.machine.cuda else {"threads": self.machine.threads}
-        self.rows[key] = {**row, **threads, **made}
+        self.rows[key] = {**row, **threads, **source}
         _write(self.machine, self.rows)
 
 
 def _write(machine: Machine, rows: dict[str, Dict]) -> None:
-    """A line a row: these files are committed."""
+    """Write one line a row, since these files are committed."""
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
     device, cuda = json.dumps(machine.device), json.dumps(machine.cuda)
     with writing(machine.file) as temporary:

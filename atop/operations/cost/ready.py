@@ -1,122 +1,130 @@
-"""Passes ready to run: the networks that jobs run, with random weights, on made-up pictures.
+"""Operations ready to run: the networks of the jobs, with random weights, on random images.
 
-Neither weights nor pixels shape the time, so nothing is downloaded and nothing read.
+Neither weights nor pixels change the time, so nothing is downloaded or read.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from atop.core.execution import Compute
 from atop.core.randomness import Randomness
-from atop.core.values import Dict
 from atop.data.dataset import Split
 from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
+from atop.experiment.presets import Preset
+from atop.experiment.workload import Query, TrainingStep
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
 from atop.method.eot import Victim, expected_logits, slope
 from atop.method.surrogates import SURROGATES
-from atop.operations.cost.passes import Look, Training
 from atop.pipeline import assemble
-from atop.pipeline.attacking.adversarial_sets import ROWS
+from atop.pipeline.attacking.runner import ROWS
 from atop.pipeline.training import parts
-from atop.pipeline.training.loop import Stage
+from atop.pipeline.training.loop import Trainer
 
 
 class Ready(NamedTuple):
-    """A pass that is ready to run.
+    """An operation that is ready to run.
 
     Attributes:
         run: once.
-        pictures: that go through it, each draw counted.
-        learns: the network that does, if any.
+        images: of a run, each draw counted.
+        trained: the network that a training changes, if any.
     """
 
     run: Callable[[], None]
-    pictures: int
-    learns: nn.Module | None = None
+    images: int
+    trained: nn.Module | None = None
 
 
-def look(one: Look, device: torch.device, *, batch: int, draws: int) -> Ready:
-    """So many pictures through a defence, at so many draws."""
-    whole, compute = _defense(one.preset, one.cell).to(device), Compute(**one.compute)
-    compute.prepare(whole)
-    compute.fuse(whole.purifier)
-    seen = Victim(SURROGATES[one.through](whole), rows=ROWS[device.type], compute=compute)
-    index = torch.arange(batch, device=device)
-    x, y = torch.rand(batch, 3, one.pixels, one.pixels, device=device), torch.zeros_like(index)
+def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> Ready:
+    """A batch of images through a defence, under some draws."""
+    defense = _defense(operation.preset, operation.cell).to(device)
+    compute = Compute(**operation.compute)
+    compute.prepare(defense)
+    compute.fuse(defense.purifier)
+    surrogate = SURROGATES[operation.through](defense)
+    target = Victim(surrogate, rows=ROWS[device.type], compute=compute)
+    index, side = torch.arange(batch, device=device), operation.pixels
+    x, y = torch.rand(batch, 3, side, side, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)
 
     def run() -> None:
         with compute.arithmetic():
-            if one.gradient:
-                slope(seen, x, y, cross_entropy, randomness, eot=draws)
+            if operation.gradient:
+                slope(target, x, y, cross_entropy, randomness, eot=draws)
             else:
-                expected_logits(seen, x, randomness, eot=draws)
+                expected_logits(target, x, randomness, eot=draws)
 
     return Ready(run, batch * draws)
 
 
-def training(one: Training, device: torch.device, *, batch: int) -> Ready:
-    """The last steps of a stage, one with each transform that takes its turn."""
-    budget = dict(one.budget)
-    if batch != one.batch:
-        budget |= {"batch": batch, "parts": 1}
-    side = config.dataset(one.cell.dataset).pixels
+def training(operation: TrainingStep, device: torch.device, *, batch: int) -> Ready:
+    """The last steps of a training, one with each transform that takes its turn."""
+    budget = operation.budget
+    if batch != operation.batch:
+        in_parts = {"parts": 1} if operation.cell.purifies else {}
+        budget = budget.model_copy(update={"batch": batch, **in_parts})
+    side = config.dataset(operation.cell.dataset).pixels
     images = torch.randint(256, (2 * batch, side, side, 3), dtype=torch.uint8)
     index = torch.arange(2 * batch)
     data = Split(images, torch.zeros_like(index), index).to(device)
-    build = _of_purifier if one.cell.purifies else _of_classifier
-    network, stage = build(one, budget, data)
-    turns = len(budget.get("transforms", ["its own"]))
+    build = _of_purifier if operation.cell.purifies else _of_classifier
+    network, trainer = build(operation, budget, data)
+    turns = len(operation.transforms) or 1
 
     def run() -> None:
-        for number in range(stage.steps - turns, stage.steps):
-            stage.step(number)
+        for number in range(trainer.steps - turns, trainer.steps):
+            trainer.step(number)
 
     return Ready(run, batch * turns, network)
 
 
-def _of_classifier(one: Training, budget: Dict, data: Split) -> tuple[nn.Module, Stage]:
+def _of_classifier(
+    operation: TrainingStep, budget: Any, data: Split
+) -> tuple[nn.Module, Trainer]:
     """A classifier and its training, alone or at the end of a defence."""
-    preset, cell, device = one.preset, one.cell, data.labels.device
+    preset, cell, device = operation.preset, operation.cell, data.labels.device
     network = assemble.classifier(cell.dataset, cell.classifier).to(device)
-    whole = None
-    if one.verb == "finetune":
+    defense = None
+    if cell.finetune == "classifier":
         identity = assemble.purifier(preset, cell.purifier, cell.dataset)
-        whole = assemble.pipeline(preset, cell, identity, network)
-    stage = parts.classifier_stage(preset, cell, network, data, budget=budget, seed=0, whole=whole)
-    return network, stage
+        defense = assemble.join(preset, cell, identity, network)
+    trainer = parts.classifier_trainer(
+        preset, cell, network, data, budget=budget, seed=0, defense=defense
+    )
+    return network, trainer
 
 
-def _of_purifier(one: Training, budget: Dict, data: Split) -> tuple[nn.Module, Stage]:
-    """A purifier and its training, with the AToP term if its weights know a classifier."""
-    preset, cell, device = one.preset, one.cell, data.labels.device
+def _of_purifier(
+    operation: TrainingStep, budget: Any, data: Split
+) -> tuple[nn.Module, Trainer]:
+    """A purifier and its training, with the AToP term if its weights depend on a classifier."""
+    preset, cell, device = operation.preset, operation.cell, data.labels.device
     network = assemble.purifier(preset, cell.purifier, cell.dataset).to(device)
-    recipe, classification = config.recipe(cell.recipe, cell.transform, preset), None
+    classification = None
     if cell.weights.classifier != ANY:
         bare = _defense(preset, cell.bare).to(device)
-        whole = assemble.pipeline(preset, cell, network, bare.classifier)
-        classification = parts.classification(preset, cell, recipe, whole, bare)
-    stage = parts.purifier_stage(
+        defense = assemble.join(preset, cell, network, bare.classifier)
+        classification = parts.classification(preset, cell, defense, bare)
+    trainer = parts.purifier_trainer(
         preset,
         cell,
         network,
         data,
         stream="calibration",
-        transforms=budget.get("transforms", [cell.transform]),
-        recipe=recipe,
+        transforms=operation.transforms,
         budget=budget,
         classification=classification,
     )
-    return network, stage
+    return network, trainer
 
 
-def _defense(preset: str, cell: Cell) -> Defense:
+def _defense(preset: Preset, cell: Cell) -> Defense:
     """A cell's defence, frozen, as `assemble.defense` has it but for the weights."""
     network = assemble.purifier(preset, cell.purifier, cell.dataset)
     classifier = assemble.classifier(cell.dataset, cell.classifier)
-    return assemble.pipeline(preset, cell, network, classifier).eval().requires_grad_(False)
+    return assemble.join(preset, cell, network, classifier).eval().requires_grad_(False)

@@ -1,21 +1,21 @@
-"""What is told of costs: a line a cell, a total, and what the numbers rest on."""
+"""Summary of costs: a line a cell, a total, and the source of the numbers."""
 
 from collections.abc import Iterator, Sequence
 from textwrap import fill
 
 from atop.experiment import availability, weight_files
-from atop.experiment.steps import KINDS
+from atop.experiment.dataset_sizes import size_of
+from atop.experiment.stages.plan import KINDS
 from atop.experiment.tables import Table
-from atop.operations.cost.dataset_sizes import size_of
 from atop.operations.cost.estimates import Estimate
 from atop.operations.cost.rates import Rates
 
 HEADS = (*KINDS, "all", "memory", "disk", "took", "cell")
 NAMED = 5
-"""Passes without a rate that are named."""
+"""Most operations without a rate that are listed."""
 
 NOT_COUNTED = (
-    "Not counted: downloads, picture grids, rendering, records on disk, and the few pictures whose "
+    "Not counted: downloads, image grids, rendering, records on disk, and the few images whose "
     "gradients an evaluation checks."
 )
 
@@ -23,25 +23,25 @@ NOT_COUNTED = (
 def text(
     tables: Sequence[Table], estimates: Sequence[Estimate], rates: Rates, failed: dict[str, str]
 ) -> str:
-    """Costs of tables of one preset on a machine, cell by cell.
+    """Costs of tables of each preset on a machine, cell by cell.
 
     Args:
         tables: under the preset.
-        estimates: of all their steps.
-        rates: what the estimates rest on.
-        failed: why a pass could not be measured, by its words.
+        estimates: of all their stages.
+        rates: source of the estimates.
+        failed: reasons by operation that could not be measured.
     """
     cells: dict[str, list[Estimate]] = {}
-    for one in estimates:
-        cells.setdefault(one.step.made_for, []).append(one)
-    start, beside = len(estimates) * (rates.start or 0), dict(_beside(estimates))
+    for estimate in estimates:
+        cells.setdefault(estimate.stage.owner, []).append(estimate)
+    start, inputs = len(estimates) * (rates.start or 0), dict(_inputs(estimates))
     starts = _time(start) if rates.start else "?"
     rows = [
         HEADS,
-        *(_line(cell, those) for cell, those in cells.items()),
-        *(("", "", "", "", "", _size(size / 1e6), "", what) for what, size in beside.items()),
+        *(_line(cell, own) for cell, own in cells.items()),
+        *(("", "", "", "", "", _size(size / 1e6), "", name) for name, size in inputs.items()),
         ("", "", "", starts, "", "", "", f"start of {len(estimates)} jobs"),
-        _line("total", estimates, seconds=start, disk=sum(beside.values())),
+        _line("total", estimates, seconds=start, disk=sum(inputs.values())),
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(len(HEADS) - 1)]
     aligned = ["  ".join(map(str.rjust, row, widths)) + f"  {row[-1]}" for row in rows]
@@ -54,65 +54,65 @@ def _title(tables: Sequence[Table], rates: Rates) -> str:
     names, machine = ", ".join(table.name for table in tables), rates.machine
     threads = f", {machine.threads} thread{'s' * (machine.threads > 1)} a job"
     where = machine.device + ("" if machine.cuda else threads)
-    return f"{names} of preset {tables[0].preset} on {where}, one job at a time"
+    return f"{names} of preset {tables[0].preset} on {where}, each job at a time"
 
 
-def _beside(estimates: Sequence[Estimate]) -> Iterator[tuple[str, float]]:
-    """What lies on disk beside what is made, and its bytes as far as they are known."""
-    cells = dict.fromkeys(one.step.cell for one in estimates)
+def _inputs(estimates: Sequence[Estimate]) -> Iterator[tuple[str, float]]:
+    """Inputs on disk, and their bytes as far as they are known."""
+    cells = dict.fromkeys(estimate.stage.cell for estimate in estimates)
     for name in dict.fromkeys(cell.dataset for cell in cells):
         yield f"dataset {name}", size_of(name).disk
-    whole = [one.step for one in estimates if one.step.kind == "evaluation"]
-    files = {path for step in whole for path in availability.weights(step.cell, step.preset)}
+    last = [each.stage for each in estimates if each.stage.kind == "evaluation"]
+    files = {path for stage in last for path in availability.weights(stage.cell, stage.preset)}
     rows = [weight_files.row_of(path) for path in files]
-    known = [size for row in rows if (size := row.get("bytes") or row.get("estimate"))]
+    known = [size for row in rows if (size := row.bytes or row.estimate)]
     if files:
         unknown = len(files) - len(known)
-        told = f", without {unknown} of unknown size" if unknown else ""
-        yield f"public weights{told}", sum(known)
+        label = f", without {unknown} of unknown size" if unknown else ""
+        yield f"public weights{label}", sum(known)
 
 
 def _line(
     cell: str, estimates: Sequence[Estimate], *, seconds: float = 0, disk: float = 0
 ) -> tuple[str, ...]:
-    """A line of a cell or, with what does not belong to any, of all."""
-    times = [_spent([one for one in estimates if one.step.kind == kind]) for kind in KINDS]
-    took = [one for one in estimates if one.took is not None]
-    since = ">= " if any(one.resumed for one in took) else ""
+    """A line of a cell; or of all cells, with what belongs to none."""
+    times = [_seconds([each for each in estimates if each.stage.kind == kind]) for kind in KINDS]
+    took = [each for each in estimates if each.took is not None]
+    since = ">= " if any(each.resumed for each in took) else ""
     return (
         *times,
-        _spent(estimates, seconds),
+        _seconds(estimates, seconds),
         _peak(estimates),
         _stored(estimates, disk),
-        since + _time(sum(one.took or 0 for one in took)) if took else "",
+        since + _time(sum(each.took or 0 for each in took)) if took else "",
         cell,
     )
 
 
-def _spent(estimates: Sequence[Estimate], more: float = 0) -> str:
-    """Time of some steps; with a bound where they may stop early, and a "?" for what is unknown."""
+def _seconds(estimates: Sequence[Estimate], more: float = 0) -> str:
+    """Time of some stages; with "<=" if they may stop early, and "?" if a part is unknown."""
     if not estimates:
         return ""
-    known = sum(one.seconds for one in estimates) + more
-    bound = "<= " if any(one.at_most for one in estimates) else ""
-    if not any(one.unknown for one in estimates):
+    known = sum(each.seconds for each in estimates) + more
+    bound = "<= " if any(each.at_most for each in estimates) else ""
+    if not any(each.unknown for each in estimates):
         return bound + _time(known)
     return f"{bound}{_time(known)} + ?" if known else "?"
 
 
 def _peak(estimates: Sequence[Estimate]) -> str:
-    """The largest peak of some steps that is known."""
-    known = [one.memory for one in estimates if one.memory is not None]
+    """The largest known peak of some stages."""
+    known = [each.memory for each in estimates if each.memory is not None]
     if not known:
         return "?"
-    least = any(one.few or one.unknown for one in estimates)
+    least = any(each.smaller or each.unknown for each in estimates)
     return (">= " if least else "") + _size(max(known))
 
 
 def _stored(estimates: Sequence[Estimate], more: float = 0) -> str:
-    """What some steps leave on disk; the size of weights is known from their training alone."""
-    size = (sum(one.disk for one in estimates) + more) / 1e6
-    unknown = any(one.unknown and one.step.kind == "training" for one in estimates)
+    """Bytes on disk of some stages; the size of weights is known from their training only."""
+    size = (sum(each.disk for each in estimates) + more) / 1e6
+    unknown = any(each.unknown and each.stage.kind == "training" for each in estimates)
     return " + ".join([*([_size(size)] if size else []), *(["?"] if unknown else [])])
 
 
@@ -133,21 +133,21 @@ def _size(mega: float) -> str:
 def _notes(
     tables: Sequence[Table], estimates: Sequence[Estimate], rates: Rates, failed: dict[str, str]
 ) -> Iterator[str]:
-    """What the numbers rest on, how good they proved, and what they leave out."""
-    yield f"Rates: {rates.told}." if rates.rows else f"Rates: none in {rates.machine.file}."
-    unknown = dict.fromkeys(words for one in estimates for words in one.unknown)
+    """The source of the numbers, their accuracy so far, and what they leave out."""
+    yield f"Rates: {rates.source}." if rates.rows else f"Rates: none in {rates.machine.file}."
+    unknown = dict.fromkeys(name for each in estimates for name in each.unknown)
     if unknown:
         yield f"?: not measured on {rates.machine.device}, {len(unknown)} in all:"
-        for words in list(unknown)[:NAMED]:
-            yield f"  {words}" + (f" ({failed[words]})" if words in failed else "")
-    if any(one.at_most for one in estimates):
-        yield "<=: at most. An attack leaves alone what is broken already, and may stop early."
-    if any(one.few for one in estimates):
-        yield ">=: memory with fewer pictures at a time than a job takes."
-    if told := _compared(estimates):
-        yield told
+        for name in list(unknown)[:NAMED]:
+            yield f"  {name}" + (f" ({failed[name]})" if name in failed else "")
+    if any(each.at_most for each in estimates):
+        yield "<=: at most. An attack leaves broken images alone, and may stop early."
+    if any(each.smaller for each in estimates):
+        yield ">=: memory with smaller batches than a job's."
+    if comparison := _comparison(estimates):
+        yield comparison
     runs = [
-        bool(table.record(row, column)) and not table.lacks(row, column)
+        bool(table.record(row, column)) and not table.missing(row, column)
         for table in tables
         for row, column in table.numbers()
     ]
@@ -156,17 +156,17 @@ def _notes(
     yield NOT_COUNTED
 
 
-def _compared(estimates: Sequence[Estimate]) -> str:
-    """How what is done compares with its estimate."""
-    done = [one for one in estimates if one.took is not None]
+def _comparison(estimates: Sequence[Estimate]) -> str:
+    """The true cost of stages that are done, beside their estimate."""
+    done = [each for each in estimates if each.took is not None]
     if not done:
         return ""
-    same = [one for one in done if one.comparable]
-    told = f"took: {len(done)} of {len(estimates)} jobs are done, timed after their start"
+    same = [each for each in done if each.comparable]
+    text = f"took: {len(done)} of {len(estimates)} jobs are done, timed after their start"
     if same:
-        took, thought = sum(one.took or 0 for one in same), sum(one.seconds for one in same)
-        told += f"; {len(same)} took {_time(took)}, estimated were {_time(thought)}"
-        told += f" (took / estimated {took / thought:.2f})" if thought else ""
+        took, thought = sum(each.took or 0 for each in same), sum(each.seconds for each in same)
+        text += f"; {len(same)} took {_time(took)}, estimated were {_time(thought)}"
+        text += f" (took / estimated {took / thought:.2f})" if thought else ""
     if out := len(done) - len(same):
-        told += f"; {out} not compared (bounds, resumed, unknown, or of another device)"
-    return f"{told}."
+        text += f"; {out} not compared (bounds, resumed, unknown, or of another device)"
+    return f"{text}."

@@ -1,4 +1,4 @@
-"""One call of `spend`: bundles in, tasks until the deadline, bundles out."""
+"""A timed run: unpack archives, run tasks until the deadline, write archives."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,32 +11,31 @@ from atop.operations.timed_run.queue import Queue
 from atop.operations.timed_run.runner import Runner, Say
 
 
-def spend(
+def timed_run(
     queue: Queue, *, device: torch.device, moment: float, folder: Path | None, say: Say
 ) -> int:
-    """Do what is next until a moment; return the exit code.
+    """Run tasks until a moment; return the exit code.
 
     Args:
-        queue: what there is to do.
-        device: on which.
+        queue: of the tasks.
+        device: of the tasks.
         moment: of the monotonic clock.
-        folder: of bundles, if there is one.
-        say: is told a line at a time.
+        folder: of archives, if there is one.
+        say: prints a line.
     """
     if folder is not None:
-        came, incomplete = archives.unpack(folder)
-        for path in came:
+        unpacked, incomplete = archives.unpack(folder)
+        for path in unpacked:
             say(f"unpacked           {path}")
         for path in incomplete:
-            say(f"incomplete         {path}: a bundle with a piece of it is not here")
-    runner = Runner(queue, device, say)
-    wanted = queue.wanted()
+            say(f"incomplete         {path}: an archive with a piece of it is not here")
+    runner, tasks = Runner(queue, device, say), queue.to_do()
     with suppress(StoppedError), until(moment) as deadline:
-        runner.run(wanted, deadline)
+        runner.run(tasks, deadline)
     for line in summary.summary(queue, runner.tally):
         say(line)
     if folder is not None:
         left_behind = archives.pack(archives.finished(queue), folder)
-        for line in summary.bundles(archives.written(folder), left_behind):
+        for line in summary.of_archives(archives.written(folder), left_behind):
             say(line)
     return 143 if runner.tally.terminated else 0

@@ -1,4 +1,4 @@
-"""The end of a piece of time: it stops whatever runs, gently at first."""
+"""A deadline: it stops the running task, gently at first."""
 
 import signal
 import time
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 GRACE_S = 10.0
-"""How long a training step or a batch of an attack may take to end and be saved."""
+"""Seconds in which a training step or a batch of an attack can end and be saved."""
 
 
 class StoppedError(SystemExit):
-    """The time is up, or somebody said SIGTERM; no Exception, so that nothing takes it for one."""
+    """The time is up, or SIGTERM came; no Exception, so that no handler catches it by mistake."""
 
 
 class Deadline:
@@ -28,10 +28,10 @@ class Deadline:
 
 @contextmanager
 def until(moment: float, *, grace: float = GRACE_S) -> Iterator[Deadline]:
-    """Stop the block at a moment: by SIGTERM, which loops collect, and then by StoppedError.
+    """Stop the block at a moment: by SIGTERM, which loops handle, and then by StoppedError.
 
-    Where nothing collects SIGTERM it raises StoppedError at once. What swallows that meets it again
-    after each `grace`.
+    Where no loop handles SIGTERM, it raises StoppedError at once; and again after each `grace`, if
+    something caught it.
     """
     deadline = Deadline(moment)
 

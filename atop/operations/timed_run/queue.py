@@ -1,4 +1,4 @@
-"""What is next: the queue of the config as tasks in order, and which of them are left to do."""
+"""The queue of the config as tasks in order, and the tasks that are left to do."""
 
 import re
 from collections.abc import Iterator
@@ -8,10 +8,13 @@ from pathlib import Path
 
 from atop.core import files
 from atop.core.errors import AtopError
-from atop.core.values import Dict
 from atop.data.cache import ABOUT
-from atop.experiment import availability, config, dag, fingerprints, paths, steps, tables
-from atop.experiment.steps import Step
+from atop.experiment import availability, config, paths, tables
+from atop.experiment.presets import Preset
+from atop.experiment.settings.runs import QueueItem
+from atop.experiment.stages import plan
+from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.stage import Stage
 from atop.method.registry import module_of
 from atop.operations.cost.machines import Machine
 
@@ -21,219 +24,185 @@ class Command:
     """A command of the queue.
 
     Attributes:
-        words: of which `{makes}` is where it writes.
-        file: what it makes.
-        minutes: with fewer left it is not begun.
+        arguments: of which `{makes}` is the path of its output.
+        file: its output.
+        minutes: with less time left it is not started.
     """
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     file: Path
     minutes: float
 
     @property
-    def tried(self) -> Path:
-        """Where it is written down that it failed, or was stopped, and is not to be begun again."""
+    def failure(self) -> Path:
+        """The note that it failed or was stopped; it is not started again."""
         return paths.state(self.file).with_suffix(".txt")
 
     @property
     def log(self) -> Path:
-        """What it says."""
-        return paths.RESULTS / "logs" / "spend" / f"{self.file.name}.log"
+        """Its output on the terminal."""
+        return paths.RESULTS / "logs" / "timed-run" / f"{self.file.name}.log"
+
+    @property
+    def label(self) -> str:
+        """Its output's name."""
+        return f"command {self.file.name}"
 
 
-Task = Step | Command
-
-
-def told(task: Task) -> str:
-    """A task in a few words."""
-    if isinstance(task, Command):
-        return f"command {task.file.name}"
-    of = task.file.stem if task.verb in ("classifier", "pretrain") else task.cell.id
-    return " ".join(filter(None, (task.verb, task.name, of)))
+Task = Stage | Command
 
 
 class Queue:
     """The queue of a preset on a machine.
 
     Args:
-        preset: whose tables it makes.
-        machine: that it is done on.
-        folder: where data and weights may lie that are not here.
+        preset: of its tables.
+        machine: that runs it.
+        folder: of data and weights that are not here.
 
     Attributes:
-        tasks: by the file that each makes, in order; what a task takes comes before it.
-        left_out: items that are not done here, with the reason.
+        tasks: by the file that each makes, in order; inputs of a task come before it.
+        left_out: reasons by item that is not run here.
     """
 
-    def __init__(self, preset: str, machine: Machine, folder: Path | None) -> None:
+    def __init__(self, preset: Preset, machine: Machine, folder: Path | None) -> None:
         self.preset, self.machine, self.folder = preset, machine, folder
         self.tasks: dict[Path, Task] = {}
         self.left_out: dict[str, str] = {}
         self._current: dict[Path, bool] = {}
-        self._lacks: dict[Path, dict[str, None]] = {}
-        for item in config.read("queue")["queue"]:
-            found = self._commands(item) if "command" in item else self._steps(item)
-            for task in found:
+        self._missing: dict[Path, dict[str, None]] = {}
+        for item in config.queue():
+            for task in self._commands(item) if item.command else self._stages(item):
                 self.tasks.setdefault(task.file, task)
 
-    def _commands(self, item: Dict) -> Iterator[Command]:
-        kind = "cuda" if self.machine.cuda else "cpu"
+    def _commands(self, item: QueueItem) -> Iterator[Command]:
+        kind, name = "cuda" if self.machine.cuda else "cpu", self.machine.name
         command = Command(
-            words=tuple(word.replace("{device}", self.machine.name) for word in item["command"]),
-            file=Path(item["makes"].format(device=self.machine.name)),
-            minutes=item["minutes"],
+            arguments=tuple(word.replace("{device}", name) for word in item.command or ()),
+            file=Path(str(item.makes).format(device=name)),
+            minutes=item.minutes or 0,
         )
-        if item["preset"] != self.preset:
-            self.left_out[told(command)] = f"belongs to preset {item['preset']}"
-        elif item["device"] != kind:
-            self.left_out[told(command)] = f"belongs to {item['device']}, and this is {kind}"
+        if item.preset != self.preset.name:
+            self.left_out[command.label] = f"belongs to preset {item.preset}"
+        elif item.device != kind:
+            self.left_out[command.label] = f"belongs to {item.device}, and this is {kind}"
         else:
             yield command
 
-    def _steps(self, item: Dict) -> list[Step]:
-        table = tables.table(item["table"], self.preset, files=self.folder, **item.get("words", {}))
-        if "rows" in item:
-            table = replace(table, rows=tuple(table.row(key) for key in item["rows"]))
+    def _stages(self, item: QueueItem) -> list[Stage]:
+        overrides = item.overrides.given()
+        table = tables.table(str(item.table), self.preset, files=self.folder, **overrides)
+        if item.rows:
+            table = replace(table, rows=tuple(table.row(key) for key in item.rows))
         for row, column in table.numbers():
-            if reason := table.lacks(row, column):
+            if reason := table.missing(row, column):
                 self.left_out[f"{table.name} {row.key}"] = reason
-        return steps.of_tables([table])
+        return plan.of_tables([table])
 
-    def needs(self, task: Task) -> list[Path]:
-        """The files that a task reads."""
-        if isinstance(task, Command):
-            return []
-        if task.verb == "attack":
-            return dag.attack(task.preset, task.cell, task.name)
-        if task.verb == "evaluate":
-            return dag.evaluate(task.preset, task.cell, task.name, task.target)
-        if task.verb == "finetune":
-            return dag.finetune(task.preset, task.cell)
-        return [paths.dataset(task.cell.dataset)]
+    def to_do(self) -> list[Task]:
+        """Tasks that are left, in order: goals, and inputs of goals that are not here.
 
-    def wanted(self) -> list[Task]:
-        """What is left to do, in order: goals, and what they take that is not here.
-
-        A goal is a record or what a command makes. One that is here needs nothing: neither weights
-        nor adversarial sets, which travel less well.
+        A goal is a record or the output of a command. A goal that is here needs no inputs: weights
+        and adversarial sets are often left behind on another machine.
         """
         self.look_again()
-        found: dict[Path, Task] = {}
-        for task in self.goals():
-            if not self.lacks(task):
-                self._want(task, found)
-        return list(found.values())
+        tasks: dict[Path, Task] = {}
+        for goal in self.goals():
+            if not self.missing(goal):
+                self._collect(goal, tasks)
+        return list(tasks.values())
 
-    def _want(self, task: Task, found: dict[Path, Task]) -> None:
-        if task.file in found or self.current(task):
+    def _collect(self, task: Task, tasks: dict[Path, Task]) -> None:
+        if task.file in tasks or self.current(task):
             return
-        for path in self.needs(task):
+        for path in inputs_of(task):
             if path in self.tasks:
-                self._want(self.tasks[path], found)
-        found[task.file] = task
+                self._collect(self.tasks[path], tasks)
+        tasks[task.file] = task
 
     def look_again(self) -> None:
-        """Forget what was found on disk."""
+        """Forget the state of the files."""
         self._current.clear()
-        self._lacks.clear()
+        self._missing.clear()
 
     def goals(self) -> list[Task]:
-        """All records and files of commands that the queue asks for."""
+        """All records and outputs of commands in the queue."""
         return [task for task in self.tasks.values() if _is_goal(task)]
 
     def current(self, task: Task) -> bool:
-        """Whether a task is done, with today's settings and from what lies here today."""
+        """Whether a task is done, with the settings and inputs of today."""
         if task.file not in self._current:
-            made = [self.tasks[path] for path in self.needs(task) if path in self.tasks]
+            before = [self.tasks[path] for path in inputs_of(task) if path in self.tasks]
+            here = [other for other in before if other.file.exists()]
             self._current[task.file] = task.file.exists() and (
-                isinstance(task, Command)
-                or (_as_set(task) and all(self.current(one) for one in made if one.file.exists()))
+                isinstance(task, Command) or (_up_to_date(task) and all(map(self.current, here)))
             )
         return self._current[task.file]
 
-    def lacks(self, task: Task) -> list[str]:
-        """What it takes, directly or not, that neither can be made here nor is at hand."""
-        if task.file not in self._lacks:
-            found: dict[str, None] = {}
-            for path in () if self.current(task) else self.needs(task):
+    def missing(self, task: Task) -> list[str]:
+        """Inputs, direct or not, that neither are available nor can be made here."""
+        if task.file not in self._missing:
+            names: dict[str, None] = {}
+            for path in () if self.current(task) else inputs_of(task):
                 if path in self.tasks:
-                    found |= dict.fromkeys(self.lacks(self.tasks[path]))
-                elif not self._at_hand(path):
-                    found[_named(path)] = None
-            if isinstance(task, Step) and (package := _package(task)):
-                found[f"the package {package}"] = None
-            self._lacks[task.file] = found
-        return list(self._lacks[task.file])
+                    names |= dict.fromkeys(self.missing(self.tasks[path]))
+                elif not self._available(path):
+                    names[_name(path)] = None
+            if isinstance(task, Attack) and (package := _missing_package(task)):
+                names[f"the package {package}"] = None
+            self._missing[task.file] = names
+        return list(self._missing[task.file])
 
-    def _at_hand(self, path: Path) -> bool:
+    def _available(self, path: Path) -> bool:
         if path.name == ABOUT:
             return availability.has_data(path.parent.name, self.folder)
         return availability.has_weights(path, self.folder)
 
 
+def inputs_of(task: Task) -> list[Path]:
+    """Files that a task reads."""
+    return [] if isinstance(task, Command) else task.inputs
+
+
 def _is_goal(task: Task) -> bool:
-    return isinstance(task, Command) or task.verb == "evaluate"
+    return isinstance(task, Command) or task.kind == "evaluation"
 
 
-def _named(path: Path) -> str:
+def _name(path: Path) -> str:
     return f"dataset {path.parent.name}" if path.name == ABOUT else str(path)
 
 
-def _package(step: Step) -> str | None:
-    """What an attack's module imports that is not installed."""
-    if step.verb != "attack":
-        return None
+def _missing_package(stage: Attack) -> str | None:
+    """The package that an attack's module imports and that is not installed."""
     try:
-        module_of("attacks", config.attack(step.name, step.preset)["method"])
+        module_of("attacks", stage.spec.method)
     except ModuleNotFoundError as error:
         return error.name
     return None
 
 
-def _as_set(step: Step) -> bool:
-    """Whether a step's account names today's settings, and the weights that it started from.
+def _up_to_date(stage: Stage) -> bool:
+    """Whether a stage's metadata has today's fingerprint, and hashes of today's weights.
 
-    An account without settings is older than this question, and believed.
+    Older metadata without a fingerprint is accepted.
     """
     try:
-        account = files.read_json(step.account)
-        said = account.get("fingerprint") or account.get("settings", {}).get("fingerprint")
+        metadata = files.read_json(stage.metadata)
+        settings = metadata.get("settings", {})
+        fingerprint = metadata.get("fingerprint") or settings.get("fingerprint")
     except (AtopError, AttributeError):
         return False
-    if said and said != fingerprint(step):
+    if fingerprint and fingerprint != stage.fingerprint:
         return False
-    hashes = set(re.findall(r"\b[0-9a-f]{64}\b", step.account.read_text()))
-    return all(_sha256(path) in hashes for path in _weights(step) if path.exists())
-
-
-def fingerprint(step: Step) -> str:
-    """Of today's settings of a step."""
-    cell = step.cell
-    if step.verb == "classifier":
-        return fingerprints.classifier(step.preset, cell.dataset, cell.classifier)
-    if step.verb == "pretrain":
-        return fingerprints.pretrain(step.preset, cell.dataset, cell.purifier)
-    if step.verb == "finetune":
-        return fingerprints.finetune(step.preset, cell)
-    if step.verb == "attack":
-        return fingerprints.attack(step.preset, cell, step.name)
-    return fingerprints.evaluate(step.preset, cell, step.name)
-
-
-def _weights(step: Step) -> list[Path]:
-    """The weights whose hashes a step's account holds."""
-    if step.verb == "finetune":
-        return dag.finetune(step.preset, step.cell)[1:]
-    if step.verb in ("attack", "evaluate"):
-        return dag.networks(step.preset, step.cell)[1:]
-    return []
+    hashes = set(re.findall(r"\b[0-9a-f]{64}\b", stage.metadata.read_text()))
+    return all(_sha256(path) in hashes for path in stage.weights if path.exists())
 
 
 def _sha256(path: Path) -> str:
-    found = path.stat()
-    return _known_sha256(path, found.st_mtime_ns, found.st_size)
+    status = path.stat()
+    return _cached_sha256(path, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _known_sha256(path: Path, changed: int, size: int) -> str:
+def _cached_sha256(path: Path, changed: int, size: int) -> str:
     return files.sha256(path)

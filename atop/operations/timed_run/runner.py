@@ -1,4 +1,4 @@
-"""Does what is wanted, task by task, until the time is up."""
+"""Runs tasks one by one until the time is up."""
 
 import gc
 import os
@@ -18,28 +18,25 @@ from atop.core.errors import AtopError
 from atop.core.files import writing
 from atop.data.cache import ABOUT
 from atop.experiment import paths
-from atop.experiment.steps import Step
 from atop.operations.timed_run.deadline import Deadline
-from atop.operations.timed_run.queue import Command, Queue, Task, told
+from atop.operations.timed_run.queue import Command, Queue, Task, inputs_of
 from atop.pipeline import datasets, prefetch
-from atop.pipeline.attacking.adversarial_sets import make_adversarial
-from atop.pipeline.evaluation.evaluate import evaluate
 from atop.pipeline.prefetch import Need
-from atop.pipeline.training import jobs
+from atop.pipeline.run import run
 
 Say = Callable[[str], None]
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What became of the tasks of one call, by the file that each makes.
+    """Outcomes of the tasks of one call, by the file that each makes.
 
     Attributes:
-        done: with the seconds that each took.
+        done: with the seconds of each.
         failed: with the reason.
-        skipped: for lack of another one's file, or of time, with the reason.
-        stopped: what was running when the time was up.
-        terminated: SIGTERM came before the time was up.
+        skipped: with the reason: too little time, or an input of another task that failed.
+        stopped: the task that was running when the time was up.
+        terminated: whether SIGTERM came before the time was up.
     """
 
     done: dict[Path, float] = field(default_factory=dict)
@@ -50,22 +47,22 @@ class Tally:
 
 
 class Runner:
-    """Does tasks in this process, which imports torch once.
+    """Runs tasks in this process, which imports torch once.
 
     Args:
-        queue: whose tasks they are.
-        device: on which.
-        say: is told a line a task.
+        queue: of the tasks.
+        device: of the tasks.
+        say: prints a line for each task.
     """
 
     def __init__(self, queue: Queue, device: torch.device, say: Say) -> None:
         self.queue, self.device, self.say = queue, device, say
         self.tally = Tally()
 
-    def run(self, wanted: list[Task], deadline: Deadline) -> None:
-        """Do tasks in order until the deadline; one that fails is told, and the others go on."""
+    def run(self, tasks: list[Task], deadline: Deadline) -> None:
+        """Run tasks in order until the deadline; after one fails, the others go on."""
         try:
-            for task in wanted:
+            for task in tasks:
                 if deadline.left <= 0:
                     break
                 self.tally.stopped = task
@@ -74,12 +71,12 @@ class Runner:
         except SystemExit:
             self.tally.terminated = deadline.left > 0
             if self.tally.stopped:
-                self.say(f"stopped            {told(self.tally.stopped)}")
+                self.say(f"stopped            {self.tally.stopped.label}")
 
     def _try(self, task: Task, deadline: Deadline) -> None:
-        if reason := self._obstacle(task, deadline):
+        if reason := self._reason_to_skip(task, deadline):
             self.tally.skipped[task.file] = reason
-            self.say(f"skipped            {told(task)}: {reason}")
+            self.say(f"skipped            {task.label}: {reason}")
             return
         start = time.monotonic()
         try:
@@ -91,40 +88,40 @@ class Runner:
             if not isinstance(error, AtopError):
                 reason = f"{type(error).__name__}: {reason}"
             self.tally.failed[task.file] = reason
-            self.say(f"failed  {_took(start)}  {told(task)}: {reason}")
+            self.say(f"failed  {_took(start)}  {task.label}: {reason}")
         else:
             self.tally.done[task.file] = time.monotonic() - start
-            self.say(f"done    {_took(start)}  {told(task)}")
+            self.say(f"done    {_took(start)}  {task.label}")
         finally:
             self._tidy()
 
-    def _obstacle(self, task: Task, deadline: Deadline) -> str | None:
-        """Why a task is not begun."""
+    def _reason_to_skip(self, task: Task, deadline: Deadline) -> str | None:
+        """Why a task is not started."""
         if isinstance(task, Command):
-            if task.tried.exists():
-                return f"{task.tried.read_text().strip()}; delete {task.tried} to try it again"
+            if task.failure.exists():
+                return f"{task.failure.read_text().strip()}; delete {task.failure} to try again"
             if deadline.left < 60 * task.minutes:
                 return f"needs {task.minutes:g} minutes"
             return None
-        not_made = {**self.tally.failed, **self.tally.skipped}
-        for path in self.queue.needs(task):
-            if path in not_made:
-                return f"needs {told(self.queue.tasks[path])}"
+        missing = {**self.tally.failed, **self.tally.skipped}
+        for path in inputs_of(task):
+            if path in missing:
+                return f"needs {self.queue.tasks[path].label}"
         return None
 
     def _do(self, task: Task) -> None:
         if isinstance(task, Command):
             run_command(task)
             return
-        for path in self.queue.needs(task):
+        for path in inputs_of(task):
             if not path.exists():
-                bring(path, self.queue.folder)
+                fetch(path, self.queue.folder)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
-            with suppress(OSError):  # the peak of memory, which is the process's, begins again
+            with suppress(OSError):  # reset the peak memory of this process
                 Path("/proc/self/clear_refs").write_text("5")
-        run_step(task, self.device)
+        run(task, self.device)
 
     def _tidy(self) -> None:
         gc.collect()
@@ -132,7 +129,7 @@ class Runner:
             torch.cuda.empty_cache()
 
 
-def bring(path: Path, folder: Path | None) -> None:
+def fetch(path: Path, folder: Path | None) -> None:
     """Fetch a dataset or public weights from a folder, or from this repository."""
     if path.name == ABOUT:
         datasets.fetch(path.parent.name, folder=folder, offline=True)
@@ -141,51 +138,36 @@ def bring(path: Path, folder: Path | None) -> None:
         prefetch.fetch(need, folder=folder, offline=True)
 
 
-def run_step(step: Step, device: torch.device) -> None:
-    """Do a step as its verb does."""
-    cell, preset = step.cell, step.preset
-    if step.verb == "classifier":
-        jobs.classifier(preset, cell.dataset, cell.classifier, device=device)
-    elif step.verb == "pretrain":
-        jobs.pretrain(preset, cell.dataset, cell.purifier, device=device)
-    elif step.verb == "finetune":
-        jobs.finetune(preset, cell, device=device)
-    elif step.verb == "attack":
-        make_adversarial(preset, cell, step.name, device=device)
-    else:
-        evaluate(preset, cell, step.name, step.target, device=device)
-
-
 def run_command(command: Command) -> None:
     """Run a command to its end.
 
-    A command that fails keeps the file that it made: of tests and benchmarks some may fail, and the
-    file says so. One that made none, or was stopped, is not tried again.
+    A command that fails keeps its output: some of the tests and benchmarks may fail, and the file
+    names them. A command without output, or one that was stopped, is not tried again.
 
     Raises:
         AtopError: it failed.
     """
-    for path in (command.log, command.tried):
+    for path in (command.log, command.failure):
         path.parent.mkdir(parents=True, exist_ok=True)
-    command.tried.write_text("stopped before its end, or killed\n")
+    command.failure.write_text("stopped before its end, or killed\n")
     with writing(command.file) as temporary:
         code = _exit_code(command, temporary)
-        what = f"exit code {code}" if code else f"no {command.file.name}"
-        failure = AtopError(f"{what} ({_last_line(command.log)}), see {command.log}")
+        reason = f"exit code {code}" if code else f"no {command.file.name}"
+        failure = AtopError(f"{reason} ({_last_line(command.log)}), see {command.log}")
         if code < 0 or not (temporary.exists() and temporary.stat().st_size):
-            command.tried.write_text(f"{failure}\n")
+            command.failure.write_text(f"{failure}\n")
             raise failure
-    command.tried.unlink()
+    command.failure.unlink()
     if code:
         raise failure
 
 
-def _exit_code(command: Command, makes: Path) -> int:
-    """How a command ended, whose words are said to the log; a stop ends it too."""
-    words = [word.replace("{makes}", str(makes.resolve())) for word in command.words]
-    words = [sys.executable if word == "python" else word for word in words]
+def _exit_code(command: Command, output: Path) -> int:
+    """Run a command, its terminal output in its log; a stop of this process ends it."""
+    arguments = [each.replace("{makes}", str(output.resolve())) for each in command.arguments]
+    arguments = [sys.executable if each == "python" else each for each in arguments]
     with command.log.open("w") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
         try:
             return process.wait()
         finally:
@@ -193,7 +175,7 @@ def _exit_code(command: Command, makes: Path) -> int:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a command that was left half way, with all that it has started."""
+    """End a command that still runs, with its child processes."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         try:

@@ -11,8 +11,8 @@ from filelock import FileLock
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import sha256, writing
-from atop.core.values import Dict
 from atop.experiment import config, paths, weight_files
+from atop.experiment.settings.inputs import CheckpointSpec
 from atop.pipeline.checkpoints import archives, hosts, robustbench_files
 
 
@@ -32,7 +32,7 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     """
     row = robustbench_files.row(name) or config.checkpoint(name)
     path = paths.checkpoint_of(row)
-    if "package" in row or path.exists():
+    if row.package or path.exists():
         verify(path, row)
         return path
     place = place_of(row)
@@ -45,12 +45,12 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
                 )
                 raise _unavailable(name, row, path, f"offline{sought}")
             _from_host(name, row, path, place)
-    if row["sha256"] is None:
+    if row.sha256 is None:
         print(f"{path}: SHA-256 {sha256(path)}, to write into checkpoints.yaml")
     return path
 
 
-def place_of(row: Dict) -> Path:
+def place_of(row: CheckpointSpec) -> Path:
     """Where a download lies while it is under way.
 
     Rows that come by the same one, of one archive or of one file, share it and wait for each other.
@@ -65,7 +65,7 @@ def named(file: str) -> str:
     Raises:
         AtopError: there is none.
     """
-    files = {row.get("file"): name for name, row in config.read("checkpoints").items()}
+    files = {row.file: name for name, row in config.checkpoints().items()}
     if file in files:
         return str(files[file])
     if weight_files.ROBUSTBENCH.fullmatch(file):
@@ -76,7 +76,7 @@ def named(file: str) -> str:
     )
 
 
-def verify(path: Path, row: Dict) -> None:
+def verify(path: Path, row: CheckpointSpec) -> None:
     """Check a file against its row, and that it opens.
 
     Raises:
@@ -85,27 +85,27 @@ def verify(path: Path, row: Dict) -> None:
     """
     if checkpoints.is_page(path):
         raise AtopError(f"{path}: a web page, not weights; delete it and run again")
-    expected, size = row.get("bytes"), path.stat().st_size
+    expected, size = row.bytes, path.stat().st_size
     if expected is not None and size != expected:
         raise checkpoints.BrokenError(
             f"{path}: {size} bytes, the config says {expected}; delete it and run again"
         )
-    checkpoints.verify(path, row["sha256"])
+    checkpoints.verify(path, row.sha256)
     checkpoints.read(path)
 
 
-def _alike(row: Dict) -> list[Path]:
+def _alike(row: CheckpointSpec) -> list[Path]:
     """Where the file of a row lies, and of other rows that name the same one."""
-    others = (one for one in config.read("checkpoints").values() if "package" not in one)
-    same = (one for one in (*others, row) if _origin(one) == _origin(row))
+    others = (other for other in config.checkpoints().values() if not other.package)
+    same = (each for each in (*others, row) if _origin(each) == _origin(row))
     return list(dict.fromkeys(map(paths.checkpoint_of, same)))
 
 
-def _origin(row: Dict) -> tuple[str, str | None]:
-    return hosts.link(row), row.get("member")
+def _origin(row: CheckpointSpec) -> tuple[str, str | None]:
+    return hosts.link(row), row.member
 
 
-def _found(row: Dict, path: Path, folder: Path | None, place: Path) -> bool:
+def _found(row: CheckpointSpec, path: Path, folder: Path | None, place: Path) -> bool:
     """Copy the file, or take it from its archive, if one of them is here already."""
     here = next((one for one in _alike(row) if one.exists()), None)
     if copy := here or weight_files.find(weight_files.names(row), folder):
@@ -121,7 +121,7 @@ def _found(row: Dict, path: Path, folder: Path | None, place: Path) -> bool:
     return archive is not None
 
 
-def _from_host(name: str, row: Dict, path: Path, place: Path) -> None:
+def _from_host(name: str, row: CheckpointSpec, path: Path, place: Path) -> None:
     """Download, once more if what came is not whole or does not fit what an earlier run left."""
     for last in (False, True):
         resumed = place.exists()
@@ -141,7 +141,7 @@ def _from_host(name: str, row: Dict, path: Path, place: Path) -> None:
                 raise _unavailable(name, row, path, str(error)) from error
 
 
-def _bring(row: Dict, path: Path, place: Path) -> None:
+def _bring(row: CheckpointSpec, path: Path, place: Path) -> None:
     whole, archive = hosts.download(row, place), paths.archive_of(row)
     if archive is None:
         _settle(whole.replace(place / path.name), row, path)
@@ -156,31 +156,31 @@ def _bring(row: Dict, path: Path, place: Path) -> None:
         raise
 
 
-def _unpack(archive: Path, row: Dict, path: Path, place: Path) -> None:
+def _unpack(archive: Path, row: CheckpointSpec, path: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     try:
-        archives.extract(archive, row["member"], place / path.name)
+        archives.extract(archive, str(row.member), place / path.name)
         _settle(place / path.name, row, path)
     finally:
         shutil.rmtree(place)
 
 
-def _settle(file: Path, row: Dict, path: Path) -> None:
+def _settle(file: Path, row: CheckpointSpec, path: Path) -> None:
     """Move a file to its declared path if it is what the row says."""
     verify(file, row)
     with writing(path) as temporary:
         file.replace(temporary)
 
 
-def _unavailable(name: str, row: Dict, path: Path, reason: str) -> AtopError:
+def _unavailable(name: str, row: CheckpointSpec, path: Path, reason: str) -> AtopError:
     """What is wrong with what came, not its name of the moment; and what the user can do."""
     reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
     for ending in ("; delete it and run again", "; fetch it again or correct the config"):
         reason = reason.removesuffix(ending)
     link, (best, *_) = hosts.link(row), weight_files.names(row)
-    part = f"put {row['member']} of it" if "member" in row else "put it"
+    part = f"put {row.member} of it" if row.member else "put it"
     mend = f"download {link} in a browser and {part} at {path}, or as {best} into the folder of "
     mend += "--config files=FOLDER"
-    if "otherwise" in row:
-        mend += f", or {row['otherwise']}"
+    if row.otherwise:
+        mend += f", or {row.otherwise}"
     return AtopError(f"{name}: not to be had from {urlsplit(link).netloc} ({reason}); {mend}")

@@ -14,7 +14,7 @@ from pooch import HTTPDownloader
 from atop.core.checkpoints import is_page
 from atop.core.errors import AtopError
 from atop.core.progress import progress
-from atop.core.values import Dict
+from atop.experiment.settings.inputs import CheckpointSpec
 
 ATTEMPTS = 4
 WAIT = 5.0
@@ -31,16 +31,16 @@ class UnreachableError(AtopError):
     """The host did not deliver; what came so far is kept, and the next call goes on from there."""
 
 
-def link(row: Dict) -> str:
+def link(row: CheckpointSpec) -> str:
     """Where a browser finds what a row of checkpoints.yaml names."""
-    if "url" in row:
-        return str(row["url"])
-    if "google_drive" in row:
-        return f"https://drive.google.com/file/d/{row['google_drive']}"
-    return f"https://drive.google.com/drive/folders/{row['google_drive_folder']}"
+    if row.url:
+        return row.url
+    if row.google_drive:
+        return f"https://drive.google.com/file/d/{row.google_drive}"
+    return f"https://drive.google.com/drive/folders/{row.google_drive_folder}"
 
 
-def download(row: Dict, place: Path) -> Path:
+def download(row: CheckpointSpec, place: Path) -> Path:
     """Bring what a row names into the folder `place`, which belongs to this row alone.
 
     Returns:
@@ -51,12 +51,12 @@ def download(row: Dict, place: Path) -> Path:
         UnreachableError: it sends nothing, or not all.
     """
     place.mkdir(parents=True, exist_ok=True)
-    if "url" in row:
-        whole = _http(row["url"], place)
-    elif "google_drive" in row:
-        whole = _drive(row["google_drive"], place)
+    if row.url:
+        whole = _http(row.url, place)
+    elif row.google_drive:
+        whole = _drive(row.google_drive, place)
     else:
-        whole = _drive(_drive_member(row["google_drive_folder"], row["member"], place), place)
+        whole = _drive(_drive_member(str(row.google_drive_folder), str(row.member), place), place)
     if is_page(whole):
         raise AtopError(_PAGE)
     return whole

@@ -4,12 +4,12 @@ from difflib import get_close_matches
 from importlib.metadata import version
 
 from atop.core.errors import AtopError
-from atop.core.values import Dict
+from atop.experiment.settings.inputs import CheckpointSpec
 from atop.experiment.weight_files import ROBUSTBENCH
 from atop.method.robustbench_library import models
 
 
-def row(file: str) -> Dict | None:
+def row(file: str) -> CheckpointSpec | None:
     """What checkpoints.yaml would say about a file; None unless its name matches ROBUSTBENCH.
 
     Raises:
@@ -34,10 +34,10 @@ def row(file: str) -> Dict | None:
         raise AtopError(f"{file}: {name} has only {len(ids)} parts")
     if ids is None:
         raise AtopError(f"{file}: robustbench does not say where the weights of {name} are")
-    return {
-        "about": f"{name} of RobustBench for {dataset} and {threat}",
-        "file": file,
-        "google_drive": ids if part is None else ids[int(part)],
-        "sha256": None,
-        "licence": "MIT unless the model card says otherwise",
-    }
+    return CheckpointSpec(
+        about=f"{name} of RobustBench for {dataset} and {threat}",
+        file=file,
+        google_drive=ids if part is None else ids[int(part)],
+        sha256=None,
+        licence="MIT unless the model card says otherwise",
+    )

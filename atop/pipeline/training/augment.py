@@ -1,4 +1,4 @@
-"""Augmentation on uint8 pictures, drawn per example."""
+"""Augmentation of uint8 images, drawn per example."""
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,13 @@ from atop.core.randomness import Randomness
 
 
 def flip(images: Tensor, randomness: Randomness) -> Tensor:
-    """(B, H, W, 3) -> the same, each picture mirrored left to right with probability one half."""
+    """(B, H, W, 3) -> the same, each image mirrored left to right with probability one half."""
     mirrored = randomness.uniform((1, 1, 1), "flip") < 0.5
     return torch.where(mirrored, images.flip(2), images)
 
 
 def shift(images: Tensor, randomness: Randomness, *, most: int) -> Tensor:
-    """(B, H, W, 3) -> the same, each moved by up to `most` pixels each way, black coming in."""
+    """(B, H, W, 3) -> the same, each shifted by up to `most` pixels in each direction, padded with black."""
     batch, height, width, _ = images.shape
     padded = F.pad(images, (0, 0, most, most, most, most))
     offset = (randomness.uniform((2,), "shift") * (2 * most + 1)).long()

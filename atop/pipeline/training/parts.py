@@ -1,4 +1,4 @@
-"""What a training consists of, assembled from the config: stage, AToP term, curve."""
+"""Parts of a training, built from the settings: trainer, AToP term, curve."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,77 +10,77 @@ from torch import nn
 from atop.core.errors import AtopError
 from atop.core.resizing import resize
 from atop.data.dataset import Split
-from atop.experiment import config, training_budgets
+from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
+from atop.experiment.settings.presets import ClassifierTraining
 from atop.method.defense import Defense
 from atop.pipeline import assemble
-from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.classifier import ClassifierTrainer
 from atop.pipeline.training.curves import Curve, curve_of
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 
-def classifier_stage(
-    preset: str,
+def classifier_trainer(
+    preset: Preset,
     cell: Cell,
     network: nn.Module,
     data: Split,
     *,
-    budget: dict[str, Any],
+    budget: ClassifierTraining,
     seed: int,
-    whole: Defense | None = None,
-) -> ClassifierStage:
+    defense: Defense | None = None,
+) -> ClassifierTrainer:
     """The training of a classifier, alone or at the end of a defence.
 
     Args:
-        preset: whose sizes it takes.
-        cell: whose classifier it is.
+        preset: has the sizes.
+        cell: of the classifier.
         network: the classifier.
         data: training split, on the device of the network.
-        budget: what a ClassifierStage takes; its `attack` is a row of attacks.yaml.
+        budget: of the training.
         seed: of the training.
-        whole: the defence around the network, if that is what learns.
+        defense: around the network, for a training on t(x).
     """
-    attack = assemble.attack(preset, budget["attack"]) if "attack" in budget else None
-    return ClassifierStage(
+    sizes = preset.sizes(cell)
+    return ClassifierTrainer(
         network,
         data,
-        size=config.sizes(preset, cell)["input" if whole else "classifier"],
+        size=sizes.input if defense else sizes.classifier,
         budget=budget,
         seed=seed,
-        classify=whole,
-        attack=attack,
+        classify=defense,
+        attack=assemble.attack(preset, budget.attack) if budget.attack else None,
         compute=assemble.compute(preset, "train"),
     )
 
 
-def purifier_stage(
-    preset: str,
+def purifier_trainer(
+    preset: Preset,
     cell: Cell,
     network: nn.Module,
     data: Split,
     *,
-    transforms: list[str],
-    recipe: dict[str, Any],
+    transforms: tuple[str, ...] = (),
     **options: Any,
-) -> PurifierStage:
-    """The training of a purifier as a recipe says.
+) -> PurifierTrainer:
+    """The training of a purifier by the cell's recipe.
 
     Args:
-        preset: whose options, losses and sizes it takes.
-        cell: whose purifier and seed it takes.
+        preset: has options, losses and sizes.
+        cell: of the purifier; has the seed.
         network: the purifier.
         data: training split, on the device of the network.
-        transforms: by name; which come before it, in turn.
-        recipe: under the preset.
-        options: what else a PurifierStage takes.
+        transforms: names of transforms in turn; the cell's by default.
+        options: other arguments of PurifierTrainer.
     """
     torch.manual_seed(cell.seed)  # initial weights of a loss that has networks
-    loss = assemble.loss(preset, cell.purifier, recipe)
-    sizes = assemble.sizes(preset, cell)
-    return PurifierStage(
+    recipe, sizes = preset.recipe(cell), preset.sizes(cell)
+    cells = [replace(cell, transform=name) for name in transforms or (cell.transform,)]
+    return PurifierTrainer(
         purifier=network,
-        loss=loss.to(data.labels.device),
-        transforms=[assemble.transform(preset, replace(cell, transform=t)) for t in transforms],
+        loss=assemble.loss(preset, cell.purifier, recipe).to(data.labels.device),
+        transforms=[assemble.transform(preset, each) for each in cells],
         data=data,
         input_size=sizes.input,
         resize=lambda x: resize(x, sizes.purifier),
@@ -92,57 +92,52 @@ def purifier_stage(
     )
 
 
-def classification(
-    preset: str, cell: Cell, recipe: dict[str, Any], whole: Defense, bare: Defense
-) -> Classification:
-    """The AToP term of a cell, on clean examples or on FGSM examples.
+def classification(preset: Preset, cell: Cell, defense: Defense, bare: Defense) -> Classification:
+    """The AToP term of a cell, on clean or on adversarial examples.
 
     Args:
-        preset: whose FGSM it is.
-        cell: whose purifier is in training.
-        recipe: under the preset.
-        whole: the cell's defence around that purifier.
+        preset: has the training attack.
+        cell: of the purifier in training.
+        defense: the cell's, around that purifier.
         bare: its classifier alone.
 
     Raises:
         AtopError: the training ends before its recipe adds the term.
     """
-    images = training_budgets.finetune(preset, cell)["images"]
-    if recipe["ce_after_images"] >= images:
+    images, recipe = preset.finetuning(cell).images, preset.recipe(cell)
+    if recipe.ce_after_images >= images:
         raise AtopError(
             f"presets/{preset}.yaml: stages.atop: {images} images end before recipe {cell.recipe} "
-            f"adds the classification loss (ce_after_images {recipe['ce_after_images']}); "
+            f"adds the classification loss (ce_after_images {recipe.ce_after_images}); "
             "raise images, or set recipe.ce_after_images there"
         )
     compute = assemble.compute(preset, "train")
     compute.prepare(bare)
-    classify = partial(compute.run, whole.classify)
+    classify = partial(compute.run, defense.classify)
     if cell.finetune == "clean":
         return Classification(classify=classify, attack=None)
-    target = bare if recipe["attack_target"] == "classifier" else whole
-    return Classification(
-        classify=classify,
-        attack=partial(assemble.attack(preset, "fgsm"), partial(compute.run, target)),
-    )
+    target = partial(compute.run, bare if recipe.attack_target == "classifier" else defense)
+    attack = assemble.attack(preset, preset.settings.training_attack)
+    return Classification(classify=classify, attack=partial(attack, target))
 
 
 def curve(
-    preset: str, cell: Cell, whole: Defense, bare: Defense, device: torch.device
+    preset: Preset, cell: Cell, defense: Defense, bare: Defense, device: torch.device
 ) -> Curve | None:
-    """What is measured of a cell's defence while a part of it trains, if the preset says so.
+    """The training curve of a cell's defence, if the preset has curves.
 
     `bare` is the classifier that is attacked, before any training here.
     """
-    told = config.preset(preset).curves
-    if not told:
+    curves = preset.settings.curves
+    if not curves:
         return None
-    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told.pictures))
+    images = assemble.dataset(cell.dataset).held_out.take(slice(0, curves.images))
     return curve_of(
-        whole,
+        defense,
         bare,
-        pictures.to(device),
-        {name: assemble.attack(preset, name) for name in told.attacks},
-        batch=config.preset(preset).evaluation.batch,
-        points=told.points,
+        images.to(device),
+        {name: assemble.attack(preset, name) for name in curves.attacks},
+        batch=preset.settings.evaluation.batch,
+        points=curves.points,
         compute=assemble.compute(preset, "train"),
     )

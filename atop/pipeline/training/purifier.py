@@ -1,6 +1,6 @@
-"""Training a purifier: its own loss L_org (pretraining, L_org stage, `continued`) and AToP.
+"""Training of a purifier by its own loss L_org (pretraining, L_org stage, `continued`) or AToP.
 
-One stage serves all of them: L_org is AToP without the classification term (Eq. 5 with lambda = 0).
+L_org is AToP without the classification term (Eq. 5 with lambda = 0).
 """
 
 from collections import defaultdict
@@ -17,6 +17,8 @@ from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
+from atop.experiment.settings.presets import PurifierTraining
+from atop.experiment.settings.recipes import Recipe
 from atop.method.reconstruction_loss import Loss, Pictures, Terms
 from atop.method.transform import Transform
 from atop.pipeline.training.augment import flip, shift
@@ -28,10 +30,10 @@ MakeAdversarial = Callable[[Tensor, Tensor, Randomness], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Classification:
-    """What fine-tuning adds to L_org.
+    """The term that AToP adds to L_org.
 
     Attributes:
-        classify: purified pictures in [0, 1] -> logits of the frozen classifier.
+        classify: purified images in [0, 1] -> logits of the frozen classifier.
         attack: (x, y, randomness) -> x'; None trains on clean examples (Figure 4).
     """
 
@@ -39,22 +41,22 @@ class Classification:
     attack: MakeAdversarial | None
 
 
-class PurifierStage:
-    """Algorithm 1, a step at a time; without `classification` the L_org stage before it.
+class PurifierTrainer:
+    """Steps of Algorithm 1; without `classification`, of the L_org stage before it.
 
     Args:
-        purifier: g; with `stages(corrupted, mask)` if its loss sees more than what it makes.
+        purifier: g; with `stages(corrupted, mask)` if its loss sees intermediate images too.
         loss: L_org.
         transforms: t; of several, each step takes the next.
         data: training split on the purifier's device.
-        input_size: side length in pixels of what the attacker hands in.
-        resize: brings such a picture to the purifier's size.
-        recipe: a row of recipes.yaml.
-        budget: images, batch, parts, lr, betas, weight_decay, schedule, warmup, clip.
-        seed, stream: order, augment and corrupt.
+        input_size: side length in pixels of the attacker's images.
+        resize: resizes them to the purifier's size.
+        recipe: under the preset.
+        budget: of the training.
+        seed, stream: of the order, the augmentation and the corruption.
         classification: the AToP term, or None for L_org alone.
-        shift: by how many pixels a picture is moved at most, each way.
-        compute: how the networks are run; losses are computed in float32.
+        shift: largest shift of an image in pixels, in each direction.
+        compute: execution of the networks; losses are computed in float32.
 
     Raises:
         AtopError: the batch does not divide into its parts.
@@ -69,8 +71,8 @@ class PurifierStage:
         data: Split,
         input_size: int,
         resize: Callable[[Tensor], Tensor],
-        recipe: dict[str, Any],
-        budget: dict[str, Any],
+        recipe: Recipe,
+        budget: PurifierTraining,
         seed: int,
         stream: str,
         classification: Classification | None = None,
@@ -86,59 +88,58 @@ class PurifierStage:
         self.recipe, self.budget = recipe, budget
         self.seed, self.stream = seed, stream
         self.classification, self.shift = classification, shift
-        self.batch: int = budget["batch"]
-        self.parts: int = budget.get("parts", 1)
+        self.batch, self.parts = budget.batch, budget.parts
         if self.batch % self.parts:
             raise AtopError(f"a batch of {self.batch} does not divide into {self.parts} parts")
-        self.steps: int = budget["images"] // self.batch
-        self.shared = frozenset({"mask"} if recipe["mask"] == "per_batch" else ())
+        self.steps = budget.images // self.batch
+        self.shared = frozenset({"mask"} if recipe.mask == "per_batch" else ())
         self.optimizer = optimizer(purifier, budget)
         self.loss_optimizer = optimizer(loss, budget) if list(loss.parameters()) else None
         compute.fuse(purifier)
 
     def step(self, number: int) -> Metrics:
-        """One step of g, and of what learns beside it.
+        """Take one step of g, and of the loss's own networks.
 
-        In parts, what learns beside g takes its step after the last one, so that it judges all of
-        them as it was before; with a whole batch, it learns first.
+        A batch in one part trains the loss's networks first. A batch in several parts trains them
+        after the last part, so that all parts see the same networks.
         """
-        for one in filter(None, (self.optimizer, self.loss_optimizer)):
-            one.zero_grad()
+        for each in filter(None, (self.optimizer, self.loss_optimizer)):
+            each.zero_grad()
             set_rate(
-                one,
-                base=self.budget["lr"],
-                schedule=self.budget["schedule"],
-                warmup=self.budget.get("warmup"),
+                each,
+                base=self.budget.lr,
+                schedule=self.budget.schedule,
+                warmup=self.budget.warmup,
                 progress=number / self.steps,
             )
         x, labels, randomness = self._batch(number)
-        found: Metrics = defaultdict(lambda: x.new_zeros(()))
+        means: Metrics = defaultdict(lambda: x.new_zeros(()))
         with self.compute.arithmetic():
-            for few in torch.arange(len(x), device=x.device).chunk(self.parts):
-                loss, metrics = self._loss(number, x[few], labels[few], randomness.select(few))
+            for part in torch.arange(len(x), device=x.device).chunk(self.parts):
+                loss, metrics = self._loss(number, x[part], labels[part], randomness.select(part))
                 (loss / self.parts).backward()  # type: ignore[no-untyped-call]
                 for name, value in metrics.items():
-                    found[name] += value.detach() / self.parts
+                    means[name] += value.detach() / self.parts
         self._step(self.optimizer, self.purifier)
         if self.loss_optimizer and self.parts > 1:
             self._step(self.loss_optimizer, self.loss)
-        return found
+        return means
 
     def _loss(self, number: int, x: Tensor, labels: Tensor, randomness: Randomness) -> Terms:
-        """Eq. 5 for some pictures of a step's batch: L_org, and the classification term."""
+        """Eq. 5 for a part of a batch: L_org, and the classification term."""
         transform = self.transforms[number % len(self.transforms)]
         attack = self.classification.attack if self.classification else None
         attacked = attack(x, labels, randomness) if attack else x
-        clean_target = attack is not None and self.recipe["l1_target"] == "clean"
+        clean_target = attack is not None and self.recipe.l1_target == "clean"
         target = self.resize(x if clean_target else attacked)
-        pictures, missing = self._purify(transform, target, randomness)
-        loss, metrics = self.loss(target, pictures, missing, self._learn)
-        if self.classification and number * self.batch >= self.recipe["ce_after_images"]:
+        purified, missing = self._purify(transform, target, randomness)
+        loss, metrics = self.loss(target, purified, missing, self._learn)
+        if self.classification and number * self.batch >= self.recipe.ce_after_images:
             if clean_target:
-                pictures, _ = self._purify(transform, self.resize(attacked), randomness)
-            logits = self.classification.classify(pictures[-1])
+                purified, _ = self._purify(transform, self.resize(attacked), randomness)
+            logits = self.classification.classify(purified[-1])
             metrics["ce"] = F.cross_entropy(logits, labels)
-            loss = loss + self.recipe["ce_weight"] * metrics["ce"]
+            loss = loss + self.recipe.ce_weight * metrics["ce"]
         return loss, metrics
 
     def _batch(self, number: int) -> tuple[Tensor, Tensor, Randomness]:
@@ -161,62 +162,62 @@ class PurifierStage:
     def _purify(
         self, transform: Transform, x: Tensor, randomness: Randomness
     ) -> tuple[Pictures, Tensor]:
-        """What the loss sees, the purified picture last; where pixels were missing in any view.
+        """The images of the loss, the purified one last, and the pixels missing in any view.
 
-        Under RT3 every loss sees the combined picture, of which all pixels were generated (B22).
+        Under RT3 every loss sees the combined image, whose pixels are all generated (B22).
         """
         views = transform(x, randomness)
         corrupted = views.images.flatten(0, 1), views.mask.flatten(0, 1)
         with self.compute.autocast(x.device):
             if hasattr(self.purifier, "stages"):
-                pictures = self.purifier.stages(*corrupted)  # type: ignore[operator]
+                purified = self.purifier.stages(*corrupted)  # type: ignore[operator]
             else:
-                pictures = (self.purifier(*corrupted),)
+                purified = (self.purifier(*corrupted),)
         combined = tuple(
-            transform.combine(one.to(x.dtype).unflatten(0, views.mask.shape[:2]), views.mask)
-            for one in pictures
+            transform.combine(images.to(x.dtype).unflatten(0, views.mask.shape[:2]), views.mask)
+            for images in purified
         )
         return combined, views.mask.amax(dim=1)
 
     def _learn(self, loss: Tensor) -> None:
-        """What the loss's own networks learn from some pictures of a step's batch."""
+        """Train the loss's own networks on a part of a batch."""
         (loss / self.parts).backward()  # type: ignore[no-untyped-call]
         if self.loss_optimizer and self.parts == 1:
             self._step(self.loss_optimizer, self.loss)
 
     def _step(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
-        if self.budget["clip"] is not None:
-            clip_grad_norm_(network.parameters(), self.budget["clip"])
+        if self.budget.clip is not None:
+            clip_grad_norm_(network.parameters(), self.budget.clip)
         optimizer.step()
 
     def _parts(self) -> dict[str, Any]:
-        """What changes from step to step."""
+        """The state of the training: networks and optimizers."""
         parts = {"g": self.purifier, "g_optimizer": self.optimizer}
         if self.loss_optimizer:
             parts |= {"loss": self.loss, "loss_optimizer": self.loss_optimizer}
         return parts
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and moments of g and of what learns beside it."""
+        """Weights and moments of g and of the loss's own networks."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 
 
-def optimizer(network: nn.Module, budget: dict[str, Any]) -> torch.optim.Optimizer:
+def optimizer(network: nn.Module, budget: PurifierTraining) -> torch.optim.Optimizer:
     """AdamW, which without decay is Adam; biases and norms do not decay, as for MAE."""
     weights = list(network.parameters())
     groups: list[dict[str, Any]] = [
-        {"params": [one for one in weights if one.ndim > 1]},
-        {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
+        {"params": [weight for weight in weights if weight.ndim > 1]},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         groups,
-        lr=budget["lr"],
-        betas=budget["betas"],
-        weight_decay=budget["weight_decay"],
+        lr=budget.lr,
+        betas=budget.betas,
+        weight_decay=budget.weight_decay,
         fused=weights[0].is_cuda or None,
     )

@@ -1,4 +1,4 @@
-"""Learning rates and batches as functions of the step: a resumed run needs no other state."""
+"""Learning rates and batches as functions of the step, so that a resumed run needs no state."""
 
 import math
 from functools import lru_cache
@@ -43,12 +43,10 @@ def _cosine(progress: float) -> float:
 def positions(
     number: int, *, size: int, batch: int, seed: int, stream: str, device: torch.device
 ) -> tuple[Tensor, int]:
-    """Where in the dataset batch `number` lies, and in which epoch; only whole batches are used."""
+    """Positions of batch `number` in the dataset, and its epoch; an epoch has whole batches only."""
     per_epoch = size // batch
     if per_epoch == 0:
-        raise AtopError(
-            f"a batch of {batch} does not fit a dataset of {size} pictures; lower batch"
-        )
+        raise AtopError(f"a batch of {batch} does not fit a dataset of {size} images; lower batch")
     epoch, place = divmod(number, per_epoch)
     order = _order(size, seed, stream, epoch, device)
     return order[place * batch : (place + 1) * batch], epoch
@@ -56,5 +54,5 @@ def positions(
 
 @lru_cache(maxsize=2)
 def _order(size: int, seed: int, stream: str, epoch: int, device: torch.device) -> Tensor:
-    one = torch.zeros(1, dtype=torch.int64, device=device)
-    return Randomness(seed, stream, one, epoch).permutation(size, "order")[0]
+    index = torch.zeros(1, dtype=torch.int64, device=device)
+    return Randomness(seed, stream, index, epoch).permutation(size, "order")[0]

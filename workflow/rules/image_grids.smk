@@ -1,13 +1,5 @@
 # Picture grids: a few test pictures on their way through each defence, and the figures that show them.
 
-from atop.experiment import image_grids
-
-try:
-    image_grids.check()
-except AtopError as error:
-    raise WorkflowError(str(error))
-
-
 localrules:
     draw,
 
@@ -16,14 +8,13 @@ wildcard_constraints:
     figure="|".join(image_grids.names()),
 
 
-rule pictures:
+rule images:
     input:
-        lambda w: gate(w) + dag.pictures(w.preset, cell_of(w), w.attack),
+        inputs_of(evaluation.TraceImages),
     output:
-        "results/{preset}/pictures/{cell}/{attack}.npz",
-        "results/{preset}/pictures/{cell}/{attack}.json",
+        evaluation.TraceImages.patterns(),
     log:
-        "results/logs/{preset}/pictures/{cell}/{attack}.log",
+        "results/logs/{preset}/images/{cell}/{attack}.log",
     conda:
         "../../envs/conda.yaml"
     threads: cpus
@@ -31,26 +22,25 @@ rule pictures:
         gpu=gpus,
     params:
         how=how,
-        settings=lambda w: [
-            fingerprints.attack(w.preset, cell_of(w), w.attack),
-            image_grids.pictures(w.attack, w.preset, cell_of(w).dataset),
-        ],
+        settings=fingerprint_of(evaluation.TraceImages),
     shell:
-        "python -m atop pictures --cell {wildcards.cell}"
+        "python -m atop images --cell {wildcards.cell}"
         " --attack {wildcards.attack} {params.how} 2>&1 | tee {log}"
 
 
 rule draw:
     input:
-        pictures=lambda w: image_grids.grid(
-            w.figure, preset_in(w), **said("init", "recipe", "seed", "files")
+        images=lambda w: image_grids.grid(
+            w.figure,
+            presets.get(preset_in(w)),
+            **user("init", "recipe", "seed", "files"),
         ).files(),
-        settings=lambda w: dag.grid(preset_in(w)),
+        settings=lambda w: plan.of_grid(presets.get(preset_in(w))),
         source=RENDERING,
     output:
         report(
             "tables/{where}{figure}.png",
-            caption="../report/pictures.rst",
+            caption="../report/image_grid.rst",
             category="Figures",
             subcategory=preset_in,
             labels=labels,
@@ -64,7 +54,7 @@ rule draw:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**said("init", "recipe", "seed")),
+        flags=flags(**user("init", "recipe", "seed")),
     shell:
         "python -m atop draw --figure {wildcards.figure} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

@@ -1,0 +1,210 @@
+"""Presets: attacks, suites, sizes, networks and budgets as one preset decides them."""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from atop.core.errors import AtopError
+from atop.core.values import Dict
+from atop.experiment import config
+from atop.experiment.cells import ANY, Cell
+from atop.experiment.settings.attacks import HARNESS, AttackSpec, Suite, SuiteOverrides
+from atop.experiment.settings.base import Settings, under
+from atop.experiment.settings.presets import (
+    ClassifierTraining,
+    Execution,
+    PresetSettings,
+    Pretraining,
+    PurifierSettings,
+    PurifierSpec,
+    PurifierTraining,
+    Sizes,
+)
+from atop.experiment.settings.recipes import Recipe
+
+
+class TransformSpec(NamedTuple):
+    """A random transform: a module in atop/method/transforms/, and options of its `build`."""
+
+    method: str
+    options: Dict
+
+
+class Preset:
+    """A preset: the settings of its file, and those of other files as it changes them."""
+
+    def __init__(self, name: str, settings: PresetSettings) -> None:
+        self.name, self.settings = name, settings
+        self._attacks: dict[str, AttackSpec] = {}
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def file(self) -> str:
+        """Path of its file."""
+        return f"{config.folder()}/presets/{self.name}.yaml"
+
+    def attack(self, name: str) -> AttackSpec:
+        """An attack, with `scaled` for the keys that the preset changes.
+
+        Keys of the preset's `attacks` are patterns such as "strict-*"; later ones win.
+
+        Raises:
+            AtopError: no such attack, or the preset changes a key that it does not have.
+        """
+        if name not in self._attacks:
+            self._attacks[name] = self._changed(name, config.attack(name))
+        return self._attacks[name]
+
+    def _changed(self, name: str, attack: AttackSpec) -> AttackSpec:
+        before, changes = attack.given(), dict[str, object]()
+        for pattern, overrides in self.settings.attacks.items():
+            where = f"{self.file}: attacks.{pattern}"
+            for key, value in overrides.given().items() if fnmatchcase(name, pattern) else ():
+                if key not in before and key not in HARNESS:
+                    known = ", ".join(before)
+                    raise AtopError(f"{where}: {name} has no '{key}'; known are {known}")
+                changes[key] = value
+        # `version` says how AutoAttack is run; it is no smaller budget.
+        scaled = {
+            key: before.get(key)
+            for key, value in changes.items()
+            if key != "version" and before.get(key) != value
+        }
+        if not changes:
+            return attack
+        content = before | changes | ({"scaled": scaled} if scaled else {})
+        return config.validate(content, AttackSpec, where=f"{self.file}: attacks: {name}")  # type: ignore[no-any-return]
+
+    def chain(self, attack: AttackSpec) -> list[AttackSpec]:
+        """The attacks that go on from each other's images, the given one last."""
+        before = attack.after and self.attack(attack.after)
+        return [*self.chain(before), attack] if before and not before.clean else [attack]
+
+    def suite(self, name: str) -> Suite:
+        """A suite with the preset's draws, without the attacks that the preset leaves out."""
+        suite, own = config.suite(name), self.settings.suites.get(name, SuiteOverrides())
+        return Suite(
+            target=suite.target,
+            attacks=tuple(text for text in suite.attacks if text not in own.leave_out),
+            draws=suite.draws if own.draws is None else own.draws,
+            selection=suite.selection if own.selection is None else own.selection,
+        )
+
+    def examples(self, attack: str, dataset: str, target: str) -> int:
+        """How many test images of a dataset are attacked, the first of the preset's choice.
+
+        On the bare classifier they may be more (`evaluation.grey_box`), since every defence is
+        evaluated on that set: in suites with that target, and for attacks that those go on from.
+        """
+        chosen = self.settings.evaluation
+        grey_box = target == "classifier" and attack in config.grey_box_attacks()
+        wanted = (grey_box and chosen.grey_box) or chosen.n
+        n: int = config.dataset(dataset).test_size if wanted == "all" else wanted
+        return min(n, self.attack(attack).examples or n)
+
+    def evaluated(self, suite: str, dataset: str, target: str) -> int:
+        """How many test images a suite is evaluated on: as many as its smallest set has."""
+        entries = self.suite(suite).entries(target)
+        return min(self.examples(entry.attack, dataset, entry.target) for entry in entries)
+
+    def sizes(self, cell: Cell) -> Sizes:
+        """Side lengths of a cell.
+
+        A classifier that works at one size decides its own and the attacker's; a purifier with
+        `pixels` decides its own.
+        """
+        sizes = under(self.settings.sizes, Sizes, cell.transform, cell.dataset)
+        changes: Dict = {}
+        if cell.classifier != ANY and (fixed := config.classifier(cell.classifier).pixels):
+            changes |= {"input": fixed, "classifier": fixed}
+        if own := self.purifier(cell.purifier, cell.dataset).options.get("pixels"):
+            changes["purifier"] = own
+        return sizes.model_copy(update=changes)
+
+    def pixels(self, attack: AttackSpec, cell: Cell) -> int:
+        """Side length of the attacker's images: a number, the dataset's own, or the cell's."""
+        if attack.pixels == "native":
+            return config.dataset(cell.dataset).pixels
+        return attack.pixels or self.sizes(cell).input
+
+    def transform(self, cell: Cell) -> TransformSpec:
+        """The transform of a cell, without the part that the cell's ablation switches off.
+
+        Raises:
+            AtopError: it has no such part.
+        """
+        name = "none" if cell.ablation == "no_transform" else cell.transform
+        options = {**config.transform(name), **self.settings.transforms.get(name, {})}
+        part = {"no_noise": "sigma", "no_mask": "missing_rate"}.get(cell.ablation)
+        if part and part not in options:
+            file = f"{config.folder()}/transforms.yaml"
+            raise AtopError(f"{file}: {name} has no {part}, so no {cell.ablation}")
+        if part:
+            options[part] = 0.0
+        if options.get("noise_pixels") == "native":
+            sizes, pixels = self.sizes(cell), config.dataset(cell.dataset).pixels
+            options["noise_pixels"] = min(pixels, sizes.input, sizes.purifier)
+        return TransformSpec(options.pop("method", name), options)
+
+    def recipe(self, cell: Cell) -> Recipe:
+        """The recipe of a cell, with what it says about the transform and what the preset sets."""
+        recipe = under(config.recipe(cell.recipe), Recipe, cell.transform, key="transforms")
+        return recipe.model_copy(update=self.settings.recipe.given())
+
+    def purifier(self, name: str, dataset: str = "") -> PurifierSpec:
+        """A purifier's options, loss options and weights; a dataset may have other options."""
+        own = self.settings.purifiers.get(name, PurifierSettings())
+        options = own.options | own.overrides.get(dataset, {})
+        return PurifierSpec(options=options, loss=own.loss, checkpoints=own.checkpoints)
+
+    def inits(self, purifier: str) -> set[str]:
+        """Inits of a purifier: scratch, the preset's files, rows of checkpoints.yaml."""
+        public = (row.partition("-")[::2] for row in config.checkpoints())
+        rows = {init for name, init in public if name == purifier}
+        return {"scratch", *self.purifier(purifier).checkpoints, *rows}
+
+    def execution(self, kind: str) -> Execution:
+        """Execution of networks in training (`train`) or under attack (`attack`)."""
+        compute = self.settings.compute
+        return compute.train if kind == "train" else compute.attack
+
+    def classifier_training(self, dataset: str, name: str) -> ClassifierTraining:
+        """The budget of a classifier; an adversarially trained one has a budget of its own."""
+        robust = config.classifier(name).training == "adversarial"
+        stage = "robust" if robust else "classifier"
+        return under(self._stage(stage), ClassifierTraining, dataset, name)
+
+    def pretraining(self, purifier: str) -> Pretraining:
+        """The budget that pretrains a purifier."""
+        return under(self._stage("pretrain"), Pretraining, purifier)
+
+    def finetuning(self, cell: Cell) -> PurifierTraining:
+        """The budget of a cell's purifier: of L_org, or of AToP and its controls."""
+        stage = "l_org" if cell.finetune == "none" else "atop"
+        names = (cell.dataset, cell.transform, cell.purifier)
+        return under(self._stage(stage), PurifierTraining, *names)
+
+    def tuning(self, cell: Cell) -> ClassifierTraining:
+        """The budget that trains f on t(x)."""
+        names = (cell.dataset, cell.transform, cell.purifier)
+        return under(self._stage("tune"), ClassifierTraining, *names)
+
+    def _stage(self, name: str) -> Settings:
+        stages = self.settings.stages
+        budget = getattr(stages, name)
+        if budget is None:
+            known = ", ".join(stages.model_fields_set)
+            raise AtopError(f"{self.file}: stages: no '{name}'; known are {known}")
+        return budget  # type: ignore[no-any-return]
+
+
+def names() -> list[str]:
+    """Names of all presets."""
+    return sorted(path.stem for path in (config.folder() / "presets").glob("*.yaml"))
+
+
+@config.cached
+def get(name: str) -> Preset:
+    """The preset of a file; AtopError if there is none or it is wrong."""
+    return Preset(name, config.load(f"presets/{name}", PresetSettings))

@@ -45,7 +45,7 @@ class Column:
         key: as in the paper's CSV.
         entries: of its suite; of more than one, each example's worst counts.
         left_out: entries that the preset does not run.
-        metric: what counts of an example's draws (stats.right).
+        metric: what counts of an example's draws (stats.correct).
         suite, target: the attacks that are run together, and what they differentiate.
         cell: words of the cell in which it differs from the row.
         paper: the budget behind the paper's number.

@@ -67,7 +67,7 @@ def dataset(name: str) -> Dataset:
     """A fetched dataset."""
     row = config.dataset(name)
     return load(
-        paths.dataset(name), classes=row.classes, train_size=row.train_size, held_out=row.held_out
+        paths.dataset(name), classes=row.classes, train_size=row.train_size, validation=row.held_out
     )
 
 

@@ -98,7 +98,7 @@ def test_fingerprints_know_pixels_labels_and_order() -> None:
         made = Fingerprints()
         for image, label in zip(images, labels, strict=True):
             made.add(image, int(label))
-        return made.found()["sha256"], made.found()["pictures"]
+        return made.hashes()["sha256"], made.hashes()["pictures"]
 
     images, labels = arrays["train_images"], arrays["train_labels"]
     ordered, free = prints(images, labels)
@@ -124,7 +124,7 @@ def test_the_ordered_fingerprint_is_of_all_pixels_and_then_all_labels() -> None:
     for image, label in zip(arrays["test_images"], arrays["test_labels"], strict=True):
         made.add(image, int(label))
     content = arrays["test_images"].tobytes() + arrays["test_labels"].tobytes()
-    assert made.found()["sha256"] == hashlib.sha256(content).hexdigest()
+    assert made.hashes()["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_label_outside_the_classes_is_named() -> None:

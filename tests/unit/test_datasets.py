@@ -72,7 +72,7 @@ def test_what_is_known_of_pictures(
     assert found.test.labels.tolist() == given["test_labels"].tolist()
     size, count = (50000, 512) if expected[1] == "published" else (20, 2)
     out = set(np.random.RandomState(0).permutation(size)[-count:]) & set(range(20))
-    assert found.held_out.index.tolist() == sorted(out)
+    assert found.validation.index.tolist() == sorted(out)
     assert found.train.index.tolist() == sorted(set(range(20)) - out)
     said = doubt(path)
     if kinds:

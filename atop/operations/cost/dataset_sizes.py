@@ -28,7 +28,7 @@ def size_of(name: str) -> Size:
     """The size of a dataset as datasets.yaml has it, or, of one in the repository, as it lies."""
     row, source = config.dataset(name), dataset_files.source(name)
     each = 3 * row.pixels**2
-    held_out = cache.held_out(count=row.held_out, size=row.train_size)
+    held_out = cache.validation_positions(count=row.held_out, size=row.train_size)
     if not source.local:
         return Size(row.train_size - len(held_out), len(held_out), row.test_size, each)
     (read,) = source.hosts.values()

@@ -17,7 +17,7 @@ from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
-from atop.method.eot import Victim, expected_logits, slope
+from atop.method.eot import BatchedTarget, eot_gradient, expected_logits
 from atop.method.surrogates import SURROGATES
 from atop.operations.cost.passes import Look, Training
 from atop.pipeline import assemble
@@ -45,7 +45,7 @@ def look(one: Look, device: torch.device, *, batch: int, draws: int) -> Ready:
     whole, compute = _defense(one.preset, one.cell).to(device), Compute(**one.compute)
     compute.prepare(whole)
     compute.fuse(whole.purifier)
-    seen = Victim(SURROGATES[one.through](whole), rows=ROWS[device.type], compute=compute)
+    seen = BatchedTarget(SURROGATES[one.through](whole), rows=ROWS[device.type], compute=compute)
     index = torch.arange(batch, device=device)
     x, y = torch.rand(batch, 3, one.pixels, one.pixels, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)
@@ -53,7 +53,7 @@ def look(one: Look, device: torch.device, *, batch: int, draws: int) -> Ready:
     def run() -> None:
         with compute.arithmetic():
             if one.gradient:
-                slope(seen, x, y, cross_entropy, randomness, eot=draws)
+                eot_gradient(seen, x, y, cross_entropy, randomness, eot=draws)
             else:
                 expected_logits(seen, x, randomness, eot=draws)
 

@@ -21,7 +21,7 @@ from atop.data.dataset import Inputs, Split
 from atop.experiment import config, fingerprints, paths
 from atop.experiment.cells import Cell
 from atop.method.attack import Attack, Target, margin
-from atop.method.eot import Victim, expectation
+from atop.method.eot import BatchedTarget, expectation
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
 
@@ -65,10 +65,10 @@ class Siege:
         self.compute.fuse(defense.purifier)
         rows = ROWS[device.type]
         through = self.row.get("through", "exact")
-        self.whole = Victim(defense, rows=rows, random=defense.random)
+        self.whole = BatchedTarget(defense, rows=rows, random=defense.random)
         random = defense.random and through != "fixed"
         seen = SURROGATES[through](defense)
-        self.seen = Victim(seen, rows=rows, random=random, compute=self.compute)
+        self.seen = BatchedTarget(seen, rows=rows, random=random, compute=self.compute)
         self.defense = defense
         if random:
             self.batch = at_once(self.batch, self.row.get("eot", 1), device)
@@ -110,7 +110,7 @@ class Siege:
     def judge(self, images: Tensor, y: Tensor, index: Tensor) -> Standing:
         """Where pictures stand before the whole defence, on draws that no attack step sees."""
 
-        def look(victim: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
+        def look(victim: BatchedTarget, draws: Randomness, count: int) -> tuple[Tensor, ...]:
             with torch.no_grad():
                 logits = victim(images.repeat(count, 1, 1, 1), draws)
             gaps = -margin(logits, y.repeat(count)).reshape(count, -1)
@@ -230,7 +230,7 @@ def make_adversarial(preset: str, victim: Cell, attack: str, *, device: torch.de
     if batches:
         first, here = batches[0], batches[0].to(device)
         account["flags"] = siege.flags(x[first], labels[here], indices[here])
-    account["classified"] = siege.seen.pictures + siege.whole.pictures
+    account["classified"] = siege.seen.image_count + siege.whole.image_count
     provenance = watch.provenance(checkpoints=hashes, compute=siege.compute.as_dict())
     write_json(out.with_suffix(".json"), {**account, "provenance": provenance})
     with writing(out) as temporary:

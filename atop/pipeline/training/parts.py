@@ -136,7 +136,7 @@ def curve(
     told = config.preset(preset).curves
     if not told:
         return None
-    pictures = assemble.dataset(cell.dataset).held_out.take(slice(0, told.pictures))
+    pictures = assemble.dataset(cell.dataset).validation.take(slice(0, told.pictures))
     return curve_of(
         whole,
         bare,

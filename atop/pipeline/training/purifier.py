@@ -17,7 +17,7 @@ from atop.core.errors import AtopError
 from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.method.reconstruction_loss import Loss, Pictures, Terms
+from atop.method.reconstruction_loss import Images, Loss, Terms
 from atop.method.transform import Transform
 from atop.pipeline.training.augment import flip, shift
 from atop.pipeline.training.loop import Metrics
@@ -160,7 +160,7 @@ class PurifierStage:
 
     def _purify(
         self, transform: Transform, x: Tensor, randomness: Randomness
-    ) -> tuple[Pictures, Tensor]:
+    ) -> tuple[Images, Tensor]:
         """What the loss sees, the purified picture last; where pixels were missing in any view.
 
         Under RT3 every loss sees the combined picture, of which all pixels were generated (B22).

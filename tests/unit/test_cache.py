@@ -137,7 +137,7 @@ def test_a_label_outside_the_classes_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("images", "labels", "told"),
-    [(20, 19, "here: more pictures than its 19 labels"), (19, 20, "here: 19 pictures for 20 lab")],
+    [(20, 19, "here: more images than its 19 labels"), (19, 20, "here: 19 images for 20 lab")],
 )
 def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, told: str) -> None:
     arrays = synthetic.cifar()
@@ -148,5 +148,5 @@ def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, to
 
 
 def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(AtopError, match=r"here: a picture of 32x32 pixels; datasets\.yaml says 64"):
+    with pytest.raises(AtopError, match=r"here: an image of 32x32 pixels; datasets\.yaml says 64"):
         cache.fill(tmp_path, synthetic.found(synthetic.cifar()), pixels=64)

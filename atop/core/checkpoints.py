@@ -109,14 +109,9 @@ def fill(
     missing: re.Pattern[str] = _NONE,
     surplus: re.Pattern[str] = _NONE,
 ) -> None:
-    """Put weights into a network strictly.
+    """Put weights into a network strictly; `source` is their file, for messages.
 
-    Args:
-        network: receives the weights.
-        weights: by the network's own names.
-        source: file of the weights, for messages.
-        missing: names that the weights may lack.
-        surplus: names that the weights may have and the network lacks.
+    `missing` matches names that the weights may lack, `surplus` names that the network may lack.
 
     Raises:
         AtopError: names or shapes belong to another network.

@@ -18,15 +18,12 @@ PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 def layouts(
     name: str, *, kind: str, pickles: str, marker: str, classes: Sequence[str]
 ) -> tuple[Layout, ...]:
-    """Return the layouts of a CIFAR.
+    """Return the layouts of a CIFAR: pickles, mosaics, class folders.
 
-    Args:
-        name: of the folder of mosaics.
-        kind: name of torchvision's class, which reads the pickles.
-        pickles: name of the folder of pickles.
-        marker: name of a pickle.
-        classes: class names in order of the labels.
+    `name` is the folder of mosaics, `pickles` that of the pickles, of which `marker` is one; `kind`
+    is torchvision's class, which reads them. The class names are in order of the labels.
     """
+    first = f"train/{classes[0]}"
     return (
         Layout(
             marker=marker,
@@ -37,8 +34,8 @@ def layouts(
         mosaics.layout(name, SIDE, ending="webp"),
         mosaics.layout(name, SIDE, ending="png"),
         Layout(
-            marker=f"train/{classes[0]}",
-            about=f"train/{classes[0]}/*.png and so on",
+            marker=first,
+            about=f"{first}/*.png and so on",
             read=lambda folder: _classes.read(folder, classes, _checked),
         ),
     )

@@ -54,15 +54,9 @@ def sub_attack(
 ) -> Any:
     """Build a sub-attack as pyautoattack.AutoAttack does, but with our options.
 
-    The constructor gets the options, because APGD's computes checkpoints from the number of steps.
-
-    Args:
-        attack: a name of OPTIONS.
-        model: the target, a Model; or an object with the library's interface to TensorFlow.
-        norm: Linf or L2.
-        eps: radius of the ball.
-        seed: of the library's own draws, which are the same for every batch.
-        options: values of all OPTIONS of the attack.
+    The constructor gets all OPTIONS of the attack, because APGD's computes checkpoints from the
+    number of steps. `model` is a Model, or has the library's interface to TensorFlow. The library's
+    own draws depend only on `seed`, and are the same for every batch.
     """
     kind, fixed, _ = _SUBATTACKS[attack]
     chosen = {_OPTIONS[name]: value for name, value in options.items()}
@@ -82,15 +76,10 @@ def perturb(method: Any, x: Tensor, y: Tensor) -> Tensor:
 
 
 def model_of(target: Target, x: Tensor, randomness: Randomness) -> Model:
-    """Return a target as a Model, in which every call is a new draw.
+    """Return a target as a Model, in which every call is a new draw, in the dtype of the batch x.
 
     The library passes parts of a batch without saying which examples they hold. Draws therefore
     use a stream of the batch's own, and number the rows of each call.
-
-    Args:
-        target: is attacked.
-        x: the batch; the target is called in its dtype.
-        randomness: of the batch.
     """
     stream = f"{randomness.stream}:{int(randomness.index[0])}"
     draws = itertools.count(int(randomness.draw))
@@ -131,12 +120,6 @@ def flags(target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> list[
     They detect a random target, probabilities instead of logits, a target that itself computes
     gradients, too few classes for the DLR losses, and zero gradients of the margin at x. AutoAttack
     checks for randomness in version `standard` only.
-
-    Args:
-        target: is checked.
-        x: (B, 3, H, W) in [0, 1].
-        y: (B,) labels.
-        randomness: of the batch.
     """
     model, single = model_of(target, x, randomness), x.float()
     with captured_warnings() as messages:

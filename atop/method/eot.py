@@ -72,16 +72,8 @@ def eot_gradient(
 ) -> EotGradient:
     """Return the gradient of each example's expected loss over draws (Athalye et al., 2018b).
 
-    The draws are randomness.draw * eot + 0, 1, ..., so that successive calls share none.
-
-    Args:
-        target: is differentiated.
-        variable: (B, ...), changed by the attack.
-        y: (B,) labels.
-        loss: is averaged.
-        randomness: gives the first draw.
-        eot: number of draws.
-        to_image: variable -> x (B, 3, H, W).
+    It is with respect to `variable` (B, ...), which `to_image` maps to x (B, 3, H, W). The draws
+    are randomness.draw * eot + 0, 1, ..., so that successive calls share none.
     """
 
     def query(target: BatchedTarget, draws: Randomness, count: int) -> tuple[Tensor, ...]:
@@ -104,16 +96,9 @@ def gradient_of_mean(
     eot: int,
     averaged: Callable[[Tensor], Tensor] = _identity,
 ) -> EotGradient:
-    """Return the gradient of the loss of an average over draws, which are queried twice.
+    """Return the gradient of the loss of an average over draws, each of which is queried twice.
 
-    Args:
-        target: is differentiated.
-        x: (B, 3, H, W).
-        y: (B,) labels.
-        loss: of the average.
-        randomness: gives the first draw.
-        eot: number of draws.
-        averaged: the function of the logits (B, classes) that is averaged; by default themselves.
+    The average is of a function of the logits (B, classes), by default the logits themselves.
     """
     mean = expected_logits(target, x, randomness, eot=eot, averaged=averaged).requires_grad_(True)
     value = loss(mean, y)
@@ -161,15 +146,7 @@ Query = Callable[[BatchedTarget, Randomness, int], tuple[Tensor, ...]]
 def expectation(
     query: Query, target: Target, size: int, randomness: Randomness, eot: int
 ) -> tuple[Tensor, ...]:
-    """Return averages over draws.
-
-    Args:
-        query: returns sums over its draws.
-        target: is queried.
-        size: number of examples.
-        randomness: gives the first draw.
-        eot: number of draws.
-    """
+    """Return averages over `eot` draws of `size` examples; a query returns sums over its draws."""
     target = batched(target, size)
     sums: tuple[Tensor, ...] = ()
     for terms in query_draws(query, target, size, randomness, eot):

@@ -67,10 +67,11 @@ def robustbench() -> ModuleType:
 def models(dataset: str, threat: str) -> Dict:
     """Return the library's entries of models by ID; the first call takes seconds.
 
-    Args:
-        dataset: cifar10 or cifar100.
-        threat: Linf, L2 or corruptions.
+    Raises:
+        ValueError: unknown dataset or threat model.
     """
+    if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
+        raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
     robustbench()
     from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.model_zoo.models import model_dicts

@@ -38,25 +38,12 @@ def candidates(
     average: int,
     options: dict[str, int],
 ) -> list[Tensor]:
-    """Return the candidates of a sub-attack, for all examples.
+    """Return the candidates of a sub-attack for all examples, as float32.
 
     APGD: the iterate of the highest loss, and the last one. FAB: the nearest iterate that some draw
     misclassified, which may lie outside the ball, and the last one. Both for each target class.
-    Square: the iterate of the lowest margin.
-
-    Args:
-        attack: a name of OPTIONS (atop/method/autoattack_library.py).
-        target: a random target.
-        x: (B, 3, H, W) in [0, 1]; the target is called in its dtype.
-        y: (B,) labels.
-        randomness: of the batch.
-        norm: Linf or L2.
-        eps: radius of the ball.
-        average: number of draws of a query of Square.
-        options: values of all OPTIONS of the attack.
-
-    Returns:
-        Tensors like x but float32; their number is the same for every batch.
+    Square, whose queries average over `average` draws: the iterate of the lowest margin. Their
+    number is the same for every batch. `options` are all OPTIONS of the attack.
     """
     ball: dict[str, Any] = {"norm": norm, "eps": eps, "seed": randomness.seed, "options": options}
     single = x.float()

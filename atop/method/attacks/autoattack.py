@@ -112,14 +112,9 @@ def _is_random(target: Target) -> bool:
 def build(*, norm: str, eps: str, attack: str, version: str, **options: int) -> SubAttack:
     """Build a sub-attack from a row of attacks.yaml.
 
-    Args:
-        norm: Linf or L2.
-        eps: radius of the ball, such as "8/255".
-        attack: apgd-ce, apgd-dlr, apgd-t, fab-t or square.
-        version: judged or official, for random targets.
-        options: steps of apgd and fab; targets of apgd-t and fab-t, the number of most likely wrong
-            classes; queries of square, and whether to rescale its schedule to them; eot of apgd and
-            square, the number of draws of a gradient or a query.
+    The options are steps of apgd and fab; targets of apgd-t and fab-t, the number of most likely
+    wrong classes; queries of square, and whether to rescale its schedule to them; eot of apgd and
+    square, the number of draws of a gradient or a query.
 
     Raises:
         ValueError: an unknown norm, attack or version; a missing or unknown option.
@@ -150,10 +145,9 @@ def workload(row: Dict, *, random: bool, classes: int) -> Workload:
     rounds = targets_of(row, classes=classes)
     judged = 1 if gated or row["attack"] == "square" else 2 * rounds  # best and last of each
     no_budget = 0 in (row.get("steps"), row.get("queries"))
+    eot = draws_of(row, random=random)
     return Workload(
-        queries=()
-        if no_budget
-        else _queries(row, rounds, draws_of(row, random=random), gated=gated),
+        queries=() if no_budget else _queries(row, rounds, eot, gated=gated),
         candidates=judged,
         early=True,
         checks=CHECKS,

@@ -47,9 +47,9 @@ def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
         dataset: cifar10 or cifar100.
         threat: Linf, L2 or corruptions.
     """
-    models = _models(dataset, threat)
-    if model not in models:
-        near = ", ".join(get_close_matches(model, models)) or "none"
+    entries = models(dataset, threat)
+    if model not in entries:
+        near = ", ".join(get_close_matches(model, entries)) or "none"
         raise ValueError(
             f"RobustBench has no '{model}' for {dataset} and {threat}; nearest: {near}"
         )
@@ -57,10 +57,10 @@ def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
     expected = package.utils.DATASET_CLASSES[package.model_zoo.enums.BenchmarkDataset(dataset)]
     if classes != expected:
         raise ValueError(f"the model has {expected} classes, the dataset {classes}")
-    if models[model]["gdrive_id"] is None:
+    if entries[model]["gdrive_id"] is None:
         raise ValueError(f"'{model}' has no file of its own: timm downloads it")
     with _OnTheCpu(), redirect_stdout(io.StringIO()):
-        network = models[model]["model"]().eval()
+        network = entries[model]["model"]().eval()
     return Published(network, dataset, threat, model)
 
 
@@ -71,7 +71,7 @@ def load_public(network: Published, files: list[Path]) -> None:
         AtopError: a file is missing, damaged, has another path than the package's, or is for
             another network.
     """
-    drive = _models(network.dataset, network.threat)[network.model]["gdrive_id"]
+    drive = models(network.dataset, network.threat)[network.model]["gdrive_id"]
     _require(files, network, drive)
     single = isinstance(drive, str)
     for number, file in enumerate(files):
@@ -107,13 +107,6 @@ def _parts(network: Published, number: int, state: Dict) -> list[tuple[nn.Module
     if network.model.startswith("Bai2024MixedNUTS"):
         return [((ensemble.std_model, ensemble.rob_model)[number], state)]
     return [(ensemble.models[number], state)]
-
-
-def _models(dataset: str, threat: str) -> Dict:
-    """Return the package's entries for a dataset and a threat model, by ID."""
-    if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
-        raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
-    return models(dataset, threat)
 
 
 def _require(files: list[Path], network: Published, drive: str | list[str]) -> None:

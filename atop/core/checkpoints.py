@@ -97,7 +97,7 @@ def verify(path: Path, expected: str | None) -> None:
 
 
 def load(network: nn.Module, path: Path) -> None:
-    """Load weights strictly; raises as `read` and `fill` do."""
+    """Load weights strictly; raise the errors of `read` and `fill`."""
     fill(network, read(path), source=path)
 
 

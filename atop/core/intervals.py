@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 PRIOR = 0.5
-"""Weight of the variance of single outcomes: few examples give a poor estimate of that of rates."""
+"""Weight of the variance of single outcomes: with few examples, that of rates is uncertain."""
 
 Sums = Any
 """A float, or an array of floats with one for each sample."""

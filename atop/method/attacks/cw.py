@@ -20,8 +20,8 @@ from atop.method.workload import Queries, Workload
 class CW:
     """Adam in tanh space on ||x' - x||^2 + c * max(z_y - max z_j, -kappa), untargeted.
 
-    After every tenth of the steps, examples of risen cost stop; the library compares the cost of
-    the batch, so that an example depends on the others (deviation O1).
+    At every tenth of the steps, an example stops if its cost rose. The library compares the cost
+    of the batch, so that the result of an example depends on the others (deviation O1).
     """
 
     c: float

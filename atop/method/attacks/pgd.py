@@ -38,11 +38,7 @@ class PGD:
     loss: str
     average: str
 
-    def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """Return adversarial images within eps of x."""
-        return self.run(target, x, y, randomness)
-
-    def run(
+    def __call__(
         self,
         target: Target,
         x: Tensor,
@@ -51,7 +47,7 @@ class PGD:
         *,
         start: Tensor | None = None,
     ) -> Tensor:
-        """Run the steps, from a given start if there is one."""
+        """Return adversarial images within eps of x; `start` replaces the configured start."""
         gradient_of: Any = AVERAGES[self.average]
 
         def gradient(x_adv: Tensor, draw: Randomness) -> Tensor:

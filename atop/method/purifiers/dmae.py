@@ -37,7 +37,7 @@ class Block(Segment, vit.Block):  # type: ignore[misc]
 
 
 class DMAE(nn.Module):
-    """Purifier (corrupted, mask) -> image, randomly initialised; each token is kept or missing.
+    """Purifier (corrupted, mask) -> image, with random weights; the mask hides complete tokens.
 
     The defaults are DMAE-Base, which the paper's must be.
 

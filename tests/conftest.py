@@ -1,4 +1,4 @@
-"""Small real things that many tests need: one thread, pictures, networks, a config to change."""
+"""Small real things that many tests need: one thread, images, networks, a config to change."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from atop.core.files import ROOT
 from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.data.dataset import Dataset, Split
-from atop.data.source import Pictures
+from atop.data.source import Images
 from atop.experiment import config
 from atop.method.registry import build
 from atop.pipeline import assemble
@@ -51,20 +51,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def cifar_slice() -> Dataset:
-    """The slice of CIFAR-10 that lies in the repository."""
-    found = embedded.read()
+    """The slice of CIFAR-10 in the repository."""
+    dataset = embedded.read()
 
-    def split(part: Pictures) -> Split:
+    def split(part: Images) -> Split:
         images = torch.from_numpy(np.stack(list(part.images)))
         return Split(images, torch.tensor(part.labels), torch.tensor(part.index))
 
-    whole, test = split(found.train), split(found.test)
-    return Dataset(*whole.hold_out(count=128, size=50000), test)
+    train, test = split(dataset.train), split(dataset.test)
+    return Dataset(*train.split_validation(count=128, size=50000), test)
 
 
 @pytest.fixture
-def pictures(cifar_slice: Dataset) -> Split:
-    """Eight test pictures."""
+def images(cifar_slice: Dataset) -> Split:
+    """Eight test images."""
     return cifar_slice.test.take(slice(0, 8))
 
 
@@ -124,9 +124,9 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def randomness(pictures: Split) -> Randomness:
-    """A draw for each of the pictures."""
-    return Randomness(0, "test", pictures.index)
+def randomness(images: Split) -> Randomness:
+    """A draw for each of the images."""
+    return Randomness(0, "test", images.index)
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -1,1 +1,1 @@
-"""What knows nothing of the method: files, checkpoints, randomness, statistics, execution."""
+"""Files, checkpoints, randomness, statistics, execution: independent of the method."""

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, with what made them in a JSON file beside."""
+"""Weights on disk: a safetensors file, and a JSON file that says how they were made."""
 
 import re
 from argparse import Namespace
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from atop.core.errors import AtopError
 from atop.core.files import sha256, write_json, writing
 
-# What training loops leave beside weights: scalars, by both names of one function, and options.
+# Training loops save scalars and options with the weights. NumPy has two names for one function.
 _SCALAR = np.float64(0).__reduce__()[0]
 _PLAIN: list[Any] = [
     (_SCALAR, "numpy.core.multiarray.scalar"),
@@ -29,7 +29,7 @@ _NONE = re.compile(r"(?!)")
 
 
 class BrokenError(AtopError):
-    """A file that is not whole: another copy of it may be."""
+    """The file is damaged; another copy of it may be intact."""
 
 
 def save(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
@@ -43,65 +43,61 @@ def save(path: Path, network: nn.Module, about: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The weights in a .safetensors file, or what torch saved in any other: tensors and numbers.
+    """Read weights from a .safetensors file, or tensors and numbers that torch saved in any other.
 
     Raises:
-        AtopError: missing, or made of other classes, whose unpickling could run any code.
-        BrokenError: truncated, or not weights.
+        AtopError: the file is missing, or holds other classes, whose unpickling could run any code.
+        BrokenError: the file is truncated, or holds no weights.
     """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         with torch.serialization.safe_globals(_PLAIN):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        made = path.parts[0] == "results"
-        mend = f"; make it with 'snakemake --cores all -- {path}'" if made else ""
-        raise AtopError(f"{path}: no such checkpoint{mend}") from error
-    except Exception as error:  # a broken pickle makes torch's reader raise almost anything
-        if isinstance(error, UnpicklingError) and (named := _CLASS.search(str(error))):
+        is_output = path.parts[0] == "results"
+        fix = f"; make it with 'snakemake --cores all -- {path}'" if is_output else ""
+        raise AtopError(f"{path}: no such checkpoint{fix}") from error
+    except Exception as error:  # torch's reader may raise almost anything on a damaged pickle
+        if isinstance(error, UnpicklingError) and (match := _CLASS.search(str(error))):
             raise AtopError(
-                f"{path}: refused, since it holds a {named[1]}, and unpickling that can run code; "
+                f"{path}: refused, since it holds a {match[1]}, and unpickling that can run code; "
                 "save its tensors alone"
             ) from error
-        if path.is_file() and is_page(path):
+        if path.is_file() and is_web_page(path):
             raise AtopError(
                 f"{path}: a web page, perhaps about a quota, not weights; delete it and run again"
             ) from error
-        # Its advice to switch the safety off comes before what is wrong.
-        told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
-        reason = (told.splitlines() or [type(error).__name__])[0].partition(". ")[0]
+        # Skip torch's advice to switch the protection off; the cause comes after it.
+        cause = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+        reason = (cause.splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise BrokenError(
-            f"{path}: not a whole checkpoint ({reason}); delete it and run again"
+            f"{path}: not a complete checkpoint ({reason}); delete it and run again"
         ) from error
-    if not isinstance(found, dict):
-        kind = type(found).__name__
+    if not isinstance(content, dict):
+        kind = type(content).__name__
         raise AtopError(f"{path}: weights of another network: it holds no state dict, but a {kind}")
-    return found
+    return content
 
 
-def is_page(path: Path) -> bool:
-    """Whether a file is a web page, such as one about a quota, whatever its name."""
+def is_web_page(path: Path) -> bool:
+    """Return true if the file holds HTML or XML, such as a page about a quota."""
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
     return start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
 
 
 def verify(path: Path, expected: str | None) -> None:
-    """Raise AtopError unless the file has the SHA-256 that the config gives, if it gives one."""
-    if expected is not None and path.exists() and (found := sha256(path)) != expected:
+    """Raise AtopError if the file's SHA-256 differs from the config's; None expects nothing."""
+    if expected is not None and path.exists() and (actual := sha256(path)) != expected:
         raise AtopError(
-            f"{path}: SHA-256 is {found[:12]}..., the config says {expected[:12]}...; "
+            f"{path}: SHA-256 is {actual[:12]}..., the config says {expected[:12]}...; "
             "fetch it again or correct the config"
         )
 
 
 def load(network: nn.Module, path: Path) -> None:
-    """Load weights strictly.
-
-    Raises:
-        AtopError: the file is broken, or its names or shapes are another network's.
-    """
+    """Load weights strictly; raise the errors of `read` and `fill`."""
     fill(network, read(path), source=path)
 
 
@@ -113,41 +109,37 @@ def fill(
     missing: re.Pattern[str] = _NONE,
     surplus: re.Pattern[str] = _NONE,
 ) -> None:
-    """Put weights into a network strictly.
+    """Put weights into a network strictly; `source` is their file, for messages.
 
-    Args:
-        network: what is filled.
-        weights: by the network's own names.
-        source: their file.
-        missing: names that they may leave out.
-        surplus: names that they may hold beside the network's.
+    `missing` matches names that the weights may lack, `surplus` names that the network may lack.
 
     Raises:
-        AtopError: names or shapes are another network's.
+        AtopError: names or shapes belong to another network.
     """
     for name, value in network.state_dict().items():
         shape = getattr(weights.get(name), "shape", value.shape)
         if shape != value.shape:
-            raise another(source, f"{name} is {tuple(shape)}, the network's {tuple(value.shape)}")
+            reason = f"{name} is {tuple(shape)}, the network's {tuple(value.shape)}"
+            raise mismatch(source, reason)
     try:
-        found = network.load_state_dict(weights, strict=False)
+        keys = network.load_state_dict(weights, strict=False)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise another(source, str(error)) from error
+        raise mismatch(source, str(error)) from error
     wrong = {
-        "missing": [name for name in found.missing_keys if not missing.search(name)],
-        "surplus": [name for name in found.unexpected_keys if not surplus.search(name)],
+        "missing": [name for name in keys.missing_keys if not missing.search(name)],
+        "surplus": [name for name in keys.unexpected_keys if not surplus.search(name)],
     }
     if any(wrong.values()):
-        reasons = (f"{kind} {_some(names)}" for kind, names in wrong.items() if names)
-        raise another(source, ", ".join(reasons))
+        reasons = (f"{kind} {_first_of(names)}" for kind, names in wrong.items() if names)
+        raise mismatch(source, ", ".join(reasons))
 
 
-def _some(names: list[str]) -> str:
+def _first_of(names: list[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if names[1:] else "")
 
 
-def another(source: Path | str, reason: str) -> AtopError:
-    """The error for weights of another network."""
+def mismatch(source: Path | str, reason: str) -> AtopError:
+    """Return the error for weights of another network."""
     return AtopError(
         f"{source}: weights of another network: {' '.join(reason.split())[:200]}; "
         "its options in the config must be those of the file"

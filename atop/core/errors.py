@@ -1,5 +1,5 @@
-"""The one exception that people see."""
+"""The exception that users see."""
 
 
 class AtopError(Exception):
-    """Something that a person can mend: one line that names the file, the key and the fix."""
+    """An error that the user can fix: one line that names the file, the key and the fix."""

@@ -1,7 +1,7 @@
-"""How networks are run: number format, memory layout, compiled or not, what backward passes keep.
+"""Execution of networks: precision, memory layout, compilation, recomputation.
 
-A preset's `compute` says it for training and for attacks. Numbers that are reported never depend on
-it: evaluation and the judges of attacks run in float32.
+A preset's `compute` sets them for training and attacks. Reported numbers never depend on them:
+evaluation and the judges of attacks run in float32.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+_BACKENDS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """How networks are run.
+    """Settings of execution.
 
     Attributes:
-        precision: float32; tf32, which lets a GPU round what it multiplies to ten bits; bfloat16,
-            which is autocast, with what it leaves in float32 as under tf32.
-        channels_last: the layout of weights, which activations follow.
-        compile: whether torch.compile fuses the purifier.
-        recompute: whether segments are run again in the backward pass, for memory.
+        precision: float32; tf32, in which a GPU rounds factors to ten bits; or bfloat16, which is
+            autocast, and tf32 for operations that autocast leaves in float32.
+        channels_last: memory layout of weights; activations follow it.
+        compile: use torch.compile for the purifier.
+        recompute: run segments again in the backward pass, which saves memory.
     """
 
     precision: str = "float32"
@@ -34,72 +34,71 @@ class Compute:
     recompute: bool = False
 
     def prepare(self, network: nn.Module) -> None:
-        """Lay out a network and mark its segments, in place; weights keep names and values."""
+        """Set layout and recomputation of a network in place; weights keep names and values."""
         if self.channels_last:
             network.to(memory_format=torch.channels_last)
         if self.recompute:
             recompute(network)
 
     def fuse(self, purifier: nn.Module) -> None:
-        """Compile what a purifier does, in place."""
+        """Compile a purifier in place."""
         if self.compile:
             name = "stages" if hasattr(purifier, "stages") else "forward"
             setattr(purifier, name, torch.compile(getattr(purifier, name)))
 
     @contextmanager
     def arithmetic(self) -> Iterator[None]:
-        """Products inside the block round as the precision says, backward passes too."""
-        wanted = "ieee" if self.precision == "float32" else "tf32"
-        before = [one.fp32_precision for one in _PRODUCTS]
+        """Set the rounding of products inside the block, forward and backward."""
+        before = [backend.fp32_precision for backend in _BACKENDS]
         try:
-            for one in _PRODUCTS:
-                one.fp32_precision = wanted
+            for backend in _BACKENDS:
+                backend.fp32_precision = "ieee" if self.precision == "float32" else "tf32"
             yield
         finally:
-            for one, precision in zip(_PRODUCTS, before, strict=True):
-                one.fp32_precision = precision
+            for backend, precision in zip(_BACKENDS, before, strict=True):
+                backend.fp32_precision = precision
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        """For forward passes; backward ones follow them."""
+        """Return the context for forward passes; backward passes follow them."""
         if self.precision != "bfloat16":
             return nullcontext()
         return torch.autocast(device.type, dtype=torch.bfloat16)
 
     def run(self, network: Callable[..., Tensor], x: Tensor, *more: Any) -> Tensor:
-        """What a network says of x, in the dtype of x."""
+        """Return the network's output for x, in the dtype of x."""
         with self.autocast(x.device):
             return network(x, *more).to(x.dtype)
 
     def as_dict(self) -> dict[str, Any]:
-        """Its settings by name."""
+        """Return the settings by name."""
         return asdict(self)
 
 
 FLOAT32 = Compute()
 
 
-def exactly(device: torch.device) -> AbstractContextManager[Any]:
-    """For what must stay in float32 inside a forward pass under autocast."""
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context for operations that must stay in float32 under autocast."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
 
 class Segment(nn.Module):
-    """A module that keeps only its input for the backward pass when `recompute` says so."""
+    """A module that can recompute its activations in the backward pass from its input."""
 
     recompute = False
 
-    def again(self, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """run(x), which a backward pass runs again where it may."""
+    def checkpointed(self, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return run(x); if `recompute` is set, the backward pass runs it again."""
         if self.recompute and torch.is_grad_enabled():
             return checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)
         return run(x)
 
 
 def recompute(network: nn.Module) -> bool:
-    """Let all segments of a network recompute; whether one did not before."""
-    segments = [one for one in network.modules() if isinstance(one, Segment) and not one.recompute]
-    for one in segments:
-        one.recompute = True
-    return bool(segments)
+    """Set `recompute` of all segments of a network; return true if that changes any of them."""
+    modules = [m for m in network.modules() if isinstance(m, Segment) and not m.recompute]
+    for module in modules:
+        module.recompute = True
+    return bool(modules)

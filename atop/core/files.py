@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: write under another name, hash, rename."""
+"""Atomic files: a file is complete or absent. Also hashes, and JSON."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block ends well.
+    """Yield a temporary path in the same folder; rename it to `path` if the block succeeds.
 
-    An interrupted or failed block leaves nothing under either name.
+    An interrupted or failed block leaves neither file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -26,7 +26,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
+        temporary.chmod(0o666 & ~_umask())  # safetensors makes files that only the owner can read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -39,13 +39,13 @@ def _umask() -> int:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(paths: Iterable[Path], *, relative_to: Path) -> str:
-    """SHA-256 over names and contents of some files."""
+    """Return the SHA-256 of names and contents of files."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.relative_to(relative_to)}\0".encode() + path.read_bytes() + b"\0")
@@ -53,15 +53,15 @@ def digest_of(paths: Iterable[Path], *, relative_to: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, keys in the order given, each list of numbers on one line."""
+    """Write JSON atomically; keys keep their order, each list of numbers takes one line."""
     text = json.dumps(content, indent=1)
-    text = re.sub(r"\[[\d\s,.eE+-]+\]", lambda found: " ".join(found[0].split()), text)
+    text = re.sub(r"\[[\d\s,.eE+-]+\]", lambda match: " ".join(match[0].split()), text)
     with writing(path) as temporary:
         temporary.write_text(text + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or broken file is an AtopError that names it."""
+    """Read JSON; raise AtopError if the file is missing or damaged."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:

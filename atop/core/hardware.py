@@ -1,4 +1,4 @@
-"""The processor that this runs on: it rounds in its own way, and has its own speed."""
+"""The processor of this machine: rounding and speed depend on it."""
 
 import platform
 import re
@@ -8,9 +8,8 @@ from pathlib import Path
 
 @cache
 def processor() -> str:
-    """Its name, such as "AMD EPYC 9B14 96-Core Processor"; of a virtual machine it may be short."""
+    """Return the name, such as "AMD EPYC 9B14 96-Core Processor"; virtual machines may cut it."""
     linux = Path("/proc/cpuinfo")
-    told = linux.read_text() if linux.exists() else ""
-    found = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
-    name = found[1] if found else platform.processor() or platform.machine()
-    return name.strip()
+    text = linux.read_text() if linux.exists() else ""
+    match = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return (match[1] if match else platform.processor() or platform.machine()).strip()

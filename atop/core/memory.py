@@ -1,4 +1,4 @@
-"""Batches that may not fit into memory."""
+"""Batches that may be too large for memory."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def halving(run: Callable[[int], T], size: int) -> T:
-    """Result of `run(size)`; whenever memory runs out, half of the size is tried.
+    """Return `run(size)`; halve the size each time that memory runs out.
 
     Raises:
         torch.OutOfMemoryError: not even size 1 fits.
@@ -20,4 +20,4 @@ def halving(run: Callable[[int], T], size: int) -> T:
         except torch.OutOfMemoryError:
             if size <= 1:
                 raise
-        size //= 2  # outside of the handler: the error keeps alive what did not fit
+        size //= 2  # after the handler, since the error keeps tensors alive

@@ -1,4 +1,4 @@
-"""Progress bars with throughput and time left, for a terminal and for a log file alike."""
+"""Progress bars with throughput and time left, for terminals and log files."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 def progress(title: str, total: int, *, unit: str, done: int = 0) -> "tqdm[Any]":
-    """A bar on standard error; where that is a file, a line every ten seconds instead."""
+    """Return a bar on standard error; a file gets a line every ten seconds instead."""
     terminal = sys.stderr.isatty()
     return tqdm(
         total=total,

@@ -1,4 +1,4 @@
-"""What made a file: code, settings, versions, device, time."""
+"""Provenance of a file: code, settings, versions, device, time."""
 
 import platform
 import resource
@@ -17,28 +17,28 @@ from atop.core.hardware import processor
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
 
 CODE = ("core", "data", "method", "experiment", "pipeline")
-"""Packages whose code can change a number; the others read and show numbers."""
+"""Packages whose code can change a number; the others only read and show numbers."""
 
 
 @cache
 def code_sha() -> str:
-    """SHA-256 of the Python source that can change a number: names and contents, in order."""
+    """Return the SHA-256 of the Python source in CODE: names and contents, in order."""
     source = (path for package in CODE for path in sorted((ROOT / "atop" / package).rglob("*.py")))
     return digest_of(source, relative_to=ROOT)[:16]
 
 
 @cache
 def commit() -> str | None:
-    """The git commit of the checkout, "+" appended if it has changes; None outside of git."""
+    """Return the git commit, with "+" if the checkout has changes; None outside of git."""
     try:
-        run = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
-        return subprocess.run(run, capture_output=True, check=True, text=True).stdout.strip()
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 def _version(name: str) -> str | None:
-    """Of a package; None where it is not installed, since no step needs them all."""
+    """Return the version of a package; None if it is not installed: no step needs them all."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -46,14 +46,14 @@ def _version(name: str) -> str | None:
 
 
 class Stopwatch:
-    """Starts when it is made; `provenance` tells what has happened since."""
+    """The clock of a run, which starts on construction."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.start = device, time.monotonic()
-        self.code = {"code_sha": code_sha(), "commit": commit()}  # before anybody edits it
+        self.code = {"code_sha": code_sha(), "commit": commit()}  # before an edit during the run
 
     def provenance(self, **more: Any) -> dict[str, Any]:
-        """A JSON-like account of this run."""
+        """Return the metadata of this run, for JSON."""
         cuda = self.device.type == "cuda"
         memory = (
             torch.cuda.max_memory_allocated(self.device)

@@ -1,9 +1,8 @@
-"""Random numbers that depend on what they are for, and on nothing else.
+"""Random numbers that are a pure function of (seed, stream, purpose, example index, draw).
 
-What an example gets is a pure function of (seed, stream, purpose, example index, draw). It does not
-depend on the batch it sits in, on order, device, a resume, or on anybody who reseeds the global
-generator (AutoAttack does). The generator is Philox4x32-10 (Salmon et al., "Parallel random
-numbers: as easy as 1, 2, 3", SC 2011), written on int64 tensors so that it runs on any device.
+They do not depend on the batch, the order, the device, a resume, or the state of the global
+generator, which AutoAttack reseeds. The generator is Philox4x32-10 (Salmon et al., "Parallel random
+numbers: as easy as 1, 2, 3", SC 2011), on int64 tensors so that it runs on any device.
 """
 
 import hashlib
@@ -20,9 +19,9 @@ _ROUNDS = 10
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> Tensor:
-    """Philox4x32-10 of broadcastable int64 counter words and a key, each word in [0, 2**32).
+    """Return Philox4x32-10, (..., 4) int64, of a broadcastable int64 counter and a key.
 
-    Returns int64 words in [0, 2**32), shape (..., 4).
+    All integers are in [0, 2**32).
     """
     c0, c1, c2, c3 = torch.broadcast_tensors(*counter)  # type: ignore[no-untyped-call]
     k0, k1 = key
@@ -39,23 +38,23 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     return torch.stack((c0, c1, c2, c3), dim=-1)
 
 
-def _digest(*words: object) -> int:
-    text = "\0".join(str(word) for word in words)
+def _digest(*parts: object) -> int:
+    text = "\0".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True)
 class Randomness:
-    """Names one draw for each example of a batch.
+    """One draw for each example of a batch.
 
     Args:
         seed: the run's seed.
-        stream: who draws, such as "train", "attack" or "evaluate"; streams are independent.
+        stream: user of the numbers, such as "train", "attack" or "evaluate"; all are independent.
         index: (B,) int64, the examples' indices in their dataset, in [0, 2**32).
-        draw: which draw of each example, in [0, 2**32); one for all, or (B,) int64.
-        shared: purposes in which the whole batch gets what its first example would get (the
-            authors' code draws one mask a batch; ledger B21).
-        first: (1,), the index of that example, for some examples of a batch; else the first of all.
+        draw: number of the draw, in [0, 2**32); one for all examples, or (B,) int64.
+        shared: purposes for which the batch shares the numbers of its first example (the authors'
+            code draws one mask a batch; deviation B21).
+        first: (1,), index of that example if the batch is a selection; None for the first here.
     """
 
     seed: int
@@ -66,49 +65,48 @@ class Randomness:
     first: Tensor | None = None
 
     def at(self, draw: int | Tensor) -> "Randomness":
-        """The same examples at another draw, one for all or (B,)."""
+        """Return the same examples at another draw, one for all or (B,)."""
         return replace(self, draw=draw)
 
     def select(self, keep: Tensor | slice) -> "Randomness":
-        """The same draw for some of the examples; what the whole batch shared stays the same."""
+        """Return the same draw for a selection of the examples; shared numbers stay the same."""
         draw = self.draw[keep] if isinstance(self.draw, Tensor) else self.draw
         return replace(self, index=self.index[keep], draw=draw, first=self._first())
 
     def _first(self) -> Tensor:
-        """The index of the batch's first example, (1,)."""
+        """Return the index of the batch's first example, (1,)."""
         return self.index[:1] if self.first is None else self.first
 
     def draws(self, first: int, count: int) -> "Randomness":
-        """The same examples `count` times over, (count * B,), at draws first, first + 1, ..."""
+        """Return `count` copies of the examples, (count * B,), at draws first, first + 1, ..."""
         if count == 1:
             return self.at(first)
         draw = torch.arange(first, first + count, device=self.index.device)
         size = len(self.index)
         return replace(self, index=self.index.repeat(count), draw=draw.repeat_interleave(size))
 
-    def _words(self, count: int, purpose: str) -> Tensor:
-        """(B, count) int64 words in [0, 2**32)."""
+    def _integers(self, count: int, purpose: str) -> Tensor:
+        """Return (B, count) int64 in [0, 2**32)."""
         index = self.index
         if purpose in self.shared:
             index = self._first().expand_as(index)
         key = _digest(self.seed, self.stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
         draw = self.draw
-        if not isinstance(draw, Tensor):  # filled in on the device, which a copy would wait for
+        if not isinstance(draw, Tensor):  # filled on the device; a copy would wait for it
             draw = index.new_full((1,), draw)
         draw = draw.expand(len(index))
         counter = (index[:, None], draw[:, None], blocks, torch.zeros_like(blocks))
-        words = philox(counter, (key >> 32, key & _MASK))
-        return words.flatten(1)[:, :count]
+        return philox(counter, (key >> 32, key & _MASK)).flatten(1)[:, :count]
 
     def uniform(self, shape: tuple[int, ...], purpose: str) -> Tensor:
-        """(B, *shape) float32, uniform in the open interval (0, 1)."""
-        words = self._words(math.prod(shape), purpose)
-        inside = ((words >> 8).float() + 0.5) / 2**24  # float32 rounds the very last one up to 1
-        return inside.clamp(max=1 - 2**-24).reshape(-1, *shape)
+        """Return (B, *shape) float32, uniform in the open interval (0, 1)."""
+        integers = self._integers(math.prod(shape), purpose)
+        values = ((integers >> 8).float() + 0.5) / 2**24  # float32 rounds the largest up to 1
+        return values.clamp(max=1 - 2**-24).reshape(-1, *shape)
 
     def normal(self, shape: tuple[int, ...], purpose: str) -> Tensor:
-        """(B, *shape) float32, standard normal (Box-Muller; no value beyond 5.9)."""
+        """Return (B, *shape) float32, standard normal (Box-Muller; no value beyond 5.9)."""
         count = math.prod(shape)
         pairs = -(-count // 2)
         radius, angle = self.uniform((2 * pairs,), purpose).chunk(2, dim=1)
@@ -118,5 +116,5 @@ class Randomness:
         return both[:, :count].reshape(-1, *shape)
 
     def permutation(self, size: int, purpose: str) -> Tensor:
-        """(B, size) int64, a uniformly random permutation of range(size) for each example."""
+        """Return (B, size) int64, a uniformly random permutation of range(size) per example."""
         return self.uniform((size,), purpose).argsort(dim=1, stable=True)

@@ -1,4 +1,4 @@
-"""State of a run that may be killed: saved now and then and when asked to stop, then read again."""
+"""State of a run on disk: saved every minute and on SIGTERM, read when the run starts again."""
 
 import os
 import signal
@@ -20,18 +20,18 @@ SAVE_EVERY_S = float(os.environ.get("ATOP_SAVE_EVERY_S", "60"))
 
 
 class State:
-    """The state of a run, in a file.
+    """State of a run in a file.
 
     Args:
-        path: of that file; never a declared output of a rule.
-        identity: digest of everything that shapes the run; a state of another identity is ignored.
+        path: the file; never a declared output of a rule.
+        identity: digest of all settings of the run; a state of another identity is ignored.
 
     Attributes:
-        resumed: whether an earlier run left a state, be it one of other settings.
-        content: what that run saved, on the CPU whatever device wrote it; empty if it is ignored.
+        resumed: an earlier run left a state, perhaps of other settings.
+        content: saved by that run, on the CPU; empty if there is none or it is ignored.
 
     Raises:
-        AtopError: the file is broken.
+        AtopError: the file is damaged.
     """
 
     def __init__(self, path: Path, identity: str) -> None:
@@ -48,7 +48,7 @@ class State:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Note SIGTERM inside the block, so that it can end the step or batch that it is in."""
+        """Note SIGTERM inside the block, so that the current step or batch can finish."""
         self._saved = time.monotonic()
         before = signal.signal(signal.SIGTERM, lambda number, _: self._signals.append(number))
         try:
@@ -57,11 +57,11 @@ class State:
             signal.signal(signal.SIGTERM, before)
 
     def due(self) -> bool:
-        """Whether to save now: every SAVE_EVERY_S, and when asked to stop."""
+        """Return true if it is time to save: every SAVE_EVERY_S, and after SIGTERM."""
         return bool(self._signals) or time.monotonic() - self._saved > SAVE_EVERY_S
 
     def save(self, **content: Any) -> None:
-        """Save what the run has so far; if asked to stop, end the process with exit code 143."""
+        """Save the state; after SIGTERM, end the process with exit code 143."""
         with writing(self.path) as temporary:
             torch.save({"identity": self.identity, **content}, temporary)
         self._saved = time.monotonic()
@@ -69,24 +69,23 @@ class State:
             raise SystemExit(143)
 
     def remove(self) -> None:
-        """Leave nothing of it on disk, once the result is safe."""
+        """Delete the file, once the result is written."""
         self.path.unlink(missing_ok=True)
 
 
 class Images(State):
-    """The images of a run, in a file beside the state: no memory has to hold them.
+    """State of a run with images, which are in a second file instead of in memory.
 
     Args:
-        path: of the state.
-        identity: likewise.
+        path, identity: of the state.
         shape: (N, 3, H, W).
 
     Attributes:
-        images: float32 on the CPU, mapped to their file.
-        done: batches that an earlier run saved.
+        images: float32 on the CPU, mapped to the file.
+        done: number of batches that an earlier run saved.
 
     Raises:
-        OSError: the disk has no room for them.
+        OSError: the disk is too full for the images.
     """
 
     def __init__(self, path: Path, identity: str, *, shape: tuple[int, ...]) -> None:
@@ -96,24 +95,24 @@ class Images(State):
             self.content = {}
         self.done: int = self.content.get("done", 0)
         if not self.done:
-            path.unlink(missing_ok=True)  # it must not vouch for the images of this run
-            _make_room(self.file, 4 * int(np.prod(shape)))
+            path.unlink(missing_ok=True)  # it does not belong to the images of this run
+            _allocate(self.file, 4 * int(np.prod(shape)))
         self._mapped = np.memmap(self.file, dtype=np.float32, mode="r+", shape=shape)
         self.images = torch.from_numpy(self._mapped)
 
     def save(self, **content: Any) -> None:
-        """Save the images too."""
+        """Save images and state."""
         self._mapped.flush()
         super().save(**content)
 
     def remove(self) -> None:
-        """Leave nothing of it on disk, once the result is safe."""
+        """Delete both files, once the result is written."""
         super().remove()
         self.file.unlink()
 
 
-def _make_room(path: Path, size: int) -> None:
-    """A file of zeros; writing to a mapped one would kill the process where the disk is full."""
+def _allocate(path: Path, size: int) -> None:
+    """Write a file of zeros: on a full disk, writing to a mapped file would kill the process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.truncate(size)

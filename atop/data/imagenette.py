@@ -1,7 +1,7 @@
-"""ImageNette, the second version at full size: ten classes of ImageNet, 9,469 + 3,925 pictures.
+"""ImageNette, the second version at full size: ten classes of ImageNet, 9,469 + 3,925 images.
 
-A picture is resized so that its shorter side has 256 pixels and cut to the square in its middle,
-once, when it is fetched: what the authors' loader does with a test picture.
+Fetching resizes the shorter side of an image to 256 pixels and crops the square in the middle, as
+the authors' loader does with a test image.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from atop.data import _classes
-from atop.data.source import Found, Layout, Source
+from atop.data.source import FoundDataset, Layout, Source
 
 SIDE = 256
 CLASSES = [
@@ -18,24 +18,24 @@ CLASSES = [
     "n03394916", "n03417042", "n03425413", "n03445777", "n03888257",
 ]  # fmt: skip
 OF_IMAGENET = "n01443537"
-"""A class of ImageNet and not of ImageNette, whose pictures are split in another way."""
+"""A class of ImageNet that ImageNette lacks; ImageNet has other splits of the images."""
 
 
-def _from_folder(folder: Path) -> Found:
+def _from_folder(folder: Path) -> FoundDataset:
     return _classes.read(folder, CLASSES, _square, test="val")
 
 
-def _from_official(folder: Path) -> Found:
+def _from_official(folder: Path) -> FoundDataset:
     """Download with torchvision, which checks the archive's MD5."""
     from torchvision.datasets import Imagenette
 
     Imagenette(folder, size="full", download=True)
-    found = _from_folder(folder / "imagenette2")
-    return replace(found, where="the official host", archive=True, published=True)
+    dataset = _from_folder(folder / "imagenette2")
+    return replace(dataset, where="the official host", archive=True, published=True)
 
 
 def _square(image: Image.Image) -> Image.Image:
-    """Shorter side to 256 pixels, bilinear, and the middle of the longer one."""
+    """Resize the shorter side to 256 pixels, bilinearly, and crop the middle of the longer one."""
     from torchvision.transforms import functional
 
     return functional.center_crop(functional.resize(image, SIDE), [SIDE, SIDE])  # type: ignore[no-any-return]

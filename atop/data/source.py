@@ -1,4 +1,4 @@
-"""What a dataset's module says about it: how its files may lie in a folder, and who hosts them."""
+"""Sources of datasets: layouts of their files in a folder, and hosts that serve them."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +18,13 @@ SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """A split on its way from a source into the cache.
+class Images:
+    """Images of a split, on the way from a source into the cache.
 
     Attributes:
-        images: (H, W, 3) uint8 pictures in order; may read them only as they are asked for.
-        labels: a class for each.
-        index: each picture's place in the published split; None if it is its place in `images`.
+        images: (H, W, 3) uint8 each, in order; may be read lazily.
+        labels: a class for each image.
+        index: position of each image in the published split; None if equal to that in `images`.
     """
 
     images: Iterable[Array]
@@ -33,19 +33,19 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A dataset as a source has it.
+class FoundDataset:
+    """A dataset in a source.
 
     Attributes:
-        train, test: its pictures.
+        train, test: the splits.
         where: the folder or the host, for messages.
-        archive: a published hash of the files that hold it was checked.
-        published: the source tells each picture's place in the published split.
+        archive: the files matched a published hash.
+        published: the source gives the positions of its images in the published splits.
         claims: ordered hashes of the splits that the source itself states.
     """
 
-    train: Pictures
-    test: Pictures
+    train: Images
+    test: Images
     where: str
     archive: bool = False
     published: bool = False
@@ -54,24 +54,24 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How the files of a dataset may lie in a folder.
+    """A layout of a dataset's files in a folder.
 
     Attributes:
-        marker: a file or folder whose presence tells the layout.
-        named: the name that the folder must have; None where the marker is enough.
-        unless: a file or folder whose presence tells that it is something else.
-        about: the layout in a few words, for messages.
-        read: the folder -> the dataset. AtopError names the file that is wrong.
+        marker: a file or folder that only this layout has.
+        named: required name of the folder, if any.
+        unless: a file or folder that this layout never has, if any.
+        about: a short description, for messages.
+        read: the folder -> the dataset. AtopError names the wrong file.
     """
 
     marker: str
     named: str | None = None
     unless: str | None = None
     about: str
-    read: Callable[[Path], Found]
+    read: Callable[[Path], FoundDataset]
 
     def lies_in(self, folder: Path) -> bool:
-        """Whether a folder, itself and not one inside, is laid out so."""
+        """Return true if the folder itself has this layout."""
         if self.named not in (None, folder.name) or not (folder / self.marker).exists():
             return False
         return self.unless is None or not (folder / self.unless).exists()
@@ -79,69 +79,70 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where a dataset may be had.
+    """Sources of a dataset.
 
     Attributes:
         title: its name in the literature.
-        page: where a person gets it.
-        layouts: what it may look like in a folder.
+        page: where users find it.
+        layouts: its layouts in a folder.
         hosts: names and functions (empty folder -> the dataset), tried in order.
-        local: the hosts are no hosts, but files of this repository.
+        local: the hosts are files of this repository.
     """
 
     title: str
     page: str
     layouts: tuple[Layout, ...] = ()
-    hosts: dict[str, Callable[[Path], Found]]
+    hosts: dict[str, Callable[[Path], FoundDataset]]
     local: bool = False
 
 
 @dataclass
 class Fingerprints:
-    """SHA-256 of labelled pictures, in their order and in any; the same from every source."""
+    """SHA-256 of labelled images, ordered and unordered; independent of the source."""
 
     pixels: Any = field(default_factory=hashlib.sha256)
     labels: bytearray = field(default_factory=bytearray)
     digests: list[bytes] = field(default_factory=list)
 
     def add(self, image: Array, label: int) -> None:
-        """Take in the next picture."""
+        """Add the next image."""
         content = np.ascontiguousarray(image).tobytes()
         self.pixels.update(content)
         self.labels.append(label)
         self.digests.append(hashlib.sha256(content + bytes([label])).digest())
 
-    def found(self) -> dict[str, str]:
-        """`sha256`: of all pixels, then a byte a label; `pictures`: of the sorted digests of each.
+    def hashes(self) -> dict[str, str]:
+        """Return the ordered hash by `sha256` and the unordered one by `pictures`.
 
-        The digest of a picture is that of its pixels and its label's byte.
+        The first is of all pixels, then a byte per label. The second is of the sorted digests of
+        the images, each of its pixels and the byte of its label.
         """
         ordered = self.pixels.copy()
         ordered.update(self.labels)
-        free = hashlib.sha256(b"".join(sorted(self.digests)))
-        return {"sha256": ordered.hexdigest(), "pictures": free.hexdigest()}
+        unordered = hashlib.sha256(b"".join(sorted(self.digests)))
+        return {"sha256": ordered.hexdigest(), "pictures": unordered.hexdigest()}
 
 
 def decode(path: Path) -> Array:
-    """(H, W, 3) uint8 pixels of a picture file; AtopError if it is not one."""
-    return np.asarray(picture(path))
+    """Read the (H, W, 3) uint8 pixels of an image file; raise AtopError if it is damaged."""
+    return np.asarray(read_image(path))
 
 
-def picture(path: Path) -> Image.Image:
-    """An RGB picture, read whole; AtopError if the file is not one."""
-    with opened(path) as image:
+def read_image(path: Path) -> Image.Image:
+    """Read an RGB image; raise AtopError if the file is damaged."""
+    with open_image(path) as image:
         return image.convert("RGB")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """A picture file of which the header is read; AtopError if it, or what is read later, is not.
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; raise AtopError if its header, or what the block reads, is damaged.
 
-    Pillow refuses pictures of more than twice `Image.MAX_IMAGE_PIXELS`.
+    Pillow refuses images of more than twice `Image.MAX_IMAGE_PIXELS`.
     """
-    broken = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+    errors = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
     try:
         with Image.open(path) as image:
             yield image
-    except broken as error:  # PIL has many words for a broken file
-        raise AtopError(f"{path}: not a readable picture ({error})") from error
+    except errors as error:
+        raise AtopError(f"{path}: not a readable image ({error})") from error

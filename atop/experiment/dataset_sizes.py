@@ -28,7 +28,7 @@ def size_of(name: str) -> DatasetSize:
     """The size of a dataset by datasets.yaml or, if it is in the repository, by its files."""
     row, source = config.dataset(name), dataset_files.source(name)
     image = 3 * row.pixels**2
-    validation = cache.held_out(count=row.validation, size=row.train_size)
+    validation = cache.validation_positions(count=row.validation, size=row.train_size)
     if not source.local:
         train = row.train_size - len(validation)
         return DatasetSize(train, len(validation), row.test_size, image)

@@ -1,1 +1,1 @@
-"""The paper: transforms, purifiers, classifiers, attacks, and the defence that they make."""
+"""The paper's method: transforms, purifiers, classifiers, attacks, and the defence."""

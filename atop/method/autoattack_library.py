@@ -1,8 +1,6 @@
-"""The one place that knows how AutoAttack (Croce & Hein, 2020) is packaged.
+"""The library of AutoAttack (Croce & Hein, 2020), which PyPI has as `pyautoattack`.
 
-PyPI has AutoAttack as `pyautoattack`, with a keyword-only constructor and renamed arguments, while
-robustbench 1.1.1 imports `autoattack` and calls the old signature. `robustbench()` puts an alias in
-place that translates. `sub_attack` is a part of it alone, `flags` the checks that come before it.
+`sub_attack` builds one of its attacks, `flags` runs the checks that it does before an attack.
 """
 
 import itertools
@@ -22,10 +20,10 @@ from torch import Tensor
 
 from atop.core.randomness import Randomness
 from atop.method.attack import Target, margin
-from atop.method.eot import slope
+from atop.method.eot import eot_gradient
 
 Model = Callable[[Tensor], Tensor]
-"""What pyautoattack attacks: (B, 3, H, W) float32 in [0, 1] -> (B, classes) float32 logits."""
+"""A target of pyautoattack: (B, 3, H, W) float32 in [0, 1] -> (B, classes) float32 logits."""
 
 _OPTIONS = {
     "steps": "n_iter",
@@ -34,12 +32,12 @@ _OPTIONS = {
     "queries": "n_queries",
     "rescale": "resc_schedule",
 }
-_LOG = logging.Logger("pyautoattack")  # outside the tree of loggers, so that nothing prints it
+_LOG = logging.Logger("pyautoattack")  # outside the tree of loggers: nothing prints it
 _LOG.addHandler(logging.NullHandler())
 
 _APGD = {"n_restarts": 1, "rho": 0.75, "logger": _LOG}
 
-# Its class, what pyautoattack.AutoAttack gives it in every version, what is left to choose.
+# Class, arguments that pyautoattack.AutoAttack gives it in every version, remaining options.
 _SUBATTACKS: dict[str, tuple[type, dict[str, Any], tuple[str, ...]]] = {
     "apgd-ce": (APGDAttack, {**_APGD, "loss": "ce"}, ("steps", "eot")),
     "apgd-dlr": (APGDAttack, {**_APGD, "loss": "dlr"}, ("steps", "eot")),
@@ -54,45 +52,34 @@ OPTIONS = {name: options for name, (_, _, options) in _SUBATTACKS.items()}
 def sub_attack(
     attack: str, model: Any, *, norm: str, eps: float, seed: int, options: dict[str, int]
 ) -> Any:
-    """A sub-attack as pyautoattack.AutoAttack sets it up, but for its options.
+    """Build a sub-attack as pyautoattack.AutoAttack does, but with our options.
 
-    They go through the constructors, where APGD turns its number of steps into checkpoints.
-
-    Args:
-        attack: a name of OPTIONS.
-        model: what is attacked, a Model; or what the library takes for a network of TensorFlow.
-        norm: Linf or L2.
-        eps: radius of the ball.
-        seed: of the library's own draws, the same ones for every batch.
-        options: all that OPTIONS lists for the attack, by name.
+    The constructor gets all OPTIONS of the attack, because APGD's computes checkpoints from the
+    number of steps. `model` is a Model, or has the library's interface to TensorFlow. The library's
+    own draws depend only on `seed`, and are the same for every batch.
     """
     kind, fixed, _ = _SUBATTACKS[attack]
-    given = {_OPTIONS[name]: value for name, value in options.items()}
-    return kind(model, norm=norm, eps=eps, seed=seed, **fixed, **given)
+    chosen = {_OPTIONS[name]: value for name, value in options.items()}
+    return kind(model, norm=norm, eps=eps, seed=seed, **fixed, **chosen)
 
 
 def perturb(method: Any, x: Tensor, y: Tensor) -> Tensor:
     """Run a sub-attack on x (B, 3, H, W) float32 in [0, 1] with labels y (B,).
 
-    The library reseeds torch's global generators; here they come back as they were.
+    The library reseeds torch's global generators; here their states are restored.
 
     Returns:
-        (B, 3, H, W), within eps of x up to rounding; x itself where nothing was found.
+        (B, 3, H, W), within eps of x up to rounding; x itself if no adversarial image was found.
     """
     with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
         return method.perturb(x, y)  # type: ignore[no-any-return]
 
 
 def model_of(target: Target, x: Tensor, randomness: Randomness) -> Model:
-    """A target as pyautoattack calls it: every call is a draw of its own.
+    """Return a target as a Model, in which every call is a new draw, in the dtype of the batch x.
 
-    The library hands over any part of a batch, so nobody knows which example a row is. Draws are
-    therefore those of a stream that the batch has to itself, one index to a row.
-
-    Args:
-        target: what is attacked.
-        x: the batch that is attacked, in whose dtype the target is called.
-        randomness: of that batch.
+    The library passes parts of a batch without saying which examples they hold. Draws therefore
+    use a stream of the batch's own, and number the rows of each call.
     """
     stream = f"{randomness.stream}:{int(randomness.index[0])}"
     draws = itertools.count(int(randomness.draw))
@@ -105,8 +92,8 @@ def model_of(target: Target, x: Tensor, randomness: Randomness) -> Model:
     return model
 
 
-class _Listener(logging.Handler):
-    """Keeps what is logged."""
+class _Messages(logging.Handler):
+    """Keeps the messages that are logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,42 +104,36 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def listening() -> Iterator[list[str]]:
-    """The warnings of `perturb` and `flags` inside the block, as they come."""
-    listener = _Listener()
-    _LOG.addHandler(listener)
+def captured_warnings() -> Iterator[list[str]]:
+    """Yield a list that receives the warnings of `perturb` and `flags` inside the block."""
+    handler = _Messages()
+    _LOG.addHandler(handler)
     try:
-        yield listener.messages
+        yield handler.messages
     finally:
-        _LOG.removeHandler(listener)
+        _LOG.removeHandler(handler)
 
 
 def flags(target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> list[str]:
-    """What AutoAttack's checks object to in a target (its flags_doc.md), in their words.
+    """Return the warnings of AutoAttack's checks about a target (its flags_doc.md).
 
-    They look for a random target, probabilities instead of logits, a target that differentiates on
-    its own, too few classes for the DLR losses, and margins without a gradient at x. AutoAttack
-    asks whether a target is random under `standard` only.
-
-    Args:
-        target: what is attacked.
-        x: (B, 3, H, W) in [0, 1].
-        y: (B,) labels.
-        randomness: of the batch.
+    They detect a random target, probabilities instead of logits, a target that itself computes
+    gradients, too few classes for the DLR losses, and zero gradients of the margin at x. AutoAttack
+    checks for randomness in version `standard` only.
     """
     model, single = model_of(target, x, randomness), x.float()
-    with listening() as messages:
+    with captured_warnings() as messages:
         checks.check_randomized(model, single, y, logger=_LOG)
         classes = checks.check_range_output(model, single, logger=_LOG)
         _check_dynamic(model, single)
         checks.check_n_classes(classes, list(OPTIONS), classes - 1, classes - 1, logger=_LOG)
-        found = slope(lambda rows, _: model(rows), x, y, margin, randomness, eot=1)
-        checks.check_zero_gradients(found.gradient.flatten(1), logger=_LOG)
+        result = eot_gradient(lambda rows, _: model(rows), x, y, margin, randomness, eot=1)
+        checks.check_zero_gradients(result.gradient.flatten(1), logger=_LOG)
     return messages
 
 
 def _check_dynamic(model: Model, x: Tensor) -> None:
-    """The check for gradients taken inside a target, which counts calls over the whole process."""
+    """Run the check for gradients inside a target, which counts calls in all of the process."""
     tracer = sys.gettrace()
     checks.funcs.update(dict.fromkeys(checks.funcs, 0))
     try:

@@ -1,7 +1,6 @@
-"""The defence f(g(t(x))) of Eq. 1 as one module in [0, 1] space.
+"""The defence f(g(t(x))) of Eq. 1 as a module in [0, 1] space.
 
-The only place where sizes and ranges change. RobustBench, AutoAttack, foolbox and torchattacks can
-attack it as it is.
+Sizes and ranges change only here. RobustBench, AutoAttack, foolbox and torchattacks can attack it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from atop.method.transform import Transform
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Side lengths in pixels: what the attacker hands in, what g works on, what f works on."""
+    """Side lengths in pixels: of the attacker's images, the purifier g and the classifier f."""
 
     input: int
     purifier: int
@@ -30,10 +29,10 @@ class Defense(nn.Module):
         transform: t.
         purifier: g.
         classifier: f.
-        sizes: side lengths along the way; resizing is bilinear (antialiased downwards) and
+        sizes: side lengths of each step; resizing is bilinear (antialiased downwards) and
             differentiable.
-        signed_classifier: hand f pictures in [-1, 1] as the authors' notebooks do (ledger B9).
-        seed: of the private draws of a plain `forward(x)`.
+        signed_classifier: f gets images in [-1, 1], as in the authors' notebooks (deviation B9).
+        seed: of the draws of `forward(x)` without randomness.
     """
 
     def __init__(
@@ -53,19 +52,19 @@ class Defense(nn.Module):
 
     @property
     def random(self) -> bool:
-        """Whether draws differ."""
+        """True if draws differ."""
         return getattr(self.transform, "random", True)
 
     def forward(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
         """Classify after purification.
 
-        Without `randomness`, as somebody else's attack calls it, each call takes a fresh private
-        draw, whatever the global generators hold.
+        Without `randomness`, as in attacks of other libraries, each call is a new draw, independent
+        of the global generators.
         """
         return self.classify(self.purify(x, randomness))
 
     def purify(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """X (B, 3, H, W) in [0, 1] -> the purified picture at the purifier's size, in [0, 1]."""
+        """X (B, 3, H, W) in [0, 1] -> the purified image at the purifier's size, in [0, 1]."""
         if randomness is None:
             self._calls += 1
             index = torch.arange(len(x), device=x.device)
@@ -75,6 +74,6 @@ class Defense(nn.Module):
         return self.transform.combine(purified.unflatten(0, views.mask.shape[:2]), views.mask)
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits of a picture in [0, 1] of any size."""
+        """Return the logits of an image in [0, 1] of any size."""
         x = resize(x, self.sizes.classifier)
         return self.classifier(2 * x - 1 if self.signed_classifier else x)  # type: ignore[no-any-return]

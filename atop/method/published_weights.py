@@ -1,4 +1,4 @@
-"""Somebody else's file of weights, unwrapped."""
+"""Files of weights that others published."""
 
 from pathlib import Path
 
@@ -10,26 +10,26 @@ from atop.core.errors import AtopError
 State = dict[str, Tensor]
 
 _ENTRIES = ("model_state_dict", "state_dict", "net", "model")
-"""Where training scripts put the weights: DiffPure, RobustBench, kuangliu, perceptual-advex."""
+"""Keys of the weights in files of DiffPure, RobustBench, kuangliu and perceptual-advex."""
 
 _PREFIXES = ("module.0.", "module.")
-"""What DataParallel puts before every name, around a Sequential too."""
+"""Prefixes that DataParallel adds to every name, also if it wraps a Sequential."""
 
 
 def weights(files: list[Path]) -> State:
-    """The weights in the one file of a network, without what its authors wrap them in.
+    """Return the state dict in the single file of a network, without outer keys and prefixes.
 
     Raises:
-        AtopError: the file is missing, broken, or no state dict; more than one file.
+        AtopError: the file is missing, damaged, or no state dict; more than one file.
     """
     if len(files) != 1:
         raise AtopError(f"{', '.join(map(str, files)) or 'no file'}: this network has one file")
-    found = checkpoints.read(files[0])
-    while isinstance(found, dict) and (entry := next((e for e in _ENTRIES if e in found), None)):
-        found = found[entry]
-    if not isinstance(found, dict) or not all(isinstance(x, Tensor) for x in found.values()):
+    state = checkpoints.read(files[0])
+    while isinstance(state, dict) and (entry := next((e for e in _ENTRIES if e in state), None)):
+        state = state[entry]
+    if not isinstance(state, dict) or not all(isinstance(x, Tensor) for x in state.values()):
         raise AtopError(f"{files[0]}: holds no state dict; name a file of weights")
     for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): value for name, value in found.items()}
-    return found
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state

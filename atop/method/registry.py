@@ -1,8 +1,7 @@
-"""Finds the members of a registry: one file each, found by its name.
+"""Registries of the method: `classifiers/`, `purifiers/`, `transforms/` and `attacks/`.
 
-`classifiers/`, `purifiers/`, `transforms/` and `attacks/` are registries. A member is a module
-(or a package) whose name does not begin with an underscore and that has a function `build`; the
-config refers to it by the module's name. Nothing is imported until it is asked for.
+A member is a module or package without an underscore before its name. Its `build`, a function or a
+class, takes the options of the config. A member is imported when it is first used.
 """
 
 import importlib
@@ -18,17 +17,16 @@ KINDS = ("classifiers", "purifiers", "transforms", "attacks")
 
 @cache
 def members(kind: str) -> list[str]:
-    """Names of all members of the registry `kind`, sorted."""
-    folder = Path(__file__).parent / kind
-    found = (module.name for module in pkgutil.iter_modules([str(folder)]))
-    return sorted(name for name in found if not name.startswith("_"))
+    """Return the sorted names of all members of the registry `kind`."""
+    modules = pkgutil.iter_modules([str(Path(__file__).parent / kind)])
+    return sorted(module.name for module in modules if not module.name.startswith("_"))
 
 
 def build(kind: str, name: str, **options: Any) -> Any:
     """Build the member `name` of the registry `kind` with its options from the config.
 
     Raises:
-        AtopError: no such member, or options that it does not take.
+        AtopError: no such member, or it does not accept the options.
     """
     module = module_of(kind, name)
     try:
@@ -41,7 +39,7 @@ def module_of(kind: str, name: str) -> Any:
     """Import the module of the member `name`.
 
     Raises:
-        AtopError: no such member, or one that has no function `build`.
+        AtopError: no such member, or it has no `build`.
     """
     require(kind, name)
     module = importlib.import_module(f"atop.method.{kind}.{name}")
@@ -51,6 +49,6 @@ def module_of(kind: str, name: str) -> Any:
 
 
 def require(kind: str, name: str) -> None:
-    """Raise AtopError with the known names unless `name` is a member; nothing is imported."""
+    """Raise AtopError, which lists all names, unless `name` is a member; import nothing."""
     if name not in members(kind):
         raise AtopError(f"no '{name}' in atop/method/{kind}/: known are {', '.join(members(kind))}")

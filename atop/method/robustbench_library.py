@@ -1,4 +1,7 @@
-"""The library robustbench: how it is imported, and its models by ID."""
+"""The library robustbench: its import, and its models by ID.
+
+Version 1.1.1 imports `autoattack` with its old signature; PyPI has `pyautoattack` with another.
+"""
 
 import importlib
 import sys
@@ -33,16 +36,16 @@ class AutoAttack(pyautoattack.AutoAttack):  # type: ignore[misc]
     def run_standard_evaluation(
         self, x: Tensor, y: Tensor, *, bs: int = 250, state_path: Path | None = None
     ) -> Tensor:
-        """Adversarial pictures for x (B, 3, H, W) in [0, 1] with labels y."""
+        """Return adversarial images for x (B, 3, H, W) in [0, 1] with labels y."""
         x_adv, _ = super().run_standard_evaluation(x, y, batch_size=bs, state_path=state_path)
         return x_adv  # type: ignore[no-any-return]
 
 
 def robustbench() -> ModuleType:
-    """Import robustbench, which takes seconds, with `autoattack` translated.
+    """Import robustbench, which takes seconds, with the adapter above as `autoattack`.
 
     Raises:
-        AtopError: it is an old copy, which torchattacks brings along and pip lets overwrite it.
+        AtopError: it is the old copy that torchattacks installs over it.
     """
     if "autoattack" not in sys.modules:
         alias = ModuleType("autoattack")
@@ -51,7 +54,7 @@ def robustbench() -> ModuleType:
         sys.modules["autoattack"] = alias
         sys.modules["autoattack.state"] = pyautoattack.state
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it uses, deprecated by others
+        warnings.simplefilter("ignore")  # about its use of deprecated functions
         package = importlib.import_module("robustbench")
     if not hasattr(package.utils, "DATASET_CLASSES"):
         raise AtopError(
@@ -62,12 +65,13 @@ def robustbench() -> ModuleType:
 
 
 def models(dataset: str, threat: str) -> Dict:
-    """The package's own entries by ID, none where it has none; takes seconds the first time.
+    """Return the library's entries of models by ID; the first call takes seconds.
 
-    Args:
-        dataset: cifar10 or cifar100.
-        threat: Linf, L2 or corruptions.
+    Raises:
+        ValueError: unknown dataset or threat model.
     """
+    if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
+        raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
     robustbench()
     from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.model_zoo.models import model_dicts

@@ -1,7 +1,7 @@
-"""How an attacker sees a defence: exactly, or through one of the stand-ins of attacks.yaml.
+"""Surrogates: functions that an attacker differentiates in place of a defence.
 
-`through: exact` is the default. A stand-in changes what is differentiated, never what is reported:
-the pictures are classified by the whole defence.
+A row of attacks.yaml selects one by `through`; the default is `exact`. Reported outcomes are always
+those of the defence itself.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from atop.method.attack import Target
 from atop.method.defense import Defense
 
 FIXED = "fixed"
-"""The stream whose first draw a fixed-randomness attack and its evaluation share."""
+"""The stream of the draw that a fixed-randomness attack and its evaluation share."""
 
 
 @dataclass(frozen=True)
 class IdentityBackward:
-    """BPDA (Athalye et al., 2018a): forwards the whole defence, backwards the classifier alone."""
+    """BPDA (Athalye et al., 2018a): forward the defence, backward only the classifier."""
 
     defense: Defense
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
-        """Logits of the whole defence, with the gradient of the classifier alone."""
+        """Return the logits of the defence, with the gradient of the classifier."""
         with torch.no_grad():
             purified = self.defense.purify(x, randomness)
         plain = resize(x, purified.shape[-1])
@@ -35,28 +35,28 @@ class IdentityBackward:
 
 @dataclass(frozen=True)
 class FixedDraw:
-    """One draw per example, known to the attacker (Liu et al., arXiv 2404.14309)."""
+    """A single draw per example, known to the attacker (Liu et al., arXiv 2404.14309)."""
 
     defense: Defense
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
-        """Logits at the one draw, whichever was asked for."""
-        return self.defense(x, held(randomness))  # type: ignore[no-any-return]
+        """Return the logits at the fixed draw, whatever the draw of `randomness`."""
+        return self.defense(x, fixed_draw(randomness))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Purified:
-    """What the classifier receives, in place of logits: g's output, or t(x) where there is no g."""
+    """The classifier's input in place of logits: the output of g, or t(x) without g."""
 
     defense: Defense
 
     def __call__(self, x: Tensor, randomness: Randomness) -> Tensor:
-        """(B, 3 * H * W) of the purified image, in [0, 1]."""
+        """Return the purified image as (B, 3 * H * W) in [0, 1]."""
         return self.defense.purify(x, randomness).flatten(1)
 
 
-def held(randomness: Randomness) -> Randomness:
-    """The one draw of the examples that FixedDraw takes."""
+def fixed_draw(randomness: Randomness) -> Randomness:
+    """Return the draw of the examples that FixedDraw uses."""
     return Randomness(randomness.seed, FIXED, randomness.index)
 
 

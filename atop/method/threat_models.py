@@ -1,4 +1,4 @@
-"""The balls of the threat models, Linf and L2: steps, projections, random starts."""
+"""Balls of the threat models Linf and L2: steps, projections, random starts."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,16 @@ from atop.core.randomness import Randomness
 
 
 def steepest(gradient: Tensor, direction: str) -> Tensor:
-    """The step of size 1 along a gradient: its `sign`, or the `unit` vector of each example."""
+    """Return a step of size 1 along a gradient: its `sign`, or each example's `unit` vector."""
     if direction == "sign":
         return gradient.sign()
     return gradient / _norms(gradient).clamp(min=1e-12)
 
 
 def project(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> Tensor:
-    """The picture inside [0, 1] and within eps of x that an attack goes on from.
+    """Project x_adv into [0, 1] and within eps of x.
 
-    Linf: the nearest one. L2: back along the line to x, then into [0, 1], which brings it closer.
+    Linf: the nearest point. L2: along the line to x, then into [0, 1], which brings it closer to x.
     """
     delta = x_adv - x
     if norm == "L2":
@@ -27,7 +27,7 @@ def project(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> Tensor:
 
 
 def random_start(x: Tensor, eps: float, norm: str, randomness: Randomness) -> Tensor:
-    """A point of the ball around x, uniformly; not yet inside [0, 1]."""
+    """Return a uniformly random point of the ball around x, perhaps outside [0, 1]."""
     shape = tuple(x.shape[1:])
     if norm == "L2":
         towards = steepest(randomness.normal(shape, "start").to(x.dtype), "unit")
@@ -37,13 +37,13 @@ def random_start(x: Tensor, eps: float, norm: str, randomness: Randomness) -> Te
 
 
 def _norms(values: Tensor) -> Tensor:
-    """(B, 1, 1, 1) L2 norms."""
+    """Return (B, 1, 1, 1) L2 norms."""
     norms: Tensor = values.flatten(1).norm(dim=1)
     return norms[:, None, None, None]
 
 
 def check_norm(method: str, norm: str) -> str:
-    """The norm, if it has a ball here; ValueError otherwise."""
+    """Return the norm if it is Linf or L2; raise ValueError otherwise."""
     if norm not in ("Linf", "L2"):
         raise ValueError(f"{method}: norm {norm} is not implemented; it takes Linf or L2")
     return norm

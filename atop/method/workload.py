@@ -1,4 +1,4 @@
-"""How often an attack asks its target: each attack's file says it with a function `workload`."""
+"""Workload of an attack, in queries of its target; each attack's file has a function `workload`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from atop.core.values import Dict
 
 
 class Queries(NamedTuple):
-    """Queries that each attacked image gets, at `draws` draws of the target at once."""
+    """Queries for each attacked image: `times` queries of `draws` draws, perhaps with gradient."""
 
     gradient: bool
     draws: int
@@ -16,15 +16,15 @@ class Queries(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What one run of an attack takes, the most that there can be.
+    """Upper limits of one run of an attack.
 
     Attributes:
-        queries: of the target; none of an attack that looks at nothing.
-        candidates: results of a run, of which the judge picks the worst of each example; None of
-            an attack whose one result is taken as it is.
-        early: whether it may stop early, or leave images alone.
-        checks: logits of a batch that the attack's own checks ask for, beside one gradient.
-        counts_classes: whether it asks how many classes there are, once a batch.
+        queries: of the target.
+        candidates: number of results, of which the judge picks the worst of each example; None if
+            the attack has a single result without a judge.
+        early: it may stop early, or skip images.
+        checks: logits of a batch for the attack's own checks, which also take one gradient.
+        counts_classes: it queries the number of classes, once per batch.
     """
 
     queries: tuple[Queries, ...] = ()
@@ -35,10 +35,10 @@ class Workload:
 
 
 def draws_of(row: Dict, *, random: bool) -> int:
-    """Draws of a step: where those of the target do not differ, one serves for all."""
+    """Return the draws of a step; one is enough for a target without randomness."""
     return int(row.get("eot", 1)) if random else 1
 
 
 def targets_of(row: Dict, *, classes: int) -> int:
-    """How many classes an attack is after, each in a round of its own."""
+    """Return the number of target classes, each of which takes a round."""
     return min(int(row.get("targets", 1)), classes - 1)

@@ -66,7 +66,7 @@ def dataset(name: str) -> Dataset:
         paths.dataset(name),
         classes=row.classes,
         train_size=row.train_size,
-        held_out=row.validation,
+        validation=row.validation,
     )
 
 

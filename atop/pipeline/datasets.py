@@ -6,7 +6,7 @@ from pathlib import Path
 from atop.core.errors import AtopError
 from atop.core.values import Dict
 from atop.data import cache
-from atop.data.source import SPLITS, Found
+from atop.data.source import SPLITS, FoundDataset
 from atop.experiment import config, dataset_files, paths
 from atop.experiment.settings.inputs import DatasetSpec
 
@@ -43,7 +43,7 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     return about
 
 
-def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Found:
+def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> FoundDataset:
     """The dataset as the folder has it, or else as the first host that answers has it."""
     source = dataset_files.source(name)
     known = ", ".join(one.about for one in dataset_files.layouts(name))
@@ -71,7 +71,9 @@ def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Foun
     )
 
 
-def _verify(name: str, row: DatasetSpec, facts: Dict, found: Found) -> tuple[str | None, str]:
+def _verify(
+    name: str, row: DatasetSpec, facts: Dict, found: FoundDataset
+) -> tuple[str | None, str]:
     """How it is known that the pictures are the published ones, and whether their places are.
 
     Raises:
@@ -83,7 +85,9 @@ def _verify(name: str, row: DatasetSpec, facts: Dict, found: Found) -> tuple[str
     return verified, "published" if published else "found"
 
 
-def _matched(name: str, row: DatasetSpec, facts: Dict, found: Found, split: str) -> list[str]:
+def _matched(
+    name: str, row: DatasetSpec, facts: Dict, found: FoundDataset, split: str
+) -> list[str]:
     """The kinds of known hashes that a split has; none if none is known."""
     hashes = {"sha256": getattr(row.sha256, split), "pictures": getattr(row.images, split)}
     known = [kind for kind, digest in hashes.items() if digest]

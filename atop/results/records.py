@@ -124,7 +124,7 @@ def correct(record: Dict, column: Column) -> stats.Outcomes:
         selected = np.asarray([one["selection"]["predictions"] for one in found])
         margins = np.asarray([one["selection"]["margins"] for one in found])
         picked = stats.worst((selected == labels).sum(axis=1), margins)
-    return stats.right(predictions[picked, :, np.arange(len(labels))].T, labels, column.metric)
+    return stats.correct(predictions[picked, :, np.arange(len(labels))].T, labels, column.metric)
 
 
 def _shaped(where: str, key: str, values: Any, shape: tuple[int, ...], numbers: str = "i") -> None:

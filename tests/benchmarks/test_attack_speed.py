@@ -19,7 +19,7 @@ from atop.method.attack import cross_entropy
 from atop.method.attacks.autoattack import build as build_autoattack
 from atop.method.attacks.pgd import build as build_pgd
 from atop.method.defense import Defense
-from atop.method.eot import Victim
+from atop.method.eot import BatchedTarget
 from atop.method.registry import build
 from atop.method.threat_models import project
 from atop.pipeline.attacking.adversarial_sets import ROWS as ROWS_A_PASS
@@ -58,7 +58,7 @@ def test_pgd_over_its_passes(
 ) -> None:
     x, y, draw = pictures_32
     network = classifier.to(DEVICE)
-    target = Victim(lambda x, _: network(x), rows=32, random=False)
+    target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
     ours, bare = compare(
         lambda: pgd(target, x, y, draw),
@@ -74,7 +74,7 @@ def test_pgd_with_eot_over_its_passes(
 ) -> None:
     x, y, draw = pictures_32
     pgd = build_pgd(**PGD, steps=2, eot=4)
-    target = Victim(defense, rows=32)
+    target = BatchedTarget(defense, rows=32)
     ours, bare = compare(
         lambda: pgd(target, x, y, draw),
         lambda: bare_pgd(target, x, y, draw, steps=2, eot=4),
@@ -90,7 +90,7 @@ def test_pgd_beside_torchattacks(
     torchattacks = pytest.importorskip("torchattacks")
     x, y, draw = pictures_32
     network = classifier.to(DEVICE)
-    target = Victim(lambda x, _: network(x), rows=32, random=False)
+    target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
     attack = torchattacks.PGD(network, eps=EPS, alpha=STEP, steps=10, random_start=False)
     ours, theirs = compare(
@@ -132,7 +132,7 @@ def test_pgd_with_eot_beside_torchattacks(
         return found
 
     pgd = build_pgd(**PGD, steps=2, eot=8)
-    target = Victim(defense, rows=ROWS_A_PASS[DEVICE.type])
+    target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
     what = f"PGD-2 with EOT 8 on RT2 beside torchattacks' EOTPGD, {count} pictures"
     found, expected = compare(lambda: pgd(target, x, y, draw), theirs, what)
     same = (found - expected).abs() < 1e-6
@@ -146,7 +146,7 @@ def test_autoattack_beside_plain(
     pyautoattack = pytest.importorskip("pyautoattack.autopgd_base")
     x, y, draw = pictures_32
     network = classifier.to(DEVICE)
-    target = Victim(lambda x, _: network(x), rows=32, random=False)
+    target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     apgd = build_autoattack(
         norm="Linf", eps="1/255", attack="apgd-ce", version="official", steps=20, eot=1
     )
@@ -206,7 +206,7 @@ def test_attack_on_the_whole_defence(
 ) -> None:
     x, y, draw = pictures_32
     method, options = ROWS[name]
-    attack, target = build("attacks", method, **options), Victim(defense, rows=32)
+    attack, target = build("attacks", method, **options), BatchedTarget(defense, rows=32)
     what = f"{name}, on RT2 of preset smoke"
     found = measure(lambda: attack(target, x, y, draw), what, pictures=32, rounds=3)
     assert found.shape == x.shape
@@ -224,7 +224,7 @@ def test_eot(
     x, y = (part[:8] for part in pictures_32[:2])
     draw = pictures_32[2].select(slice(0, 8))
     attack = build_pgd(**PGD, steps=1, eot=eot)
-    target = Victim(defense, rows=ROWS_A_PASS[DEVICE.type])
+    target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
     what = f"PGD step on RT2 of preset smoke, EOT {eot}"
     found = measure(lambda: attack(target, x, y, draw), what, pictures=8 * eot)
     assert (found - x).abs().max() <= STEP + 1e-6

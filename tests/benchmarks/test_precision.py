@@ -23,7 +23,7 @@ from atop.data.dataset import Dataset
 from atop.experiment import config
 from atop.method.attacks.pgd import build as build_pgd
 from atop.method.defense import Defense
-from atop.method.eot import Victim
+from atop.method.eot import BatchedTarget
 from atop.method.purifiers import deepfill
 from atop.method.registry import build
 from atop.pipeline.attacking.adversarial_sets import run_attack
@@ -51,7 +51,7 @@ def test_what_an_attack_loses(
         hits = []
         for few in (split.take(slice(k, k + 32)) for k in range(0, count, 32)):
             x, draw = few.inputs(32), Randomness(0, "attack", few.index)
-            victim = Victim(network, rows=32, random=target == "defense", compute=compute)
+            victim = BatchedTarget(network, rows=32, random=target == "defense", compute=compute)
             with compute.arithmetic():
                 x_adv = run_attack(pgd, victim, x, few.labels, draw)
             hits.append(torch.stack([_right(defense, x_adv, few, k) for k in range(DRAWS)]))

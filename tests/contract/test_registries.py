@@ -53,11 +53,11 @@ CLASSIFIERS = config.read("classifiers")
 
 
 @pytest.fixture
-def x(pictures: Split) -> Tensor:
-    """Four pictures in float64, the first black, the second white."""
-    images = pictures.inputs(32)[:4].double()
-    images[0], images[1] = 0, 1
-    return images
+def x(images: Split) -> Tensor:
+    """Four images in float64, the first black, the second white."""
+    x = images.inputs(32)[:4].double()
+    x[0], x[1] = 0, 1
+    return x
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_an_attack_says_what_it_takes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack(
-    name: str, x: Tensor, pictures: Split, draw: Randomness, classifier: nn.Module
+    name: str, x: Tensor, images: Split, draw: Randomness, classifier: nn.Module
 ) -> None:
     budget = {key: ATTACKS[name][key] for key in ATTACKS[name] if key not in config.HARNESS}
     small = {"steps": 3, "eot": 2, "queries": 10, "targets": 2}
@@ -232,7 +232,7 @@ def test_attack(
         logits: Tensor = network(x + 0.1 * randomness.normal((3, 32, 32), "noise"))
         return logits
 
-    y = pictures.labels[:4]
+    y = images.labels[:4]
     found = attack(target, x, y, draw)
     assert found.shape == x.shape
     assert found.dtype == x.dtype

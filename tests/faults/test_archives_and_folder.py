@@ -200,7 +200,7 @@ def test_a_file_that_the_user_lacks_is_downloaded(
     ("content", "told"),
     [
         (PAGE, "a web page, not weights"),
-        (WEIGHTS[:3000], "not a whole checkpoint"),
+        (WEIGHTS[:3000], "not a complete checkpoint"),
         (saved({"other": torch.zeros(1)}), "SHA-256 is "),
     ],
 )

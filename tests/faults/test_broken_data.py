@@ -47,7 +47,7 @@ def test_pictures_truncated(complain: Complain, small: Path, truncate: Cut, what
     elif what != "half":
         ARRAY.write_text("no array" if what == "text" else "")
     line = complain(*ATTACK)
-    assert f"{ARRAY}: not a whole dataset" in line
+    assert f"{ARRAY}: not a complete dataset" in line
     assert AGAIN in line
 
 
@@ -73,13 +73,13 @@ def test_about_that_contradicts_itself(
     complain: Complain, small: Path, changes: dict[str, Any]
 ) -> None:
     edit(**changes)
-    assert f"{ABOUT}: not a whole dataset; delete it and run again" in complain(*ATTACK)
+    assert f"{ABOUT}: not a complete dataset; delete it and run again" in complain(*ATTACK)
 
 
 def test_about_that_is_something_else(complain: Complain, small: Path) -> None:
     ABOUT.unlink()
     ABOUT.write_text("[1, 2]")
-    assert f"{ABOUT}: not a whole dataset; delete it and run again" in complain(*ATTACK)
+    assert f"{ABOUT}: not a complete dataset; delete it and run again" in complain(*ATTACK)
 
 
 @pytest.mark.parametrize("wrong", [10, -1, "cat", None])
@@ -122,12 +122,12 @@ def test_folder_with_other_pictures(complain: Complain, mirror: Path) -> None:
 
 def test_folder_with_a_file_that_is_no_picture(complain: Complain, mirror: Path) -> None:
     (mirror / "data_batch_3.png").write_bytes(b"garbage")
-    assert f"{mirror / 'data_batch_3.png'}: not a readable picture" in complain(*fetch(mirror))
+    assert f"{mirror / 'data_batch_3.png'}: not a readable image" in complain(*fetch(mirror))
 
 
 def test_folder_with_a_picture_cut_short(complain: Complain, mirror: Path, truncate: Cut) -> None:
     truncate(mirror / "test_batch.png")
-    assert f"{mirror / 'test_batch.png'}: not a readable picture" in complain(*fetch(mirror))
+    assert f"{mirror / 'test_batch.png'}: not a readable image" in complain(*fetch(mirror))
 
 
 def test_folder_with_a_picture_too_large(
@@ -135,7 +135,7 @@ def test_folder_with_a_picture_too_large(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1023)  # Pillow refuses twice as many
     line = complain(*fetch(mirror))
-    assert f"{mirror / 'data_batch_1.png'}: not a readable picture (Image size (2048" in line
+    assert f"{mirror / 'data_batch_1.png'}: not a readable image (Image size (2048" in line
 
 
 @pytest.mark.parametrize("name", ["train_lables.json", "data_batch_5.png"])
@@ -146,7 +146,7 @@ def test_folder_that_lacks_a_file(complain: Complain, mirror: Path, name: str) -
 
 def test_folder_with_more_labels_than_pictures(complain: Complain, mirror: Path) -> None:
     (mirror / "test_lables.json").write_text(json.dumps([0] * 3))
-    assert f"{mirror}: 2 pictures for 3 labels" in complain(*fetch(mirror))
+    assert f"{mirror}: 2 images for 3 labels" in complain(*fetch(mirror))
 
 
 def test_folder_with_a_label_outside_the_classes(complain: Complain, mirror: Path) -> None:
@@ -205,7 +205,7 @@ def test_mosaic_of_another_picture_size(complain: Complain, mosaics: Path) -> No
 def test_mosaics_with_too_few_labels(complain: Complain, mosaics: Path) -> None:
     np.save(mosaics / "train-labels.npy", np.zeros(7, np.uint8))
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'train-labels.npy'}: 7 labels for 8 pictures" in line
+    assert f"{mosaics / 'train-labels.npy'}: 7 labels for 8 images" in line
 
 
 @pytest.mark.parametrize("name", ["test-0.png", "train-1.png"])
@@ -220,7 +220,7 @@ def test_mosaic_missing(complain: Complain, mosaics: Path, name: str) -> None:
 def test_last_mosaic_missing(complain: Complain, mosaics: Path) -> None:
     (mosaics / "train-1.png").unlink()
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'train-labels.npy'}: 8 labels for 4 pictures" in line
+    assert f"{mosaics / 'train-labels.npy'}: 8 labels for 4 images" in line
 
 
 def test_mosaic_too_large(
@@ -228,7 +228,7 @@ def test_mosaic_too_large(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2047)
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'train-0.png'}: not a readable picture (Image size (4096" in line
+    assert f"{mosaics / 'train-0.png'}: not a readable image (Image size (4096" in line
 
 
 @pytest.mark.parametrize(
@@ -262,14 +262,14 @@ def test_labels_of_mosaics_broken(complain: Complain, mosaics: Path, what: str) 
 def test_places_of_mosaics_broken(complain: Complain, mosaics: Path, places: list[int]) -> None:
     np.save(mosaics / "test-index.npy", np.array(places))
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'test-index.npy'}: not one place for each of the 4 pictures" in line
+    assert f"{mosaics / 'test-index.npy'}: not one position for each of the 4 images" in line
 
 
 @pytest.mark.parametrize("content", [b"garbage", b""])
 def test_mosaic_that_is_no_picture(complain: Complain, mosaics: Path, content: bytes) -> None:
     (mosaics / "train-0.png").write_bytes(content)
     line = complain(*fetch(mosaics, "cifar100"))
-    assert f"{mosaics / 'train-0.png'}: not a readable picture" in line
+    assert f"{mosaics / 'train-0.png'}: not a readable image" in line
 
 
 @pytest.fixture
@@ -286,13 +286,13 @@ def tree(workdir: Path, tmp_path: Path) -> Path:
 def test_picture_of_a_class_unreadable(complain: Complain, tree: Path, truncate: Cut) -> None:
     path = tree / "val" / imagenette.CLASSES[-1] / "a.JPEG"
     truncate(path)
-    assert f"{path}: not a readable picture" in complain(*fetch(tree, "imagenette"))
+    assert f"{path}: not a readable image" in complain(*fetch(tree, "imagenette"))
 
 
 def test_class_folder_empty(complain: Complain, tree: Path) -> None:
     folder = tree / "train" / imagenette.CLASSES[3]
     (folder / "a.JPEG").rename(folder / "a.txt")
-    assert f"{folder}: no pictures of this class" in complain(*fetch(tree, "imagenette"))
+    assert f"{folder}: no images of this class" in complain(*fetch(tree, "imagenette"))
 
 
 def test_class_folder_missing_or_foreign(complain: Complain, tree: Path) -> None:
@@ -303,7 +303,7 @@ def test_class_folder_missing_or_foreign(complain: Complain, tree: Path) -> None
     (tree / "elsewhere").rename(folder)
     (tree / "train" / "cats").mkdir()
     line = complain(*fetch(tree, "imagenette"))
-    assert f"{tree / 'train'}: holds one that is no class, cats" in line
+    assert f"{tree / 'train'}: holds a folder that is no class, cats" in line
 
 
 def test_split_of_classes_missing(complain: Complain, tree: Path) -> None:

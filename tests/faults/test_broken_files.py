@@ -65,7 +65,7 @@ def test_checkpoint_truncated(
     truncate(pth)
     give(change, pth)
     line = complain(*ATTACK)
-    assert f"{pth}: not a whole checkpoint" in line
+    assert f"{pth}: not a complete checkpoint" in line
     assert "delete it and run again" in line
 
 
@@ -98,7 +98,7 @@ def test_adversarial_set_truncated(complain: Complain, small: Path, truncate: Cu
     path = paths.adversarial("smoke", BARE, "fgsm")
     truncate(path)
     line = complain(*EVALUATE)
-    assert f"{path}: not a whole" in line
+    assert f"{path}: not a complete" in line
     assert "delete it and run again" in line
 
 

@@ -62,8 +62,8 @@ def test_rows_of_one_file_are_one_download(
     [
         (FileURLRetrievalError("Failed:\n\nmany lines"), "web page, perhaps about its quota"),
         (PAGE, "web page, perhaps about its quota"),
-        (b"", "not a whole checkpoint"),
-        (WEIGHTS[:2000], "not a whole checkpoint"),
+        (b"", "not a complete checkpoint"),
+        (WEIGHTS[:2000], "not a complete checkpoint"),
         (None, "it sent nothing"),
         (requests.ConnectionError("no\nroute"), "(no connection: no)"),
         (KeyError("Content-Type"), "('Content-Type');"),

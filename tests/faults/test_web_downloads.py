@@ -158,7 +158,7 @@ def test_a_file_that_ends_early_is_fetched_once_more(
     if what == "size":
         row(url=host.url, bytes=len(WEIGHTS))
     host.content = WEIGHTS[:3000]
-    told = {"size": f"3000 bytes, the config says {len(WEIGHTS)}", "content": "not a whole check"}
+    told = {"size": f"3000 bytes, the config says {len(WEIGHTS)}", "content": "not a complete"}
     line = complains()
     assert told[what] in line
     assert "miniz" not in line  # nor the rest of torch's page

@@ -12,7 +12,7 @@ from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
-from atop.method.eot import Victim, slope
+from atop.method.eot import BatchedTarget, eot_gradient
 from atop.method.registry import build
 from atop.pipeline import assemble
 
@@ -47,7 +47,7 @@ def test_every_attack_runs_and_keeps_to_its_ball(defense: Defense, name: str) ->
     attack = build("attacks", row["method"], **options)
     x, y, draw = pictures(6)
     before = torch.cuda.get_rng_state()
-    found = attack(Victim(defense, rows=1 << 30), x, y, draw)
+    found = attack(BatchedTarget(defense, rows=1 << 30), x, y, draw)
     assert torch.equal(torch.cuda.get_rng_state(), before)
     assert found.device == x.device
     assert torch.equal(found, found.clamp(0, 1))
@@ -59,13 +59,13 @@ def test_every_attack_runs_and_keeps_to_its_ball(defense: Defense, name: str) ->
 
 def test_memory_that_runs_out_costs_no_draw(defense: Defense) -> None:
     x, y, draw = pictures(64)
-    whole = slope(Victim(defense, rows=64), x, y, cross_entropy, draw, eot=40)
+    whole = eot_gradient(BatchedTarget(defense, rows=64), x, y, cross_entropy, draw, eot=40)
     torch.cuda.empty_cache()
     used = torch.cuda.memory_allocated() + 2 * 2**30
     torch.cuda.set_per_process_memory_fraction(used / torch.cuda.mem_get_info()[1])
     try:
-        victim = Victim(defense, rows=1 << 30)
-        found = slope(victim, x, y, cross_entropy, draw, eot=40)
+        victim = BatchedTarget(defense, rows=1 << 30)
+        found = eot_gradient(victim, x, y, cross_entropy, draw, eot=40)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert victim.rows < 40 * 64

@@ -13,7 +13,7 @@ from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
 from atop.experiment import config
-from atop.method.eot import Victim
+from atop.method.eot import BatchedTarget
 from atop.pipeline import assemble
 
 pytestmark = [
@@ -52,7 +52,7 @@ def test_an_attack_does_not_wait(cifar_slice: Dataset) -> None:
     defense = assemble.pipeline("smoke", CELL, network, classifier).cuda().eval()
     few = cifar_slice.test.take(slice(0, 4)).to(CUDA)
     x, draw = few.inputs(32), Randomness(0, "attack", few.index)
-    attack, victim = assemble.attack("smoke", "pgd-10"), Victim(defense, rows=64)
+    attack, victim = assemble.attack("smoke", "pgd-10"), BatchedTarget(defense, rows=64)
     attack(victim, x, few.labels, draw)
     with no_waiting():
         attack(victim, x, few.labels, draw)

@@ -46,7 +46,7 @@ def test_pgd_from_the_same_start(target: Target, published: Fixture, steps: int)
     x, start = published["images"], published["images"] + published["start"]
     row = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": True, "eot": 1}
     attack = pgd.build(**row, steps=steps)
-    found = attack.run(target, x, published["labels"], RANDOMNESS, start=start)
+    found = attack(target, x, published["labels"], RANDOMNESS, start=start)
     torch.testing.assert_close(found, published[f"pgd{steps}"], rtol=0, atol=TOLERANCE)
 
 

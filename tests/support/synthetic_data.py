@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from atop.core.files import read_json, write_json
-from atop.data.source import SPLITS, Found, Pictures
+from atop.data.source import SPLITS, FoundDataset, Images
 
 Arrays = dict[str, Any]
 PART = 4
@@ -26,15 +26,15 @@ def cifar(classes: int = 10, side: int = 32) -> Arrays:
     return arrays
 
 
-def found(arrays: Arrays, **facts: Any) -> Found:
+def found(arrays: Arrays, **facts: Any) -> FoundDataset:
     """The same as a source hands it out."""
     train, test = (
-        Pictures(arrays[f"{split}_images"], arrays[f"{split}_labels"].tolist()) for split in SPLITS
+        Images(arrays[f"{split}_images"], arrays[f"{split}_labels"].tolist()) for split in SPLITS
     )
-    return Found(**{"train": train, "test": test, "where": "here", **facts})
+    return FoundDataset(**{"train": train, "test": test, "where": "here", **facts})
 
 
-def read(source: Found) -> Arrays:
+def read(source: FoundDataset) -> Arrays:
     """All that a source has."""
     return {
         f"{split}_{what}": values

@@ -37,9 +37,9 @@ def spend(capsys: pytest.CaptureFixture[str]) -> Lines:
 
 
 @pytest.fixture
-def x(pictures: Split) -> Tensor:
+def x(images: Split) -> Tensor:
     """The eight images as inputs at their own size."""
-    return pictures.inputs(32)
+    return images.inputs(32)
 
 
 @pytest.fixture

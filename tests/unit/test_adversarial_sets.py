@@ -65,16 +65,16 @@ def test_a_set_made_from_other_pictures_is_refused(small: Change) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, float("nan")])
-def test_an_attack_that_leaves_the_range_is_an_error(pictures: Split, value: float) -> None:
+def test_an_attack_that_leaves_the_range_is_an_error(images: Split, value: float) -> None:
     class Bad:
         def __call__(self, target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
             bad = x.clone()
             bad[3, 2, 1, 0] = value
             return bad
 
-    x, draw = pictures.inputs(32), Randomness(0, "attack", pictures.index)
+    x, draw = images.inputs(32), Randomness(0, "attack", images.index)
     with pytest.raises(AtopError, match=r"Bad: made pictures that are not inside \[0, 1\]"):
-        adversarial_sets.run_attack(Bad(), lambda x, _: x, x, pictures.labels, draw)
+        adversarial_sets.run_attack(Bad(), lambda x, _: x, x, images.labels, draw)
 
 
 def test_an_attack_goes_on_from_what_another_one_left(small: Change) -> None:

@@ -62,14 +62,14 @@ def made(name: str, **changes: Any) -> Attack:
 
 
 @pytest.fixture
-def x(pictures: Split) -> Tensor:
+def x(images: Split) -> Tensor:
     """Four pictures in float64, where rounding does not change the sign of a gradient."""
-    return pictures.inputs(32)[:4].double()
+    return images.inputs(32)[:4].double()
 
 
 @pytest.fixture
-def y(pictures: Split) -> Tensor:
-    return pictures.labels[:4]
+def y(images: Split) -> Tensor:
+    return images.labels[:4]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.method.attacks import autoattack
-from atop.method.eot import Victim
+from atop.method.eot import BatchedTarget
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -108,7 +108,7 @@ def test_eot_is_draws_for_each_gradient_and_one_where_draws_do_not_differ(
     for attack in ("apgd-ce", "apgd-dlr"):
         for random, looks in ((True, 1 + 6 * 4), (False, 1 + 6)):
             target = Recorder(classifier)
-            victim = Victim(target, rows=8, random=random)
+            victim = BatchedTarget(target, rows=8, random=random)
             made(attack, eot=4)(victim, x, y, randomness)
             assert len(target.asked) == looks
 
@@ -134,12 +134,12 @@ def test_square_with_averaged_loss_is_not_fooled_by_lucky_draws(
         wrong = torch.as_tensor(randomness.draw).expand(len(x)) % 3 != 0
         return torch.stack((torch.where(wrong, 0.0, 2.0), torch.full((len(x),), 0.5)), dim=1)
 
-    victim, y = Victim(target, rows=8), torch.zeros_like(randomness.index)
+    victim, y = BatchedTarget(target, rows=8), torch.zeros_like(randomness.index)
     found = made("square", eot=eot)(victim, x, y, randomness)
     assert torch.equal(found, x) == (eot == 3)
     if eot == 3:
         before, start, queries, after = 1, 1, 40, 1
-        assert victim.pictures == 8 * 3 * (before + start + queries + after)
+        assert victim.image_count == 8 * 3 * (before + start + queries + after)
 
 
 def test_square_can_rescale_its_schedule(

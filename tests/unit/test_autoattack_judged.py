@@ -14,7 +14,7 @@ from atop.method.attack import cross_entropy, margin
 from atop.method.attacks import autoattack
 from atop.method.attacks._ungated import Expectation, candidates
 from atop.method.autoattack_library import sub_attack
-from atop.method.eot import Victim, slope
+from atop.method.eot import BatchedTarget, eot_gradient
 
 ROWS: dict[str, dict[str, Any]] = {
     "apgd-ce": {"steps": 2, "eot": 2},
@@ -59,7 +59,7 @@ def test_an_unlucky_first_draw_takes_images_out_of_the_official_version_only(
 ) -> None:
     moved = {}
     for version in autoattack.VERSIONS:
-        target = Victim(Unlucky(classifier, y, every=10_000), rows=8)
+        target = BatchedTarget(Unlucky(classifier, y, every=10_000), rows=8)
         found = made(attack, version=version).candidates(target, x, y, randomness)
         moved[version] = torch.stack([(one != x).flatten(1).any(1) for one in found])
     assert not moved["official"][:, ::2].any()
@@ -107,7 +107,7 @@ def test_candidates_are_as_many_as_are_told_and_lie_inside_the_ball(
 def test_where_draws_do_not_differ_it_is_the_library(
     classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str
 ) -> None:
-    target = Victim(lambda x, _: classifier(x), rows=8, random=False)
+    target = BatchedTarget(lambda x, _: classifier(x), rows=8, random=False)
     ours, theirs = (
         made(attack, version=version).candidates(target, x, y, randomness)
         for version in autoattack.VERSIONS
@@ -155,7 +155,7 @@ def test_apgd_learns_what_is_expected_over_its_draws(
     losses = torch.stack([cross_entropy(target(x, same.at(k)), y) for k in range(4)])
     torch.testing.assert_close(loss, losses.mean(0))
     torch.testing.assert_close(look.get_logits_loss_grad_xent(x, y)[1], loss)  # at every look
-    expected = slope(target, x, y, cross_entropy, randomness.at(1), eot=4).gradient
+    expected = eot_gradient(target, x, y, cross_entropy, randomness.at(1), eot=4).gradient
     torch.testing.assert_close(gradient, expected)
     assert (losses.std(0) > 0).all()
 
@@ -167,7 +167,7 @@ def test_targeted_losses_of_several_draws_are_those_of_each(
     noisy = lambda x, draw: classifier(x + 0.2 * draw.normal((3, 32, 32), "noise"))  # noqa: E731
     aim, found = (y + 3) % 10, []
     for rows in (8, 24):
-        look = Expectation(Victim(noisy, rows=rows), randomness, eot=3, dtype=x.dtype)
+        look = Expectation(BatchedTarget(noisy, rows=rows), randomness, eot=3, dtype=x.dtype)
         found.append(look.get_logits_loss_grad_target(x, y, aim))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -196,8 +196,8 @@ def test_target_classes_are_wrong_ones(
 def test_square_queries_everybody_to_the_end(
     classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness
 ) -> None:
-    target = Victim(Unlucky(classifier, y, every=3), rows=8)
+    target = BatchedTarget(Unlucky(classifier, y, every=3), rows=8)
     (found,) = made("square", queries=30, eot=1).candidates(target, x, y, randomness)
-    assert target.pictures == 8 * (1 + 30)  # its start, and its queries
+    assert target.image_count == 8 * (1 + 30)  # its start, and its queries
     before, after = (margin(classifier(one), y) for one in (x, found))
     assert (after > before)[1::2].float().mean() > 0.7

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.method.attack import Target
-from atop.method.autoattack_library import flags, listening, perturb, sub_attack
+from atop.method.autoattack_library import captured_warnings, flags, perturb, sub_attack
 from atop.method.robustbench_library import AutoAttack
 
 
@@ -142,7 +142,7 @@ def test_warnings_during_an_attack_are_heard_and_not_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     y = torch.full((8,), 9)
-    with listening() as heard:
+    with captured_warnings() as heard:
         made(attack)(dead, x, y, randomness)
     assert heard
     assert all("zero gradient" in message for message in heard)

@@ -98,7 +98,7 @@ def test_fingerprints_know_pixels_labels_and_order() -> None:
         made = Fingerprints()
         for image, label in zip(images, labels, strict=True):
             made.add(image, int(label))
-        return made.found()["sha256"], made.found()["pictures"]
+        return made.hashes()["sha256"], made.hashes()["pictures"]
 
     images, labels = arrays["train_images"], arrays["train_labels"]
     ordered, free = prints(images, labels)
@@ -124,7 +124,7 @@ def test_the_ordered_fingerprint_is_of_all_pixels_and_then_all_labels() -> None:
     for image, label in zip(arrays["test_images"], arrays["test_labels"], strict=True):
         made.add(image, int(label))
     content = arrays["test_images"].tobytes() + arrays["test_labels"].tobytes()
-    assert made.found()["sha256"] == hashlib.sha256(content).hexdigest()
+    assert made.hashes()["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_label_outside_the_classes_is_named() -> None:
@@ -137,7 +137,7 @@ def test_a_label_outside_the_classes_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("images", "labels", "told"),
-    [(20, 19, "here: more pictures than its 19 labels"), (19, 20, "here: 19 pictures for 20 lab")],
+    [(20, 19, "here: more images than its 19 labels"), (19, 20, "here: 19 images for 20 lab")],
 )
 def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, told: str) -> None:
     arrays = synthetic.cifar()
@@ -148,5 +148,5 @@ def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, to
 
 
 def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(AtopError, match=r"here: a picture of 32x32 pixels; datasets\.yaml says 64"):
+    with pytest.raises(AtopError, match=r"here: an image of 32x32 pixels; datasets\.yaml says 64"):
         cache.fill(tmp_path, synthetic.found(synthetic.cifar()), pixels=64)

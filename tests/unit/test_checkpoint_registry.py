@@ -257,4 +257,4 @@ def test_what_is_bad_is_named(
     (line,) = capsys.readouterr().err.splitlines()
     assert "2 of 3 are bad: " in line
     assert f"{first}: SHA-256 is " in line
-    assert f"{STANDARD}: not a whole checkpoint" in line
+    assert f"{STANDARD}: not a complete checkpoint" in line

@@ -87,7 +87,7 @@ def test_epochs_are_of_what_is_not_held_out(change: Change) -> None:
 
 def test_a_slice_has_the_size_that_it_has(cifar_slice: Dataset) -> None:
     found = size_of("cifar10_slice")
-    splits = cifar_slice.train, cifar_slice.held_out, cifar_slice.test
+    splits = cifar_slice.train, cifar_slice.validation, cifar_slice.test
     assert found[:3] == tuple(map(len, splits))
     assert found.bytes == 32 * 32 * 3
     assert found.disk == found.bytes * (2000 + 128 + 512)

@@ -181,7 +181,9 @@ def test_differences_from_printed_numbers(n: int, theirs: int) -> None:
         for ours, printed in zip(close(rate), close(other), strict=True):
             here = law(draws, alike, 0, ours)
             seen = np.random.default_rng(1).binomial(theirs, printed, size=SAMPLES)
-            gap = intervals.apart(here.interval(n), intervals.wilson(seen / theirs, theirs))
+            gap = intervals.independent_difference(
+                here.interval(n), intervals.wilson(seen / theirs, theirs)
+            )
             coverage.append(share(gap, here.mean - printed))
             variance = here.variance
         low, high = bounds(n, variance, FEW, rate)

@@ -68,18 +68,18 @@ def split(index: list[int]) -> Split:
 
 def test_the_same_pictures_are_held_out_of_a_dataset_and_of_its_slices() -> None:
     order = np.random.RandomState(0).permutation(60).tolist()
-    rest, out = split(list(range(60))).hold_out(count=6, size=60)
+    rest, out = split(list(range(60))).split_validation(count=6, size=60)
     assert set(out.index.tolist()) == set(order[-6:])
     assert rest.index.tolist() == [k for k in range(60) if k not in order[-6:]]
     assert len(rest) == 54
     part = [order[-1], order[1], order[-4], order[0]]
-    rest, out = split(part).hold_out(count=6, size=60)
+    rest, out = split(part).split_validation(count=6, size=60)
     assert out.index.tolist() == [order[-1], order[-4]]
     assert rest.index.tolist() == [order[1], order[0]]
 
 
 def test_no_more_than_a_tenth_is_held_out() -> None:
-    rest, out = split(list(range(60))).hold_out(count=50, size=60)
+    rest, out = split(list(range(60))).split_validation(count=50, size=60)
     assert out.index.tolist() == sorted(np.random.RandomState(0).permutation(60)[-6:])
     assert len(rest) == 54
 
@@ -87,14 +87,14 @@ def test_no_more_than_a_tenth_is_held_out() -> None:
 def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
     order = np.random.RandomState(0).permutation(50).tolist()
     whole = split([order[one] for one in (3, -2, 7, -4, 1, 2)])
-    rest, out = whole.hold_out(count=5, size=50)
+    rest, out = whole.split_validation(count=5, size=50)
     assert len(out) == 2
     assert rest.images.data_ptr() == whole.images.data_ptr()
     for few in (rest.take(slice(0, 2)), rest.take(torch.tensor([1, 0]))):
         assert few.images[:, 0, 0, 0].tolist() == few.labels.tolist()  # each picture its label
     assert (rest.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == rest.labels.tolist()
     assert rest.to(CPU).take(slice(0, 1)).labels[0] == rest.labels[0]
-    again, _ = rest.hold_out(count=5, size=80)
+    again, _ = rest.split_validation(count=5, size=80)
     assert (again.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == again.labels.tolist()
 
 
@@ -115,7 +115,7 @@ def small(change: Any, workdir: Path) -> Any:
 @pytest.mark.slow
 def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> None:
     data = assemble.dataset("cifar10_slice")
-    assert (len(data.train), len(data.held_out)) == (2000, 128)
+    assert (len(data.train), len(data.validation)) == (2000, 128)
     jobs.finetune("smoke", RT2.base, device=CPU)
     made = jobs.finetune("smoke", RT2, device=CPU)
     about = read_json(made.with_suffix(".json"))
@@ -125,7 +125,7 @@ def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> 
     assert all(set(row) == {"step", "clean", "fgsm", "pgd-20"} for row in rows)
     assert all(row["clean"] % 10 == 0 for row in rows)
     assert [set(row) for row in about["history"]] == [{"step", "l1", "ce"}] * 6
-    assert (curve["n"], curve["indices"]) == (10, data.held_out.index[:10].tolist())
+    assert (curve["n"], curve["indices"]) == (10, data.validation.index[:10].tolist())
     assert not set(curve["indices"]) & set(data.train.index.tolist())
     before = sha256(made)
     small("presets/smoke", {"curves": ...})

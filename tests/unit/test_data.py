@@ -27,7 +27,7 @@ def test_the_slice_is_the_choice_of_lee_and_kim() -> None:
         prints, part = Fingerprints(), getattr(found, split)
         for image, label in zip(part.images, part.labels, strict=True):
             prints.add(image, label)
-        assert prints.found()["sha256"] == expected
+        assert prints.hashes()["sha256"] == expected
 
 
 def test_a_slice_that_is_cut_comes_back(
@@ -63,13 +63,13 @@ def pil(images: Tensor, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.ui
 
 
 @pytest.mark.parametrize("size", [256, 64, 16])
-def test_inputs_are_resized_as_pil_resizes_the_file(pictures: Split, size: int) -> None:
-    ours = pictures.inputs(size)
+def test_inputs_are_resized_as_pil_resizes_the_file(images: Split, size: int) -> None:
+    ours = images.inputs(size)
     assert ours.shape == (8, 3, size, size)
     assert ours.dtype == torch.float32
     levels = ours * 255
     assert (levels - levels.round()).abs().max() < 1e-4
-    theirs = pil(pictures.images, size)
+    theirs = pil(images.images, size)
     assert np.array_equal(levels.round().permute(0, 2, 3, 1).numpy(), theirs)
 
 
@@ -85,9 +85,9 @@ def test_large_pictures_are_made_smaller_as_pil_does(cifar_slice: Dataset, size:
     assert (difference > 0.5).mean() < 0.001
 
 
-def test_inputs_at_their_own_size_are_the_pixels(pictures: Split) -> None:
-    pixels = (pictures.inputs(32) * 255).round().byte()
-    assert torch.equal(pixels, pictures.images.permute(0, 3, 1, 2))
+def test_inputs_at_their_own_size_are_the_pixels(images: Split) -> None:
+    pixels = (images.inputs(32) * 255).round().byte()
+    assert torch.equal(pixels, images.images.permute(0, 3, 1, 2))
 
 
 def test_take_keeps_pictures_labels_and_places_together(cifar_slice: Dataset) -> None:
@@ -99,27 +99,27 @@ def test_take_keeps_pictures_labels_and_places_together(cifar_slice: Dataset) ->
     assert len(part) == 2
 
 
-def many(pictures: Split) -> tuple[Tensor, Randomness]:
-    """One picture 400 times, each an example of its own."""
-    images = pictures.images[:1].expand(400, -1, -1, -1)
-    return images, Randomness(0, "test", torch.arange(400))
+def many(images: Split) -> tuple[Tensor, Randomness]:
+    """An image 400 times, each an example of its own."""
+    copies = images.images[:1].expand(400, -1, -1, -1)
+    return copies, Randomness(0, "test", torch.arange(400))
 
 
-def test_flip_mirrors_half_of_the_pictures(pictures: Split) -> None:
-    images, randomness = many(pictures)
-    flipped = flip(images, randomness)
-    same = (flipped == images).flatten(1).all(1)
-    mirrored = (flipped == images.flip(2)).flatten(1).all(1)
+def test_flip_mirrors_half_of_the_pictures(images: Split) -> None:
+    copies, randomness = many(images)
+    flipped = flip(copies, randomness)
+    same = (flipped == copies).flatten(1).all(1)
+    mirrored = (flipped == copies.flip(2)).flatten(1).all(1)
     assert (same ^ mirrored).all()
     assert 0.4 < float(mirrored.float().mean()) < 0.6
-    assert torch.equal(flip(images[7:9], randomness.select(slice(7, 9))), flipped[7:9])
+    assert torch.equal(flip(copies[7:9], randomness.select(slice(7, 9))), flipped[7:9])
 
 
-def test_shift_moves_pictures_evenly_with_black_coming_in(pictures: Split) -> None:
-    images, randomness = many(pictures)
-    images = images.clamp(min=1)
-    shifted = shift(images, randomness, most=2)
-    assert shifted.shape == images.shape
+def test_shift_moves_pictures_evenly_with_black_coming_in(images: Split) -> None:
+    copies, randomness = many(images)
+    copies = copies.clamp(min=1)
+    shifted = shift(copies, randomness, most=2)
+    assert shifted.shape == copies.shape
     seen = set()
     for one in shifted:
         rows, columns = (one.amax(dim=(k, 2)) > 0 for k in (1, 0))
@@ -127,7 +127,7 @@ def test_shift_moves_pictures_evenly_with_black_coming_in(pictures: Split) -> No
         seen.add((down, right))
         back = torch.roll(one, (-down, -right), (0, 1))
         inside = back.amax(dim=2) > 0
-        assert torch.equal(back[inside], images[0][inside])
+        assert torch.equal(back[inside], copies[0][inside])
         assert int(inside.sum()) == (32 - abs(down)) * (32 - abs(right))
     assert seen == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
 
@@ -138,12 +138,11 @@ def _moved(axis: Tensor) -> int:
     return first if first else last - 31
 
 
-def test_shift_takes_the_last_offset_too(pictures: Split) -> None:
+def test_shift_takes_the_last_offset_too(images: Split) -> None:
     class Extreme(Randomness):
         def uniform(self, shape: tuple[int, ...], purpose: str) -> Tensor:
             return torch.full((len(self.index), *shape), 1 - 2**-24)
 
-    images = pictures.images
-    moved = shift(images, Extreme(0, "", pictures.index), most=4)
-    assert torch.equal(moved[:, :28, :28], images[:, 4:, 4:])
+    moved = shift(images.images, Extreme(0, "", images.index), most=4)
+    assert torch.equal(moved[:, :28, :28], images.images[:, 4:, 4:])
     assert (moved[:, 28:] == 0).all()

@@ -72,7 +72,7 @@ def test_what_is_known_of_pictures(
     assert found.test.labels.tolist() == given["test_labels"].tolist()
     size, count = (50000, 512) if expected[1] == "published" else (20, 2)
     out = set(np.random.RandomState(0).permutation(size)[-count:]) & set(range(20))
-    assert found.held_out.index.tolist() == sorted(out)
+    assert found.validation.index.tolist() == sorted(out)
     assert found.train.index.tolist() == sorted(set(range(20)) - out)
     said = doubt(path)
     if kinds:
@@ -121,7 +121,7 @@ def test_a_failed_fetch_leaves_the_earlier_one_as_it_was(
     synthetic.write_mosaics(tmp_path / "bad" / "cifar10", arrays)
     last = tmp_path / "bad" / "cifar10" / "test-0.png"
     last.write_bytes(last.read_bytes()[:300])
-    with pytest.raises(AtopError, match=f"{last}: not a readable picture"):
+    with pytest.raises(AtopError, match=f"{last}: not a readable image"):
         fetch("cifar10", folder=tmp_path / "bad")
     assert about() == before
     assert [path.name for path in (paths.RESULTS / "data").iterdir()] == ["cifar10"]

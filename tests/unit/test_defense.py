@@ -31,8 +31,8 @@ def parts(purifier: nn.Module, classifier: nn.Module) -> dict[str, Any]:
 
 
 @pytest.fixture
-def x(pictures: Split) -> Tensor:
-    return pictures.inputs(32).double()
+def x(images: Split) -> Tensor:
+    return images.inputs(32).double()
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
@@ -126,12 +126,12 @@ def test_gradient_equals_finite_differences(
 
 
 def test_the_undefended_pipeline_is_the_bare_classifier(
-    classifier: nn.Module, pictures: Split, randomness: Randomness
+    classifier: nn.Module, images: Split, randomness: Randomness
 ) -> None:
     cell = Cell(dataset="cifar10_slice", classifier="resnet_small", recipe="official")
     # "native" for its purifier that works at 64 pixels, were there one
     pipeline = assemble.pipeline("native", cell, Identity(), classifier)
-    x = pictures.inputs(32)
+    x = images.inputs(32)
     assert torch.equal(pipeline(x), classifier(x))
     assert torch.equal(pipeline(x, randomness), classifier(x))
 

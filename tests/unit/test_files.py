@@ -130,7 +130,7 @@ def test_a_truncated_checkpoint_is_named(saved: Path, kind: str, part: float) ->
         torch.save(network().state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(AtopError, match=rf"{path}: not a whole checkpoint \(.*delete it"):
+    with pytest.raises(AtopError, match=rf"{path}: not a complete checkpoint \(.*delete it"):
         checkpoints.load(network(), path)
 
 

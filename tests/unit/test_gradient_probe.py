@@ -69,7 +69,7 @@ class Bpda(nn.Module):
 
 
 @pytest.fixture
-def measure(classifier: nn.Module, pictures: Split) -> Measure:
+def measure(classifier: nn.Module, images: Split) -> Measure:
     """The probe of the small classifier, changed in some way, on eight pictures."""
 
     def run(
@@ -85,8 +85,8 @@ def measure(classifier: nn.Module, pictures: Split) -> Measure:
             classifier=Classifier(classifier, outputs),
             sizes=SIZES,
         )
-        draw = Randomness(0, "probe", pictures.index)
-        return probe(Bpda(made) if bpda else made, pictures.inputs(32), pictures.labels, draw)
+        draw = Randomness(0, "probe", images.index)
+        return probe(Bpda(made) if bpda else made, images.inputs(32), images.labels, draw)
 
     return run
 
@@ -139,8 +139,8 @@ def test_gradients_that_are_not_the_slope(
     assert suspicions(measure(function)) == ["gradient-mismatch"]
 
 
-def test_one_example_with_a_wrong_slope_is_enough(measure: Measure, pictures: Split) -> None:
-    first, second = (one.mean() for one in pictures.inputs(32)[:2])
+def test_one_example_with_a_wrong_slope_is_enough(measure: Measure, images: Split) -> None:
+    first, second = (one.mean() for one in images.inputs(32)[:2])
     between = (first + second) / 2
     for lost in (lambda mean: mean < between, lambda mean: mean > between):
         found = measure(lambda x, lost=lost: x.detach() if lost(x.mean()) else x)
@@ -155,15 +155,15 @@ def test_rounding_leaves_no_gradient_and_agrees_with_its_differences(measure: Me
 
 
 def test_a_single_draw_without_a_gradient_is_no_suspicion(
-    classifier: nn.Module, pictures: Split
+    classifier: nn.Module, images: Split
 ) -> None:
     class First(NoTransform):
         def __call__(self, x: Tensor, randomness: Randomness) -> Views:
             return super().__call__(x if randomness.draw else x.detach(), randomness)
 
     made = Defense(transform=First(), purifier=Identity(), classifier=classifier, sizes=SIZES)
-    draw = Randomness(0, "probe", pictures.index)
-    assert probe(made, pictures.inputs(32), pictures.labels, draw)["zero_gradient"] == 0
+    draw = Randomness(0, "probe", images.index)
+    assert probe(made, images.inputs(32), images.labels, draw)["zero_gradient"] == 0
 
 
 def test_a_graph_that_is_cut_has_no_gradient(measure: Measure) -> None:
@@ -182,8 +182,8 @@ def test_logits_that_saturate_leave_no_cross_entropy_gradient(
     assert suspicions(found) == ["zero-gradient"] * (share > 0)
 
 
-def test_gradients_that_are_not_finite(measure: Measure, pictures: Split) -> None:
-    black = (pictures.inputs(32) == 0).flatten(1).any(dim=1)
+def test_gradients_that_are_not_finite(measure: Measure, images: Split) -> None:
+    black = (images.inputs(32) == 0).flatten(1).any(dim=1)
     found = measure(lambda x: x.sqrt().square())  # infinity times zero at black
     assert 0 < found["nonfinite_gradient"] == black.float().mean() < 1
     assert suspicions(found) == ["nonfinite-gradient"]
@@ -212,18 +212,18 @@ def test_kinks_at_black_and_white_do_no_harm(measure: Measure) -> None:
 
 
 def test_a_slope_that_is_wrong_in_a_few_pixels_shows_in_random_directions(
-    classifier: nn.Module, pictures: Split, randomness: Randomness
+    classifier: nn.Module, images: Split, randomness: Randomness
 ) -> None:
     class Sum(nn.Module):
         def forward(self, x: Tensor, randomness: Randomness) -> Tensor:
             strong, lost = x[..., :1].sum((1, 2, 3)), x[..., 1:].detach().sum((1, 2, 3))
             return torch.stack((10 * strong + lost, torch.zeros_like(lost)), dim=1)
 
-    y = torch.zeros_like(pictures.labels)
-    assert finite_difference(Sum(), pictures.inputs(32), y, randomness) > 0.1
+    y = torch.zeros_like(images.labels)
+    assert finite_difference(Sum(), images.inputs(32), y, randomness) > 0.1
 
 
-def test_the_defence_stays_as_it_is(classifier: nn.Module, pictures: Split) -> None:
+def test_the_defence_stays_as_it_is(classifier: nn.Module, images: Split) -> None:
     made = Defense(
         transform=random_transform("rt2"),
         purifier=Identity(),
@@ -231,9 +231,9 @@ def test_the_defence_stays_as_it_is(classifier: nn.Module, pictures: Split) -> N
         sizes=SIZES,
     )
     before = {name: value.clone() for name, value in made.state_dict().items()}
-    x, draw = pictures.inputs(32), Randomness(0, "probe", pictures.index)
-    first = probe(made, x, pictures.labels, draw)
-    assert probe(made, x, pictures.labels, draw) == first
+    x, draw = images.inputs(32), Randomness(0, "probe", images.index)
+    first = probe(made, x, images.labels, draw)
+    assert probe(made, x, images.labels, draw) == first
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
     assert next(made.parameters()).dtype == torch.float32
     assert x.grad is None

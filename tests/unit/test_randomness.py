@@ -127,7 +127,7 @@ def test_uniform_never_reaches_0_or_1() -> None:
     class Extreme(Randomness):
         word = 0
 
-        def _words(self, count: int, purpose: str) -> Tensor:
+        def _integers(self, count: int, purpose: str) -> Tensor:
             return torch.full((len(self.index), count), self.word)
 
     extreme = Extreme(0, "", INDEX)

@@ -125,7 +125,7 @@ def test_a_state_of_other_settings_is_ignored_and_said_to_be(
 def test_a_broken_state_is_named(tmp_path: Path, content: bytes) -> None:
     state = tmp_path / "state.pt"
     state.write_bytes(content)
-    with pytest.raises(AtopError, match=r"state\.pt: not a whole checkpoint .* delete it"):
+    with pytest.raises(AtopError, match=r"state\.pt: not a complete checkpoint .* delete it"):
         run(Line(3), state)
 
 

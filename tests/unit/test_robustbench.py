@@ -171,7 +171,7 @@ def test_a_normalisation_may_be_missing_and_nothing_else(name: str, put: Put) ->
             {"head.weight": torch.zeros(4, 4)},
             r"weights of another network: head.weight is \(4, 4\)",
         ),
-        ("<html>", "not a whole checkpoint|weights of another network"),
+        ("<html>", "not a complete checkpoint|weights of another network"),
     ],
 )
 def test_anything_else_is_refused_in_a_line(content: Any, message: str, put: Put) -> None:
@@ -184,7 +184,7 @@ def test_anything_else_is_refused_in_a_line(content: Any, message: str, put: Put
 def test_a_truncated_file_is_refused(put: Put) -> None:
     [path] = put("Tiny", state_of("Tiny"))
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(AtopError, match=f"^{path}: not a whole checkpoint"):
+    with pytest.raises(AtopError, match=f"^{path}: not a complete checkpoint"):
         family.load_public(made("Tiny"), [path])
 
 

@@ -77,7 +77,7 @@ def test_an_attack_may_name_the_size_that_is_handed_in() -> None:
 
 
 def test_the_gradient_through_32_256_32_equals_finite_differences(
-    classifier: nn.Module, pictures: Split, randomness: Randomness
+    classifier: nn.Module, images: Split, randomness: Randomness
 ) -> None:
     seen: list[int] = []
     purifier = nn.Conv2d(3, 3, 5, padding=2).double()
@@ -90,7 +90,7 @@ def test_the_gradient_through_32_256_32_equals_finite_differences(
         sizes=Sizes(input=32, purifier=256, classifier=32),
     )
     draw = randomness.select(slice(0, 2))
-    x = (0.2 + 0.6 * pictures.inputs(32)[:2].double()).requires_grad_()
+    x = (0.2 + 0.6 * images.inputs(32)[:2].double()).requires_grad_()
     weights = torch.linspace(-1, 1, 10).double()
 
     def value(x: Tensor) -> Tensor:

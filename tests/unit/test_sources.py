@@ -13,17 +13,17 @@ from support import synthetic_data as synthetic
 
 from atop.core.errors import AtopError
 from atop.data import cifar10, cifar100, imagenette
-from atop.data.source import SPLITS, Found, decode
+from atop.data.source import SPLITS, FoundDataset, decode
 from atop.experiment import dataset_files
 
 
-def find(name: str, folder: Path) -> Found:
+def find(name: str, folder: Path) -> FoundDataset:
     found = dataset_files.find(dataset_files.layouts(name), folder)
     assert found is not None, "not found by its marker"
     return found[0].read(found[1])
 
 
-def assert_same(source: Found, expected: synthetic.Arrays) -> None:
+def assert_same(source: FoundDataset, expected: synthetic.Arrays) -> None:
     read = synthetic.read(source)
     assert read.keys() == expected.keys()
     for name, array in expected.items():

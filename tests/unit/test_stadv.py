@@ -41,16 +41,16 @@ def noisy(network: nn.Module, draws: list[Any] | None = None) -> Target:
 
 
 @pytest.fixture
-def x(pictures: Split) -> Tensor:
+def x(images: Split) -> Tensor:
     """Four pictures in float64, one of them rounded to 0 and 1."""
-    x = pictures.inputs(32)[:4].double()
+    x = images.inputs(32)[:4].double()
     x[1] = x[1].round()
     return x
 
 
 @pytest.fixture
-def y(pictures: Split) -> Tensor:
-    return pictures.labels[:4]
+def y(images: Split) -> Tensor:
+    return images.labels[:4]
 
 
 @pytest.fixture

@@ -205,23 +205,23 @@ TRUE = np.arange(5)
 
 
 def test_what_counts_of_an_examples_draws() -> None:
-    assert stats.right(DRAWN, TRUE, "mean").tolist() == (DRAWN == TRUE).tolist()
+    assert stats.correct(DRAWN, TRUE, "mean").tolist() == (DRAWN == TRUE).tolist()
     # A tie of three classes is lost, as is a minority.
-    assert stats.right(DRAWN, TRUE, "majority").tolist() == [[True, True, False, False, True]]
-    assert stats.right(DRAWN, TRUE, "all").tolist() == [[True, False, False, False, False]]
+    assert stats.correct(DRAWN, TRUE, "majority").tolist() == [[True, True, False, False, True]]
+    assert stats.correct(DRAWN, TRUE, "all").tolist() == [[True, False, False, False, False]]
 
 
 def test_a_plurality_needs_no_half() -> None:
     votes = np.array([[1], [1], [2], [3], [4]])
-    assert stats.right(votes, np.array([1]), "majority").tolist() == [[True]]
-    assert stats.right(votes, np.array([2]), "majority").tolist() == [[False]]
+    assert stats.correct(votes, np.array([1]), "majority").tolist() == [[True]]
+    assert stats.correct(votes, np.array([2]), "majority").tolist() == [[False]]
     tie = np.array([[1], [1], [2], [2], [4]])
-    assert stats.right(tie, np.array([1]), "majority").tolist() == [[False]]
+    assert stats.correct(tie, np.array([1]), "majority").tolist() == [[False]]
 
 
 def test_one_draw_is_its_own_majority() -> None:
     for metric in stats.METRICS:
-        assert stats.right(DRAWN[:1], TRUE, metric).tolist() == [[True, True, True, False, True]]
+        assert stats.correct(DRAWN[:1], TRUE, metric).tolist() == [[True, True, True, False, True]]
 
 
 def test_the_worst_candidate() -> None:
@@ -237,8 +237,8 @@ def test_spread_over_draws() -> None:
 
 
 def test_single_outcomes_get_wilson_and_mcnemar() -> None:
-    a = stats.right(DRAWN, TRUE, "majority")
-    b = stats.right(DRAWN, TRUE, "all")
+    a = stats.correct(DRAWN, TRUE, "majority")
+    b = stats.correct(DRAWN, TRUE, "all")
     assert stats.accuracy(a) == stats.wilson(successes=3, n=5)
     assert stats.paired(a, b).p == pytest.approx(0.5)
 
@@ -246,13 +246,13 @@ def test_single_outcomes_get_wilson_and_mcnemar() -> None:
 def test_tries_are_groups_of_draws() -> None:
     """Of the six pairs of four draws, three are correct where three draws are, one where two."""
     hits = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
-    shares = stats.right(hits, np.ones(5, int), "tries-2")
+    shares = stats.correct(hits, np.ones(5, int), "tries-2")
     assert shares == pytest.approx(np.array([[1, 3 / 6, 1 / 6, 0, 0]]))
-    every = stats.right(hits, np.ones(5, int), "tries-4")
-    assert every.tolist() == stats.right(hits, np.ones(5, int), "all").tolist()
+    every = stats.correct(hits, np.ones(5, int), "tries-4")
+    assert every.tolist() == stats.correct(hits, np.ones(5, int), "all").tolist()
     assert stats.accuracy(every) == stats.wilson(successes=1, n=5)
     with pytest.raises(ValueError, match="tries-5 needs 5 draws, got 4"):
-        stats.right(hits, np.ones(5, int), "tries-5")
+        stats.correct(hits, np.ones(5, int), "tries-5")
 
 
 @pytest.mark.parametrize("tries", [2, 4, 7])
@@ -263,7 +263,7 @@ def test_tries_have_the_closed_form_as_their_mean(tries: int) -> None:
     for count in range(draws + 1):
         hits = (np.arange(draws) < count)[:, None].astype(int)
         chance = math.comb(draws, count) * (1 - wrong) ** count * wrong ** (draws - count)
-        found += chance * float(stats.right(hits, np.ones(1, int), f"tries-{tries}").mean())
+        found += chance * float(stats.correct(hits, np.ones(1, int), f"tries-{tries}").mean())
     assert 1 - found == pytest.approx(1 - (1 - wrong) ** tries)
 
 

@@ -13,7 +13,7 @@ from atop.data.dataset import Dataset, Split
 from atop.experiment import config
 from atop.experiment.settings.attacks import Suite
 from atop.method.defense import Defense, Sizes
-from atop.method.eot import Victim
+from atop.method.eot import BatchedTarget
 from atop.method.purifiers.identity import Identity
 from atop.method.registry import build
 from atop.method.surrogates import SURROGATES
@@ -163,7 +163,7 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
         name, victim = config.entry(entry, "defense")
         options = {key: value for key, value in row.items() if key not in config.HARNESS}
         through = row.get("through", "exact")
-        seen = Victim(
+        seen = BatchedTarget(
             SURROGATES[through](bare if victim == "classifier" else defense),
             rows=N,
             random=defense.random and through != "fixed",

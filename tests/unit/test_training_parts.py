@@ -38,10 +38,10 @@ def small(change: Change, workdir: Path) -> Change:
 
 @pytest.mark.parametrize("target", ["classifier", "defense"])
 def test_what_the_training_attack_differentiates(
-    small: Any, pictures: Split, randomness: Randomness, purifier: nn.Module, target: str
+    small: Any, images: Split, randomness: Randomness, purifier: nn.Module, target: str
 ) -> None:
     recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
-    x, y = pictures.inputs(32), pictures.labels
+    x, y = images.inputs(32), images.labels
 
     bare = assemble.defense("smoke", RT2.bare)
     pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
@@ -65,7 +65,7 @@ def test_what_the_training_attack_differentiates(
 
 
 def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_from(
-    small: Any, purifier: nn.Module, pictures: Split, monkeypatch: pytest.MonkeyPatch
+    small: Any, purifier: nn.Module, images: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eq. 9 with one draw a step: maximised and minimised at the same one (ledger B8)."""
     cell = replace(RT2, recipe="minmax")
@@ -76,7 +76,7 @@ def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_
         "smoke",
         cell,
         purifier,
-        pictures,
+        images,
         transforms=["rt2"],
         recipe=recipe,
         stream="test",
@@ -100,14 +100,12 @@ def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_
     assert purifier.training
 
 
-def test_a_job_works_at_the_purifiers_size(
-    small: Any, purifier: nn.Module, pictures: Split
-) -> None:
+def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module, images: Split) -> None:
     stage = parts.purifier_stage(
         "smoke",
         RT2,
         purifier.requires_grad_(True),
-        pictures,
+        images,
         transforms=["rt2"],
         recipe=config.recipe("paper", "rt2", "smoke"),
         stream="test",
@@ -121,14 +119,14 @@ def test_a_job_works_at_the_purifiers_size(
 
 
 def test_a_dataset_says_how_far_its_pictures_are_shifted(
-    small: Any, purifier: nn.Module, pictures: Split
+    small: Any, purifier: nn.Module, images: Split
 ) -> None:
     small("datasets", {"cifar10_slice": {"shift": 3}})
     stage = parts.purifier_stage(
         "smoke",
         RT2,
         purifier,
-        pictures,
+        images,
         transforms=["rt2"],
         recipe=config.recipe("paper", "rt2", "smoke"),
         stream="test",

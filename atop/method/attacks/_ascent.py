@@ -1,7 +1,7 @@
-"""Steps uphill inside a ball: what PGD and its relatives share, whatever they raise."""
+"""Gradient ascent inside a ball: shared by PGD and its variants."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -20,7 +20,7 @@ class Ascent:
 
     Attributes:
         direction: of a step: the `sign` of the gradient, or the `unit` vector along it.
-        schedule: of the step size: `constant`, or half a `cosine` from step_size down to nothing.
+        schedule: of the step size: `constant`, or half a `cosine` from step_size to zero.
     """
 
     norm: str
@@ -39,13 +39,13 @@ class Ascent:
         *,
         start: Tensor | None = None,
     ) -> Tensor:
-        """Images within eps of x.
+        """Return images within eps of x.
 
         Args:
-            gradient: (x_adv, randomness of the step's first draw) -> gradient of what is raised.
+            gradient: (x_adv, randomness of the step's first draw) -> gradient of the objective.
             x: (B, 3, H, W) in [0, 1].
-            randomness: names the start and the first draw.
-            start: where to begin, projected into the ball first; instead of the row's own start.
+            randomness: gives the start and the first draw.
+            start: replaces the configured start; it is projected into the ball.
         """
         if start is None:
             start = random_start(x, self.eps, self.norm, randomness) if self.random_start else x
@@ -57,7 +57,7 @@ class Ascent:
         return x_adv
 
     def size(self, step: int) -> float:
-        """Of a step, the first of which is 0."""
+        """Return the size of a step, counted from 0."""
         if self.schedule == "constant":
             return self.step_size
         return self.step_size * (1 + math.cos(math.pi * step / self.steps)) / 2
@@ -74,14 +74,14 @@ def ascent(
     direction: str | None = None,
     schedule: str = "constant",
 ) -> Ascent:
-    """What rows of attacks.yaml say of it; steps follow the norm unless they name a direction.
+    """Build an Ascent from a row of attacks.yaml; the norm gives the default direction.
 
     Raises:
-        ValueError: a norm, direction or schedule that is not known, in the words of `method`.
+        ValueError: unknown norm, direction or schedule; the message names `method`.
     """
     direction = direction or ("unit" if norm == "L2" else "sign")
-    check_word(method, "direction", direction, DIRECTIONS)
-    check_word(method, "schedule", schedule, SCHEDULES)
+    check_choice(method, "direction", direction, DIRECTIONS)
+    check_choice(method, "schedule", schedule, SCHEDULES)
     return Ascent(
         norm=check_norm(method, norm),
         eps=number(eps),
@@ -93,8 +93,7 @@ def ascent(
     )
 
 
-def check_word(method: str, what: str, word: str, known: tuple[str, ...]) -> str:
-    """The word, if it is known; ValueError otherwise."""
-    if word not in known:
-        raise ValueError(f"{method}: no {what} '{word}'; known are {', '.join(known)}")
-    return word
+def check_choice(method: str, kind: str, choice: str, known: Collection[str]) -> None:
+    """Raise ValueError unless the choice is known."""
+    if choice not in known:
+        raise ValueError(f"{method}: no {kind} '{choice}'; known are {', '.join(known)}")

@@ -1,9 +1,8 @@
 """AutoAttack's sub-attacks on a random target, without the gate of the library.
 
-The library's `perturb` starts with one look and leaves out whom that draw misclassifies; it reads
-success and loss from one draw, too. Here its iterations run on everybody, APGD follows gradients
-expected over its draws and compares iterates by their losses under draws that stay the same, and
-each run hands several results to the judge.
+The library's `perturb` skips images that its first draw misclassifies, and judges success and loss
+by single draws. Here its iterations run on all images. APGD uses gradients averaged over draws, and
+compares iterates by losses under the same draws. Each run returns several candidates.
 """
 
 import itertools
@@ -21,9 +20,9 @@ from torch import Tensor
 from atop.core.randomness import Randomness
 from atop.method.attack import Loss, Target, cross_entropy
 from atop.method.autoattack_library import Model, model_of, sub_attack
-from atop.method.eot import expected_logits, expected_loss, slope
+from atop.method.eot import eot_gradient, expected_logits, expected_loss
 
-Told = tuple[Tensor, Tensor, Tensor]
+Outputs = tuple[Tensor, Tensor, Tensor]
 """Logits (B, classes), losses (B,) and their gradients (B, 3, H, W)."""
 
 
@@ -39,25 +38,12 @@ def candidates(
     average: int,
     options: dict[str, int],
 ) -> list[Tensor]:
-    """What a sub-attack finds for each example, whatever single draws say of it.
+    """Return the candidates of a sub-attack for all examples, as float32.
 
     APGD: the iterate of the highest loss, and the last one. FAB: the nearest iterate that some draw
     misclassified, which may lie outside the ball, and the last one. Both for each target class.
-    Square: the iterate of the lowest margin.
-
-    Args:
-        attack: a name of OPTIONS (atop/method/autoattack_library.py).
-        target: draws at random.
-        x: (B, 3, H, W) in [0, 1], in whose dtype the target is called.
-        y: (B,) labels.
-        randomness: of the batch.
-        norm: Linf or L2.
-        eps: radius of the ball.
-        average: draws that a query of Square averages over.
-        options: all that OPTIONS lists for the attack, by name.
-
-    Returns:
-        Tensors like x but float32, as many for every batch.
+    Square, whose queries average over `average` draws: the iterate of the lowest margin. Their
+    number is the same for every batch. `options` are all OPTIONS of the attack.
     """
     ball: dict[str, Any] = {"norm": norm, "eps": eps, "seed": randomness.seed, "options": options}
     single = x.float()
@@ -68,22 +54,22 @@ def candidates(
             return _square(model_of(mean, x, randomness), single, y, **ball)
         if attack == "fab-t":
             return _fab(model_of(target, x, randomness), single, y, **ball)
-        look = Expectation(target, randomness, eot=options["eot"], dtype=x.dtype)
-        return _apgd(attack, look, single, y, **ball)
+        expected = Expectation(target, randomness, eot=options["eot"], dtype=x.dtype)
+        return _apgd(attack, expected, single, y, **ball)
 
 
 class Expectation:
-    """A target as APGD looks at it: all that it learns is expected over `eot` draws.
+    """A target for APGD, whose logits, losses and gradients are averages over `eot` draws.
 
-    The library asks networks of TensorFlow for logits, losses and gradients in one call, and takes
-    them as they are told. Of other networks it averages gradients only: what it keeps as the best
-    iterate, and where it halves its steps, would follow the loss of one draw.
+    It has the library's interface to TensorFlow, which returns all three in one call. For networks
+    of torch the library averages gradients only: the loss of a single draw would choose the best
+    iterate and the steps that are halved.
 
-    Gradients are of fresh draws at each look. Losses are of the same ones at every look: which of
-    two iterates is better is then no matter of luck.
+    Each query takes new draws for the gradient, but the same draws for the loss, so that the
+    comparison of two iterates does not depend on the draws.
 
     Attributes:
-        asked: (B, 3, H, W), where it was looked at last.
+        last_input: (B, 3, H, W) of the last query.
     """
 
     def __init__(
@@ -92,56 +78,56 @@ class Expectation:
         self.target, self.randomness, self.eot, self.dtype = target, randomness, eot, dtype
         self.draws = itertools.count(int(randomness.draw))
         self.compared = replace(randomness, stream=f"{randomness.stream}:compared").at(0)
-        self.asked = torch.empty(0)
+        self.last_input = torch.empty(0)
 
     def logits(self, x: Tensor) -> Tensor:
-        """(B, classes)."""
+        """Return (B, classes)."""
         draw = self.randomness.at(next(self.draws))
         return expected_logits(self.target, x.to(self.dtype), draw, eot=self.eot)
 
-    def get_logits_loss_grad_xent(self, x: Tensor, y: Tensor) -> Told:
-        """Of the cross-entropy."""
-        return self._look(x, y, cross_entropy)
+    def get_logits_loss_grad_xent(self, x: Tensor, y: Tensor) -> Outputs:
+        """Query with the cross-entropy."""
+        return self._query(x, y, cross_entropy)
 
-    def get_logits_loss_grad_dlr(self, x: Tensor, y: Tensor) -> Told:
-        """Of the DLR loss."""
-        return self._look(x, y, _dlr)
+    def get_logits_loss_grad_dlr(self, x: Tensor, y: Tensor) -> Outputs:
+        """Query with the DLR loss."""
+        return self._query(x, y, _dlr)
 
-    def get_logits_loss_grad_target(self, x: Tensor, y: Tensor, aim: Tensor) -> Told:
-        """Of the targeted DLR loss; aim (B,) are the target classes."""
-        return self._look(x, torch.stack((y, aim), dim=1), _dlr_targeted)
+    def get_logits_loss_grad_target(self, x: Tensor, y: Tensor, aim: Tensor) -> Outputs:
+        """Query with the targeted DLR loss; aim (B,) are the target classes."""
+        return self._query(x, torch.stack((y, aim), dim=1), _dlr_targeted)
 
     @torch.enable_grad()
-    def _look(self, x: Tensor, y: Tensor, loss: Loss) -> Told:
-        self.asked = x.detach()
-        wide, draw = x.detach().to(self.dtype), self.randomness.at(next(self.draws))
-        found = slope(self.target, wide, y, loss, draw, eot=self.eot)
-        level = expected_loss(self.target, wide, y, loss, self.compared, eot=self.eot)
-        return found.logits.float(), level.float(), found.gradient.float()
+    def _query(self, x: Tensor, y: Tensor, loss: Loss) -> Outputs:
+        self.last_input = x.detach()
+        x_wide, draw = x.detach().to(self.dtype), self.randomness.at(next(self.draws))
+        result = eot_gradient(self.target, x_wide, y, loss, draw, eot=self.eot)
+        losses = expected_loss(self.target, x_wide, y, loss, self.compared, eot=self.eot)
+        return result.logits.float(), losses.float(), result.gradient.float()
 
 
 def _dlr(logits: Tensor, y: Tensor) -> Tensor:
     return APGDAttack_targeted.dlr_loss(None, logits, y)  # type: ignore[no-any-return]
 
 
-def _dlr_targeted(logits: Tensor, both: Tensor) -> Tensor:
-    """(B,) losses for labels and target classes, (B, 2)."""
-    y, aim = both.unbind(1)
+def _dlr_targeted(logits: Tensor, pairs: Tensor) -> Tensor:
+    """Return (B,) losses for pairs (B, 2) of label and target class."""
+    y, aim = pairs.unbind(1)
     return APGDAttack_targeted.dlr_loss_targeted(SimpleNamespace(y_target=aim), logits, y)  # type: ignore[no-any-return]
 
 
 def _apgd(
-    attack: str, look: Expectation, x: Tensor, y: Tensor, *, options: dict[str, int], **ball: Any
+    attack: str, target: Expectation, x: Tensor, y: Tensor, *, options: dict[str, int], **ball: Any
 ) -> list[Tensor]:
-    aims = _wrong(look.logits(x), y)[: options["targets"]] if "targets" in options else [None]
-    method = sub_attack(attack, look, options={**options, "eot": 1}, **ball)
+    aims = _wrong(target.logits(x), y)[: options["targets"]] if "targets" in options else [None]
+    method = sub_attack(attack, target, options={**options, "eot": 1}, **ball)
     method.is_tf_model = True
     method.init_hyperparam(x)
-    found = []
+    results = []
     for method.y_target in aims:
         best, *_ = method.attack_single_run(x, y)
-        found += [best, look.asked]
-    return found
+        results += [best, target.last_input]
+    return results
 
 
 def _fab(
@@ -149,32 +135,32 @@ def _fab(
 ) -> list[Tensor]:
     logits = model(x)
     method = sub_attack("fab-t", model, options=options, **ball)
-    method.target_class = 1  # of the logits that it asks for next, the most likely class
-    found = []
+    method.target_class = 1  # the most likely class of the logits that follow
+    results = []
     for aim in _wrong(logits, y)[: options["targets"]]:
-        method._predict_fn = partial(_certain, F.one_hot(aim, logits.shape[1]))
+        method._predict_fn = partial(_constant, F.one_hot(aim, logits.shape[1]))
         method._get_predicted_label = labels = _Labels(model, y)
-        found += [method.attack_single_run(x, y, is_targeted=True), labels.asked]
-    return found
+        results += [method.attack_single_run(x, y, is_targeted=True), labels.last_input]
+    return results
 
 
 class _Labels:
-    """What FAB is told of labels (B,): at first that all are classified correctly.
+    """Predicted labels (B,) for FAB; in its first query all are correct, so that it skips none.
 
     Attributes:
-        asked: (B, 3, H, W), for which it asked last.
+        last_input: (B, 3, H, W) of the last query.
     """
 
     def __init__(self, model: Model, y: Tensor) -> None:
         self.model, self.y = model, y
-        self.asked = torch.empty(0)
+        self.last_input = torch.empty(0)
 
     def __call__(self, x: Tensor) -> Tensor:
-        first, self.asked = not len(self.asked), x.clone()
+        first, self.last_input = not len(self.last_input), x.clone()
         return self.y if first else self.model(x).argmax(1)
 
 
-def _certain(logits: Tensor, x: Tensor) -> Tensor:
+def _constant(logits: Tensor, x: Tensor) -> Tensor:
     return logits
 
 
@@ -191,12 +177,12 @@ def _square(
 def _never_fooled(
     margin_and_loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], x: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Square goes on while the margin is positive, and keeps what lowers the loss."""
+    """Return a positive margin, so that Square never stops; it keeps steps of lower loss."""
     _, loss = margin_and_loss(x, y)
     return torch.ones_like(loss), loss
 
 
 def _wrong(logits: Tensor, y: Tensor) -> Tensor:
-    """(classes - 1, B) wrong classes, the most likely first."""
+    """Return (classes - 1, B) wrong classes, the most likely first."""
     others = logits.scatter(1, y[:, None], -torch.inf)
     return others.argsort(1, descending=True)[:, :-1].T

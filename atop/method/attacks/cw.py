@@ -1,7 +1,7 @@
 """CW-L2 (Carlini & Wagner, 2017) with a fixed constant, as the authors' library runs it.
 
-The column says Linf 8/255, but that library's CW is an unbounded L2 attack (ledger B24): nothing is
-projected, and the smallest misclassified iterate is kept.
+The paper's column says Linf 8/255, but that library's CW is an unbounded L2 attack (deviation B24):
+there is no projection, and the smallest misclassified iterate is the result.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from atop.method.workload import Queries, Workload
 class CW:
     """Adam in tanh space on ||x' - x||^2 + c * max(z_y - max z_j, -kappa), untargeted.
 
-    A tenth of the way at a time, an example whose cost has risen stops; the library compares the
-    cost of the whole batch, which would let neighbours decide (ledger O1).
+    At every tenth of the steps, an example stops if its cost rose. The library compares the cost
+    of the batch, so that the result of an example depends on the others (deviation O1).
     """
 
     c: float
@@ -31,7 +31,7 @@ class CW:
     eot: int
 
     def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """The smallest misclassified iterate, or x itself where there was none."""
+        """Return the smallest misclassified iterate of each example, or x itself without one."""
         w = torch.atanh((2 * x - 1).clamp(-1, 1)).detach().requires_grad_(True)
         optimizer = torch.optim.Adam([w], lr=self.lr)
         best, best_l2 = x.clone(), torch.full_like(x[:, 0, 0, 0], torch.inf)
@@ -57,9 +57,9 @@ class CW:
     def _margins(
         self, target: Target, x_adv: Tensor, y: Tensor, randomness: Randomness
     ) -> tuple[Tensor, Tensor]:
-        """(B,) margins averaged over `eot` draws, and whether the mean logits are misclassified.
+        """Return (B,) margins of the logits averaged over `eot` draws, and (B,) misclassified.
 
-        As in the library, the true class counts as a logit of zero among the others (ledger O3).
+        As in the library, the true class has a logit of zero among the others (deviation O3).
         """
         first = int(randomness.draw) * self.eot
         draws = range(first, first + self.eot)
@@ -70,12 +70,12 @@ class CW:
 
 
 def build(*, norm: str, c: float, kappa: float, lr: float, steps: int, eot: int) -> CW:
-    """CW as a row of attacks.yaml gives it."""
+    """Build the attack from a row of attacks.yaml."""
     if norm != "L2":
         raise ValueError(f"cw: norm {norm} is not implemented; it takes L2")
     return CW(c=c, kappa=kappa, lr=lr, steps=steps, eot=eot)
 
 
 def workload(row: Dict, *, random: bool, classes: int) -> Workload:
-    """A draw at a time, whatever the target."""
+    """Count a query of a single draw for each step and draw, for every target."""
     return Workload(queries=(Queries(True, 1, row["steps"] * row["eot"]),), early=True)

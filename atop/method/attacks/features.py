@@ -1,7 +1,7 @@
-"""PGD that moves what a network makes of an image away from what it makes of the clean one.
+"""PGD on features (Sabour et al., 2016, without a guide image): moves them from the clean ones.
 
-Labels and the classifier play no part: an attack on features (Sabour et al., 2016, without a guide
-image). A row of attacks.yaml says by `through: purified` that the features are what g returns.
+Labels and the classifier are not used. With `through: purified` in attacks.yaml the features are
+the output of g.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from atop.core.randomness import Randomness
 from atop.core.values import Dict
 from atop.method.attack import Target
 from atop.method.attacks._ascent import Ascent, ascent
-from atop.method.attacks._slopes import slope_of_shift
+from atop.method.attacks._gradients import gradient_of_shift
 from atop.method.workload import Queries, Workload, draws_of
 
 
@@ -23,35 +23,27 @@ class Features:
 
     Attributes:
         ascent: the ball, the steps and their start; at x itself there is no gradient.
-        eot: draws that each step averages over.
+        eot: number of draws per step.
     """
 
     ascent: Ascent
     eot: int
 
     def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """Adversarial images within eps of x."""
+        """Return adversarial images within eps of x."""
 
         def gradient(x_adv: Tensor, draw: Randomness) -> Tensor:
-            return slope_of_shift(target, x_adv, x, draw, eot=self.eot)
+            return gradient_of_shift(target, x_adv, x, draw, eot=self.eot)
 
         return self.ascent.run(gradient, x, randomness)
 
 
 def build(*, eot: int, **options: Any) -> Features:
-    """The attack as a row of attacks.yaml gives it.
-
-    Args:
-        eot: draws that each step averages over.
-        options: norm, eps, step_size, steps, random_start, direction, schedule.
-
-    Raises:
-        ValueError: a norm, direction or schedule that is not known.
-    """
+    """Build the attack from a row of attacks.yaml; `options` are those of an ascent."""
     return Features(ascent=ascent("features", **options), eot=eot)
 
 
 def workload(row: Dict, *, random: bool, classes: int) -> Workload:
-    """A gradient a step, and the clean image under the same draws."""
+    """Count per step a gradient, and a query of the clean image under the same draws."""
     eot, steps = draws_of(row, random=random), row["steps"]
     return Workload(queries=(Queries(True, eot, steps), Queries(False, eot, steps)))

@@ -1,4 +1,4 @@
-"""Uniform noise inside the ball: a control, which no attack should need to be compared with."""
+"""Uniform noise inside the ball: a control, which every attack should beat."""
 
 from dataclasses import dataclass
 
@@ -13,22 +13,22 @@ from atop.method.workload import Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """x' uniform in the ball around x; it looks at no gradient."""
+    """x' uniform in the ball around x, without gradients."""
 
     norm: str
     eps: float
 
     def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """Noisy pictures within eps of x."""
+        """Return noisy images within eps of x."""
         start = random_start(x, self.eps, self.norm, randomness)
         return project(start, x, self.eps, self.norm)
 
 
 def build(*, norm: str, eps: str) -> Noise:
-    """Noise as a row of attacks.yaml gives it."""
+    """Build the attack from a row of attacks.yaml."""
     return Noise(norm=check_norm("noise", norm), eps=number(eps))
 
 
 def workload(row: Dict, *, random: bool, classes: int) -> Workload:
-    """It asks nothing."""
+    """Return an empty workload."""
     return Workload()

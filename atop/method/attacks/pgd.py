@@ -8,18 +8,18 @@ from torch import Tensor
 from atop.core.randomness import Randomness
 from atop.core.values import Dict
 from atop.method.attack import LOSSES, Target
-from atop.method.attacks._ascent import Ascent, ascent, check_word
-from atop.method.attacks._slopes import slope_of_hardest, slope_of_vote
-from atop.method.eot import slope, slope_of_mean
+from atop.method.attacks._ascent import Ascent, ascent, check_choice
+from atop.method.attacks._gradients import gradient_of_hardest_draw, gradient_of_vote
+from atop.method.eot import eot_gradient, gradient_of_mean
 from atop.method.workload import Queries, Workload, draws_of
 
 AVERAGES = {
-    "loss": slope,
-    "logits": slope_of_mean,
-    "probabilities": slope_of_vote,
-    "hardest": slope_of_hardest,
+    "loss": eot_gradient,
+    "logits": gradient_of_mean,
+    "probabilities": gradient_of_vote,
+    "hardest": gradient_of_hardest_draw,
 }
-"""What of the draws counts: a mean, or of each image the draw where its loss is highest."""
+"""Gradients by what is averaged over draws; `hardest` uses the draw of the highest loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class PGD:
 
     Attributes:
         ascent: the ball, the steps and their start.
-        eot: draws that a step looks at.
+        eot: number of draws per step.
         loss: a name of LOSSES.
         average: a name of AVERAGES.
     """
@@ -38,11 +38,7 @@ class PGD:
     loss: str
     average: str
 
-    def __call__(self, target: Target, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
-        """Adversarial images within eps of x."""
-        return self.run(target, x, y, randomness)
-
-    def run(
+    def __call__(
         self,
         target: Target,
         x: Tensor,
@@ -51,35 +47,28 @@ class PGD:
         *,
         start: Tensor | None = None,
     ) -> Tensor:
-        """The iteration, from a given start if there is one."""
-        look: Any = AVERAGES[self.average]
+        """Return adversarial images within eps of x; `start` replaces the configured start."""
+        gradient_of: Any = AVERAGES[self.average]
 
         def gradient(x_adv: Tensor, draw: Randomness) -> Tensor:
-            return look(target, x_adv, y, LOSSES[self.loss], draw, eot=self.eot).gradient  # type: ignore[no-any-return]
+            return gradient_of(target, x_adv, y, LOSSES[self.loss], draw, eot=self.eot).gradient  # type: ignore[no-any-return]
 
         return self.ascent.run(gradient, x, randomness, start=start)
 
 
 def build(*, eot: int, loss: str = "cross_entropy", average: str = "loss", **options: Any) -> PGD:
-    """PGD as a row of attacks.yaml gives it.
-
-    Args:
-        eot: draws that a step looks at.
-        loss: a name of LOSSES.
-        average: over draws, of the `loss`; of the `logits` or `probabilities` that the loss then
-            takes; or of each image the `hardest` draw alone.
-        options: norm, eps, step_size, steps, random_start, direction, schedule.
+    """Build the attack from a row of attacks.yaml; `options` are those of an ascent.
 
     Raises:
-        ValueError: a norm, direction, schedule, loss or average that is not known.
+        ValueError: an unknown norm, direction, schedule, loss or average.
     """
-    check_word("pgd", "loss", loss, tuple(LOSSES))
-    check_word("pgd", "average", average, tuple(AVERAGES))
+    check_choice("pgd", "loss", loss, LOSSES)
+    check_choice("pgd", "average", average, AVERAGES)
     return PGD(ascent=ascent("pgd", **options), eot=eot, loss=loss, average=average)
 
 
 def workload(row: Dict, *, random: bool, classes: int) -> Workload:
-    """A gradient a step; what is not linear in the draws asks without one, too."""
+    """Count a gradient per step; averages other than `loss` also take a query without one."""
     eot, steps, average = draws_of(row, random=random), row["steps"], row.get("average", "loss")
     if average == "loss":
         return Workload(queries=(Queries(True, eot, steps),))

@@ -1,8 +1,8 @@
 """ResNets (He et al., 2016, "Deep Residual Learning for Image Recognition").
 
-Key names are those of kuangliu's pytorch-cifar, which MadryLab/robustness, DiffPure, pyautoattack
-and the authors' `models/resnet.py` share: `linear` for the last layer, `shortcut.0` and
-`shortcut.1` for the projection.
+Names of weights are those of kuangliu's pytorch-cifar, which MadryLab/robustness, DiffPure,
+pyautoattack and the authors' `models/resnet.py` share: `linear` for the last layer, `shortcut.0`
+and `shortcut.1` for the projection.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ Stem = Literal["large", "small"]
 
 
 def conv_norm(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    """A convolution without bias, padded to keep the size, and its batch normalisation."""
+    """Return a convolution without bias, padded to keep the size, and its batch normalisation."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return conv, nn.BatchNorm2d(outputs)
 
 
 class Residual(nn.Module):
-    """relu(branch(x) + shortcut(x)), with a 1x1 projection only where the shape changes.
+    """relu(branch(x) + shortcut(x)), with a 1x1 projection only if the shape changes.
 
     Subclasses register their layers in `add_branch`; channels out = expansion * planes.
     """
@@ -63,12 +63,11 @@ class BasicBlock(Residual):
 
     def branch(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
-        normed: Tensor = self.bn2(self.conv2(x))
-        return normed
+        return self.bn2(self.conv2(x))  # type: ignore[no-any-return]
 
 
 class Bottleneck(Residual):
-    """1x1, 3x3 and 1x1 convolutions, the stride on the 3x3 one."""
+    """1x1, 3x3 and 1x1 convolutions; the 3x3 one has the stride."""
 
     expansion = 4
 
@@ -80,8 +79,7 @@ class Bottleneck(Residual):
     def branch(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.relu(self.bn2(self.conv2(x)))
-        normed: Tensor = self.bn3(self.conv3(x))
-        return normed
+        return self.bn3(self.conv3(x))  # type: ignore[no-any-return]
 
 
 _LAYERS: dict[int, tuple[type[Residual], tuple[int, int, int, int]]] = {
@@ -92,15 +90,31 @@ _LAYERS: dict[int, tuple[type[Residual], tuple[int, int, int, int]]] = {
 
 
 class ResNet(nn.Module):
-    """(B,3,H,W) in [0,1] -> (B,classes) logits; the arguments are those of `build`."""
+    """(B,3,H,W) in [0,1] -> (B,classes) logits; random weights.
+
+    Args:
+        classes: number of logits.
+        depth: 18, 34 (basic blocks) or 50 (bottlenecks).
+        stem: "large" halves the image twice before the first block (for 256x256), "small" never
+            (for 32x32).
+        mean, std: normalisation of the input per channel, (x - mean) / std; not in the state dict.
+    """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, depth: int, classes: int, stem: Stem, mean: Sequence[float], std: Sequence[float]
+        self,
+        *,
+        classes: int,
+        depth: int,
+        stem: Stem,
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
+        if depth not in _LAYERS or stem not in ("large", "small"):
+            raise ValueError("depth is 18, 34 or 50, stem large or small")
         block, blocks = _LAYERS[depth]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
@@ -117,8 +131,7 @@ class ResNet(nn.Module):
         if self.stem == "large":
             x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
-        return logits
+        return self.linear(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 def _layer(
@@ -129,49 +142,29 @@ def _layer(
     return nn.Sequential(first, *rest)
 
 
-def build(
-    *,
-    classes: int,
-    depth: int,
-    stem: Stem,
-    mean: Sequence[float] = (0.0, 0.0, 0.0),
-    std: Sequence[float] = (1.0, 1.0, 1.0),
-) -> ResNet:
-    """The network with random weights.
-
-    Args:
-        classes: number of logits.
-        depth: 18, 34 (basic blocks) or 50 (bottlenecks).
-        stem: "large" halves the image twice before the first layer (for 256x256), "small" never
-            (for 32x32).
-        mean: per-channel normalisation of the input, (x - mean) / std; not in the state dict.
-        std: likewise.
-    """
-    if depth not in _LAYERS or stem not in ("large", "small"):
-        raise ValueError("depth is 18, 34 or 50, stem large or small")
-    return ResNet(depth, classes, stem, mean, std)
+build = ResNet
 
 
 def load_public(network: ResNet, files: list[Path]) -> None:
     """Load a file of any repository above.
 
     Raises:
-        AtopError: broken, or made for another network or another normalisation.
+        AtopError: the file is damaged, or for another network or normalisation.
     """
     state = published_weights.weights(files)
-    checkpoints.fill(network, _inside_attacker(network, state, files[0]), source=files[0])
+    checkpoints.fill(network, _without_wrapper(network, state, files[0]), source=files[0])
 
 
-def _inside_attacker(
+def _without_wrapper(
     network: ResNet, state: published_weights.State, path: Path
 ) -> published_weights.State:
-    """The network's part of a state dict of MadryLab/robustness' `AttackerModel`, all of another.
+    """Return the network's part of a state dict of MadryLab/robustness' `AttackerModel`.
 
-    It has the network as `model.` and perhaps once more as `attacker.model.`, and the normalisation
-    beside; perceptual-advex's feature models, without the attacker, look alike.
+    It has the network as `model.`, perhaps again as `attacker.model.`, and the normalisation; so
+    have perceptual-advex's feature models, without the attacker. Other files are returned as such.
     """
-    around = ("normalizer.", "attacker.")
-    if not any(name.startswith(around) for name in state):
+    wrapper = ("normalizer.", "attacker.")
+    if not any(name.startswith(wrapper) for name in state):
         return state
     for name in ("mean", "std"):
         published = state.get(f"normalizer.new_{name}", torch.empty(0)).flatten()
@@ -181,5 +174,5 @@ def _inside_attacker(
                 f"{path}: its {name} is {published.tolist()}, not {ours.tolist()}; "
                 "correct the classifier's options"
             )
-    inside = {name: value for name, value in state.items() if not name.startswith(around)}
-    return {name.removeprefix("model."): value for name, value in inside.items()}
+    inner = {name: value for name, value in state.items() if not name.startswith(wrapper)}
+    return {name.removeprefix("model."): value for name, value in inner.items()}

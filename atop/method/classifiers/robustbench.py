@@ -1,7 +1,7 @@
-"""Models of RobustBench (Croce et al., 2021) by its package: 32x32 pictures in [0, 1].
+"""Models of the package of RobustBench (Croce et al., 2021): 32x32 images in [0, 1].
 
-Their files lie where the package looks for them, MODEL_DIR/DATASET/THREAT/ID.pt; those of an
-ensemble are ID.pt_m0.pt, ID.pt_m1.pt and so on. Here it never downloads, and always loads strictly.
+Their files have the package's paths, MODEL_DIR/DATASET/THREAT/ID.pt; those of an ensemble are
+ID.pt_m0.pt, ID.pt_m1.pt and so on. Nothing is downloaded here, and loading is strict.
 """
 
 import io
@@ -20,10 +20,10 @@ from atop.core.values import Dict
 from atop.method.robustbench_library import models, robustbench
 
 _CONSTANTS = re.compile(r"(^|\.)(mu|sigma|mean|std)$")
-"""What some networks hold as buffers and their files leave out: normalisations, set by the code."""
+"""Buffers that some files lack: normalisations, which the code sets."""
 
 _SURPLUS = re.compile(r"^model_preact_hl1\.|\.scores$")
-"""What some files hold and their networks do not use: heads and scores of the training."""
+"""Weights of some files that their networks do not use: heads and scores of the training."""
 
 
 class Published(nn.Module):
@@ -39,17 +39,17 @@ class Published(nn.Module):
 
 
 def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
-    """The network with random weights.
+    """Build the network with random weights.
 
     Args:
-        classes: number of logits, which is the dataset's.
-        model: the model's ID, as on the leaderboard.
+        classes: number of classes of the dataset.
+        model: the model's ID on the leaderboard.
         dataset: cifar10 or cifar100.
         threat: Linf, L2 or corruptions.
     """
-    models = _models(dataset, threat)
-    if model not in models:
-        near = ", ".join(get_close_matches(model, models)) or "none"
+    entries = models(dataset, threat)
+    if model not in entries:
+        near = ", ".join(get_close_matches(model, entries)) or "none"
         raise ValueError(
             f"RobustBench has no '{model}' for {dataset} and {threat}; nearest: {near}"
         )
@@ -57,10 +57,10 @@ def build(*, classes: int, model: str, dataset: str, threat: str) -> Published:
     expected = package.utils.DATASET_CLASSES[package.model_zoo.enums.BenchmarkDataset(dataset)]
     if classes != expected:
         raise ValueError(f"the model has {expected} classes, the dataset {classes}")
-    if models[model]["gdrive_id"] is None:
+    if entries[model]["gdrive_id"] is None:
         raise ValueError(f"'{model}' has no file of its own: timm downloads it")
     with _OnTheCpu(), redirect_stdout(io.StringIO()):
-        network = models[model]["model"]().eval()
+        network = entries[model]["model"]().eval()
     return Published(network, dataset, threat, model)
 
 
@@ -68,34 +68,36 @@ def load_public(network: Published, files: list[Path]) -> None:
     """Load the model's file, or all files of an ensemble in order.
 
     Raises:
-        AtopError: a file is missing, broken, not where the package looks, or another network's.
+        AtopError: a file is missing, damaged, has another path than the package's, or is for
+            another network.
     """
-    drive = _models(network.dataset, network.threat)[network.model]["gdrive_id"]
+    drive = models(network.dataset, network.threat)[network.model]["gdrive_id"]
     _require(files, network, drive)
-    whole = isinstance(drive, str)
+    single = isinstance(drive, str)
     for number, file in enumerate(files):
         try:
-            state = _state(file, network.model, whole=whole)
-            parts = [(network.network, state)] if whole else _parts(network, number, state)
+            state = _state(file, network.model, single=single)
+            parts = [(network.network, state)] if single else _parts(network, number, state)
         except (LookupError, TypeError, AttributeError) as error:
-            raise checkpoints.another(file, f"{type(error).__name__}: {error}") from error
+            raise checkpoints.mismatch(file, f"{type(error).__name__}: {error}") from error
         for part, weights in parts:
             checkpoints.fill(part, weights, source=file, missing=_CONSTANTS, surplus=_SURPLUS)
 
 
-def _state(file: Path, model: str, *, whole: bool) -> Dict:
-    """The state dict in a file, as the package's load_model finds it."""
-    found: Dict = checkpoints.read(file)
-    if whole and ("Kireev2021Effectiveness" in model or model == "Andriushchenko2020Understanding"):
-        found = found["last"]
-    found = found.get("state_dict", found)
-    for prefix in ("module.", "model.") if whole else ("module.",):
-        found = robustbench().utils.rm_substr_from_state_dict(found, prefix)
-    return found
+def _state(file: Path, model: str, *, single: bool) -> Dict:
+    """Read the state dict of a file as the package's load_model does."""
+    state: Dict = checkpoints.read(file)
+    nested = "Kireev2021Effectiveness" in model or model == "Andriushchenko2020Understanding"
+    if single and nested:
+        state = state["last"]
+    state = state.get("state_dict", state)
+    for prefix in ("module.", "model.") if single else ("module.",):
+        state = robustbench().utils.rm_substr_from_state_dict(state, prefix)
+    return state
 
 
 def _parts(network: Published, number: int, state: Dict) -> list[tuple[nn.Module, Dict]]:
-    """What a file of an ensemble fills, as the package's load_model has it."""
+    """Return the modules that a file of an ensemble fills, as in the package's load_model."""
     ensemble: Any = network.network
     if network.model.startswith("Bai2023Improving"):
         mixed = ensemble.comp_model
@@ -107,17 +109,10 @@ def _parts(network: Published, number: int, state: Dict) -> list[tuple[nn.Module
     return [(ensemble.models[number], state)]
 
 
-def _models(dataset: str, threat: str) -> Dict:
-    """The package's own entries for a dataset and a threat model, by ID."""
-    if dataset not in ("cifar10", "cifar100") or threat not in ("Linf", "L2", "corruptions"):
-        raise ValueError("dataset is cifar10 or cifar100, threat Linf, L2 or corruptions")
-    return models(dataset, threat)
-
-
 def _require(files: list[Path], network: Published, drive: str | list[str]) -> None:
-    """Raise AtopError unless the files are those that the package would otherwise download."""
-    whole = f"{network.model}.pt"
-    names = [whole] if isinstance(drive, str) else [f"{whole}_m{i}.pt" for i in range(len(drive))]
+    """Raise AtopError unless the files are those that the package would download."""
+    name = f"{network.model}.pt"
+    names = [name] if isinstance(drive, str) else [f"{name}_m{i}.pt" for i in range(len(drive))]
     folder = Path(network.dataset, network.threat)
     if [Path(*file.parts[-3:]) for file in files] != [folder / name for name in names] or (
         len({file.parent for file in files}) != 1
@@ -132,7 +127,7 @@ def _require(files: list[Path], network: Published, drive: str | list[str]) -> N
 
 
 class _OnTheCpu(TorchFunctionMode):
-    """Builds without `Tensor.cuda`, which BiT's constructor calls."""
+    """Ignores `Tensor.cuda`, which BiT's constructor calls."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

@@ -1,8 +1,8 @@
-"""Wide ResNets (Zagoruyko & Komodakis, 2016) for 32x32 pictures, in the two styles in circulation.
+"""Wide ResNets (Zagoruyko & Komodakis, 2016) for 32x32 images, in two published styles.
 
-`trades`: that of TRADES, which RobustBench's `Standard` has: ReLU, pictures as they are.
-`deepmind`: that of Gowal et al. (2020), which DiffPure's WRN-70-16 has: Swish, and strided
-convolutions padded as TensorFlow does, on the right and below. Its names are mapped on loading.
+`trades`: TRADES, and RobustBench's `Standard`: ReLU, and images without normalisation.
+`deepmind`: Gowal et al. (2020), and DiffPure's WRN-70-16: Swish, and strided convolutions padded
+only on the right and below, as in TensorFlow. Its names are mapped on loading.
 """
 
 import re
@@ -41,9 +41,9 @@ def _conv(
 
 
 class Block(nn.Module):
-    """Two normalised and activated 3x3 convolutions and a shortcut, 1x1 where the width changes.
+    """Two normalised and activated 3x3 convolutions and a shortcut.
 
-    Where it does, the shortcut starts from the activated input too.
+    If the width changes, the shortcut is a 1x1 convolution of the activated input.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, style: Style) -> None:
@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class Group(nn.Module):
-    """Blocks of one width, the first of which may halve the picture."""
+    """Blocks of the same width; the first may halve the image."""
 
     def __init__(self, count: int, inputs: int, outputs: int, stride: int, style: Style) -> None:
         super().__init__()
@@ -80,7 +80,15 @@ class Group(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """(B,3,32,32) in [0,1] -> (B,classes) logits; the arguments are those of `build`."""
+    """(B,3,32,32) in [0,1] -> (B,classes) logits; weights from He's normal by fan-out, as TRADES.
+
+    Args:
+        classes: number of logits.
+        depth: 6n + 4, with n blocks in each of three groups.
+        width: factor of the channels 16, 32 and 64 of the groups.
+        style: trades or deepmind, see above.
+        mean, std: normalisation of the input per channel, (x - mean) / std; not in the state dict.
+    """
 
     mean: Tensor
     std: Tensor
@@ -88,14 +96,16 @@ class WideResNet(nn.Module):
     def __init__(
         self,
         *,
+        classes: int,
         depth: int,
         width: int,
-        classes: int,
         style: Style,
-        mean: Sequence[float],
-        std: Sequence[float],
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
+        if depth < 10 or depth % 6 != 4 or style not in _ACTIVATIONS:
+            raise ValueError("depth is 10, 16, 22 and so on, style trades or deepmind")
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
         self.style = style
@@ -111,50 +121,28 @@ class WideResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1((x - self.mean) / self.std)
         x = self.bn1(self.block3(self.block2(self.block1(x))))
-        logits: Tensor = self.fc(_ACTIVATIONS[self.style](x).mean(dim=(2, 3)))
-        return logits
+        return self.fc(_ACTIVATIONS[self.style](x).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-def build(
-    *,
-    classes: int,
-    depth: int,
-    width: int,
-    style: Style,
-    mean: Sequence[float] = (0.0, 0.0, 0.0),
-    std: Sequence[float] = (1.0, 1.0, 1.0),
-) -> WideResNet:
-    """The network with random weights (He's normal initialisation by fan-out, as TRADES).
-
-    Args:
-        classes: number of logits.
-        depth: 6n + 4, of n blocks in each of three groups.
-        width: factor of the channels 16, 32 and 64 of those groups.
-        style: trades or deepmind, see above.
-        mean: per-channel normalisation of the input, (x - mean) / std; not in the state dict.
-        std: likewise.
-    """
-    if depth < 10 or depth % 6 != 4 or style not in _ACTIVATIONS:
-        raise ValueError("depth is 10, 16, 22 and so on, style trades or deepmind")
-    return WideResNet(depth=depth, width=width, classes=classes, style=style, mean=mean, std=std)
+build = WideResNet
 
 
 def load_public(network: WideResNet, files: list[Path]) -> None:
     """Load RobustBench's `Standard`, DiffPure's WRN-70-16, or another file of these styles.
 
     Raises:
-        AtopError: broken, or another network's.
+        AtopError: the file is damaged, or for another network.
     """
     state = published_weights.weights(files)
     if network.style == "deepmind":
-        if "init_conv.weight" not in state:  # the other style's would fit where it does not belong
-            raise checkpoints.another(files[0], "no 'init_conv.weight', which this style has")
+        if "init_conv.weight" not in state:  # weights of the other style may fit too
+            raise checkpoints.mismatch(files[0], "no 'init_conv.weight', which this style has")
         state = {_renamed(name): value for name, value in state.items()}
     checkpoints.fill(network, state, source=files[0])
 
 
 def _renamed(name: str) -> str:
-    """A name of DeepMind's as TRADES has it."""
+    """Return TRADES' name for a name of DeepMind's."""
     for pattern, new in _DEEPMIND_NAMES:
         name = re.sub(pattern, new, name)
     return name

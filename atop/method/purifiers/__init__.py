@@ -1,1 +1,1 @@
-"""Purifiers g: (corrupted, mask) -> picture in [0, 1], differentiable; one file or folder each."""
+"""Purifiers g: (corrupted, mask) -> image in [0, 1], differentiable; one file or folder each."""

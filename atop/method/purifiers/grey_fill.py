@@ -1,7 +1,7 @@
-"""The control that fills holes with mid-grey and leaves the rest as it came; it has no weights.
+"""A control without weights that fills missing pixels with grey and keeps all others.
 
-A trained purifier that is no better has not learned to fill holes, or fills them at the price of
-the pixels that were there.
+If a trained purifier is not better, it has not learned to fill missing pixels, or it damages the
+others.
 """
 
 from torch import Tensor, nn
@@ -11,13 +11,11 @@ GREY = 0.5
 
 
 class GreyFill(nn.Module):
-    """(corrupted, mask) -> corrupted where it is there, grey where it is missing."""
+    """(corrupted, mask) -> corrupted, with grey in missing pixels."""
 
     def forward(self, corrupted: Tensor, mask: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], missing where the mask (B, 1, H, W) is 1 -> filled."""
+        """(B, 3, H, W) in [0, 1] and mask (B, 1, H, W), 1 = missing -> filled."""
         return corrupted * (1 - mask) + GREY * mask
 
 
-def build() -> GreyFill:
-    """It has no options."""
-    return GreyFill()
+build = GreyFill

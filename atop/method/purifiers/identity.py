@@ -1,7 +1,7 @@
-"""The purifier that changes nothing: the undefended classifier's place in the pipeline.
+"""The purifier that changes nothing, for undefended classifiers.
 
-Behind a transform it is the control "no purifier". Holes stay black, which g never sees: it is told
-where they are. `grey_fill` is the fairer control.
+After a transform it is the control "no purifier". Missing pixels stay black, although a purifier g
+knows the mask; `grey_fill` is the fairer control.
 """
 
 from torch import Tensor, nn
@@ -11,10 +11,8 @@ class Identity(nn.Module):
     """(corrupted, mask) -> corrupted."""
 
     def forward(self, corrupted: Tensor, mask: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], zero where the mask (B, 1, H, W) is 1 -> the same."""
+        """(B, 3, H, W) in [0, 1], zero if the mask (B, 1, H, W) is 1 -> the same."""
         return corrupted
 
 
-def build() -> Identity:
-    """It has no options."""
-    return Identity()
+build = Identity

@@ -1,1 +1,1 @@
-"""Random transforms t: ([0, 1] pictures, randomness) -> (corrupted views, masks); one file each."""
+"""Random transforms t: ([0, 1] images, randomness) -> (corrupted views, masks); one file each."""

@@ -1,4 +1,4 @@
-"""No transform: the purifier sees the picture as it is (undefended rows, surrogates)."""
+"""No transform: the purifier gets the image itself (undefended rows, surrogates)."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from atop.method.transform import SingleView, Views
 
 
 class NoTransform(SingleView):
-    """x_t = x, nothing missing."""
+    """x_t = x, without missing pixels."""
 
     random = False
 
@@ -17,6 +17,4 @@ class NoTransform(SingleView):
         return Views(x[:, None], torch.zeros_like(x[:, None, :1]))
 
 
-def build() -> NoTransform:
-    """It has no hyper-parameters."""
-    return NoTransform()
+build = NoTransform

@@ -1,4 +1,4 @@
-"""RT1: patches are missing (Eq. 2)."""
+"""RT1: missing patches (Eq. 2)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,10 @@ from atop.method.transform import SingleView, Views, patch_ranks
 
 @dataclass(frozen=True, kw_only=True)
 class RT1(SingleView):
-    """x_t = m * x, with `missing_rate` of the patches of a `grid` x `grid` division missing."""
+    """x_t = m * x, with `missing_rate` of the patches of a `grid` x `grid` division missing.
+
+    Section 4.1: p = P/8, r = 0.25.
+    """
 
     grid: int
     missing_rate: float
@@ -22,6 +25,4 @@ class RT1(SingleView):
         return Views((x * (1 - mask))[:, None], mask[:, None])
 
 
-def build(*, grid: int, missing_rate: float) -> RT1:
-    """RT1 with its hyper-parameters (Section 4.1: p = P/8, r = 0.25)."""
-    return RT1(grid=grid, missing_rate=missing_rate)
+build = RT1

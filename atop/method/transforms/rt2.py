@@ -1,4 +1,4 @@
-"""RT2: Gaussian noise, then patches are missing (Eq. 3)."""
+"""RT2: Gaussian noise, then missing patches (Eq. 3)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from atop.method.transforms.rt1 import RT1
 
 @dataclass(frozen=True, kw_only=True)
 class RT2(RT1):
-    """x_t = m * (x + eta), eta ~ N(0, sigma^2)."""
+    """x_t = m * (x + eta), eta ~ N(0, sigma^2); Section 4.1: p = P/8, r = 0.25, sigma = 0.25."""
 
     sigma: float
 
@@ -20,6 +20,4 @@ class RT2(RT1):
         return super().__call__(add_noise(x, randomness, sigma=self.sigma), randomness)
 
 
-def build(*, grid: int, missing_rate: float, sigma: float) -> RT2:
-    """RT2 with its hyper-parameters (Section 4.1: p = P/8, r = 0.25, sigma = 0.25)."""
-    return RT2(grid=grid, missing_rate=missing_rate, sigma=sigma)
+build = RT2

@@ -18,7 +18,7 @@ from atop.experiment.presets import Preset
 from atop.experiment.workload import Query, TrainingStep
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
-from atop.method.eot import Victim, expected_logits, slope
+from atop.method.eot import BatchedTarget, eot_gradient, expected_logits
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
 from atop.pipeline.attacking.runner import ROWS
@@ -47,7 +47,7 @@ def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> 
     compute.prepare(defense)
     compute.fuse(defense.purifier)
     surrogate = SURROGATES[operation.through](defense)
-    target = Victim(surrogate, rows=ROWS[device.type], compute=compute)
+    target = BatchedTarget(surrogate, rows=ROWS[device.type], compute=compute)
     index, side = torch.arange(batch, device=device), operation.pixels
     x, y = torch.rand(batch, 3, side, side, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)
@@ -55,7 +55,7 @@ def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> 
     def run() -> None:
         with compute.arithmetic():
             if operation.gradient:
-                slope(target, x, y, cross_entropy, randomness, eot=draws)
+                eot_gradient(target, x, y, cross_entropy, randomness, eot=draws)
             else:
                 expected_logits(target, x, randomness, eot=draws)
 

@@ -11,7 +11,7 @@ from atop.core.memory import halving
 from atop.core.randomness import Randomness
 from atop.experiment.stages.attack import Attack as AttackStage
 from atop.method.attack import Attack, Target, margin
-from atop.method.eot import Victim, expectation
+from atop.method.eot import BatchedTarget, expectation
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
 
@@ -53,9 +53,9 @@ class AttackRunner:
         self.compute.fuse(self.defense.purifier)
         rows, through = ROWS[device.type], self.spec.through
         random = self.defense.random and through != "fixed"
-        self.judged = Victim(self.defense, rows=rows, random=self.defense.random)
+        self.judged = BatchedTarget(self.defense, rows=rows, random=self.defense.random)
         surrogate = SURROGATES[through](self.defense)
-        self.target = Victim(surrogate, rows=rows, random=random, compute=self.compute)
+        self.target = BatchedTarget(surrogate, rows=rows, random=random, compute=self.compute)
         if random:
             self.batch = batch_size(self.batch, self.spec.eot or 1, device)
         several = self.spec.restarts > 1 or hasattr(self.method, "candidates")
@@ -95,7 +95,7 @@ class AttackRunner:
     def judge(self, images: Tensor, y: Tensor, index: Tensor) -> CandidateScore:
         """Score images before the whole defence, on draws that no attack step sees."""
 
-        def score(target: Victim, draws: Randomness, count: int) -> tuple[Tensor, ...]:
+        def score(target: BatchedTarget, draws: Randomness, count: int) -> tuple[Tensor, ...]:
             with torch.no_grad():
                 logits = target(images.repeat(count, 1, 1, 1), draws)
             gaps = -margin(logits, y.repeat(count)).reshape(count, -1)

@@ -83,7 +83,7 @@ def verify(path: Path, row: CheckpointSpec) -> None:
         AtopError: a web page, another file than the row's, or one that would run code.
         BrokenError: truncated, or no weights.
     """
-    if checkpoints.is_page(path):
+    if checkpoints.is_web_page(path):
         raise AtopError(f"{path}: a web page, not weights; delete it and run again")
     expected, size = row.bytes, path.stat().st_size
     if expected is not None and size != expected:

@@ -11,7 +11,7 @@ import requests
 from gdown.exceptions import FileURLRetrievalError
 from pooch import HTTPDownloader
 
-from atop.core.checkpoints import is_page
+from atop.core.checkpoints import is_web_page
 from atop.core.errors import AtopError
 from atop.core.progress import progress
 from atop.experiment.settings.inputs import CheckpointSpec
@@ -57,7 +57,7 @@ def download(row: CheckpointSpec, place: Path) -> Path:
         whole = _drive(row.google_drive, place)
     else:
         whole = _drive(_drive_member(str(row.google_drive_folder), str(row.member), place), place)
-    if is_page(whole):
+    if is_web_page(whole):
         raise AtopError(_PAGE)
     return whole
 

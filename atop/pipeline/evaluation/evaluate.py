@@ -23,7 +23,7 @@ from atop.experiment.settings.attacks import AttackSpec, Entry, Suite
 from atop.experiment.stages.evaluation import Evaluate
 from atop.method.attack import margin
 from atop.method.defense import Defense
-from atop.method.surrogates import held
+from atop.method.surrogates import fixed_draw
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import checkpoint_hashes, load_adversarial
 from atop.pipeline.evaluation.gradient_probe import EXAMPLES, probe
@@ -82,7 +82,7 @@ class Evaluation:
 
     def known_draw(self, images: Images) -> list[list[int]]:
         """Predicted classes (1, N) under the one draw that a fixed-randomness attack knew."""
-        randomness = held(Randomness(self.seed, "", self.index))
+        randomness = fixed_draw(Randomness(self.seed, "", self.index))
         return [self._logits(images, randomness).argmax(1).tolist()]
 
     def probe(self, pixels: int) -> dict[str, float | bool]:

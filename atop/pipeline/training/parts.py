@@ -131,7 +131,7 @@ def curve(
     curves = preset.settings.curves
     if not curves:
         return None
-    images = assemble.dataset(cell.dataset).held_out.take(slice(0, curves.images))
+    images = assemble.dataset(cell.dataset).validation.take(slice(0, curves.images))
     return curve_of(
         defense,
         bare,

@@ -19,7 +19,7 @@ from atop.core.randomness import Randomness
 from atop.data.dataset import Split
 from atop.experiment.settings.presets import PurifierTraining
 from atop.experiment.settings.recipes import Recipe
-from atop.method.reconstruction_loss import Loss, Pictures, Terms
+from atop.method.reconstruction_loss import Images, Loss, Terms
 from atop.method.transform import Transform
 from atop.pipeline.training.augment import flip, shift
 from atop.pipeline.training.loop import Metrics
@@ -161,7 +161,7 @@ class PurifierTrainer:
 
     def _purify(
         self, transform: Transform, x: Tensor, randomness: Randomness
-    ) -> tuple[Pictures, Tensor]:
+    ) -> tuple[Images, Tensor]:
         """The images of the loss, the purified one last, and the pixels missing in any view.
 
         Under RT3 every loss sees the combined image, whose pixels are all generated (B22).

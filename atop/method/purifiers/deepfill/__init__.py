@@ -14,7 +14,7 @@ __all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_loss", "loa
 
 
 class DeepFill(nn.Module):
-    """Purifier (corrupted, mask) -> image; all parameters live in `generator`.
+    """Purifier (corrupted, mask) -> image; `generator` has all parameters.
 
     Heights and widths are multiples of `size_multiple`.
     """
@@ -28,29 +28,29 @@ class DeepFill(nn.Module):
     def forward(self, corrupted: Tensor, mask: Tensor) -> Tensor:
         """Corrupted (B,3,H,W) in [0,1] and mask (B,1,H,W), 1 = missing -> (B,3,H,W) in [0,1].
 
-        What corrupted holds where it is missing has no influence.
+        Missing pixels of corrupted have no influence.
         """
         return self.stages(corrupted, mask)[1]
 
     def stages(self, corrupted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, but the coarse and the refined image, which the training losses need."""
+        """Return the coarse and the refined image of `forward`, for the training losses."""
         coarse, refined = self.generator((2 * corrupted - 1) * (1 - mask), mask)
         return (coarse + 1) / 2, (refined + 1) / 2
 
 
 def build(*, width: int = 48) -> DeepFill:
-    """A randomly initialised purifier; width 48 is the paper's and the public checkpoint's."""
+    """Build a purifier with random weights; the paper and the public checkpoint have width 48."""
     return DeepFill(Generator(width))
 
 
 def build_loss(*, recipe: Mapping[str, Any], discriminator_width: int) -> GanLoss:
-    """L_df with a randomly initialised discriminator; width 64 is the published one."""
+    """Build L_df with a random discriminator; the published width is 64."""
     if recipe["gan"] == "off":
         return GanLoss(None, gan="off")
-    judge = Discriminator(discriminator_width, recipe["spectral_norm"])
-    return GanLoss(judge, gan=recipe["gan"])
+    discriminator = Discriminator(discriminator_width, recipe["spectral_norm"])
+    return GanLoss(discriminator, gan=recipe["gan"])
 
 
 def load_public(purifier: DeepFill, state: Mapping[str, Any], *, source: str) -> None:
-    """Fill a purifier with public weights, strictly; see `checkpoint.load_public`."""
+    """Fill a purifier strictly with public weights; see `checkpoint.load_public`."""
     checkpoint.load_public(purifier.generator, state, source=source)

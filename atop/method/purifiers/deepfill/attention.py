@@ -1,4 +1,4 @@
-"""Contextual attention: fill holes with patches copied from what is known, a batch at once.
+"""Contextual attention: fill missing pixels with copies of known patches, for all of a batch.
 
 Yu et al., 2018, "Generative Image Inpainting with Contextual Attention", Section 4.1.
 """
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atop.core.execution import exactly
+from atop.core.execution import without_autocast
 
 SOFTMAX_SCALE = 10.0
 NORM_FLOOR = 1e-4
@@ -19,19 +19,21 @@ class ContextualAttention(nn.Module):
     Features (B,C,h,w), h and w even, and mask (B,1,4h,4w), 1 = missing -> (B,C,h,w).
     Patches are matched at half resolution by cosine similarity (only the background side is
     normalised), so a map of h*w positions has L = h*w/4 patches. Each example uses its own mask;
-    without a patch that is fully known, its output is zero.
+    its output is zero if no patch is completely known.
     """
 
     fuse_weight: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        # Only there for the checkpoint: `_add_diagonals` is the convolution with this kernel.
+        # Only for the checkpoint: `_add_diagonals` is the convolution with this kernel.
         self.register_buffer("fuse_weight", torch.eye(3).view(1, 1, 3, 3))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         height, width = features.shape[-2:]
-        with exactly(features.device):  # of scores in the hundreds bfloat16 keeps whole numbers
+        with without_autocast(
+            features.device
+        ):  # bfloat16 rounds scores in the hundreds to integers
             weights = self._weights(features.to(mask.dtype), mask)
         patches = F.unfold(features, kernel_size=4, stride=2, padding=1)  # (B,16C,L)
         mixed = torch.bmm(patches, weights.transpose(1, 2))
@@ -39,17 +41,17 @@ class ContextualAttention(nn.Module):
         return F.fold(mixed, (height, width), kernel_size=4, stride=2, padding=1) / 4
 
     def _weights(self, features: Tensor, mask: Tensor) -> Tensor:
-        """How much of each patch goes into each: (B,L,L) [foreground, background]."""
+        """Return the weights of patches in each patch: (B,L,L) [foreground, background]."""
         height, width = features.shape[-2:]
         known = _known_patches(mask).to(features.dtype)  # (B,1,L)
         scores = _fuse(_similarity(features), height // 2, width // 2)
-        # Unknown patches keep a score of 0 in the softmax and lose their weight after it, so the
-        # weights of a row need not sum to one: the published behaviour.
+        # As published, unknown patches have a score of 0 in the softmax and no weight after it, so
+        # that the weights of a row need not sum to one.
         return (SOFTMAX_SCALE * scores * known).softmax(dim=2) * known
 
 
 def _known_patches(mask: Tensor) -> Tensor:
-    """Patches whose 3x3 neighbourhood misses nothing: (B,1,8p,8q) -> bool (B,1,p*q)."""
+    """Return patches with a complete 3x3 neighbourhood: (B,1,8p,8q) -> bool (B,1,p*q)."""
     missing = F.max_pool2d(mask[:, :, ::8, ::8], kernel_size=3, stride=1, padding=1)
     return missing.flatten(2) == 0
 
@@ -57,8 +59,8 @@ def _known_patches(mask: Tensor) -> Tensor:
 def _similarity(features: Tensor) -> Tensor:
     """Inner products of all 3x3 patches with all normalised ones: (B,L,L) [foreground, background].
 
-    The floor sits inside the root, where it equals a floor on the norm but leaves no infinite
-    gradient at a patch of zeros.
+    The floor is inside the root: it equals a floor of the norm, but a patch of zeros has no
+    infinite gradient.
     """
     patches = F.unfold(features[:, :, ::2, ::2], kernel_size=3, padding=1)  # (B,9C,L)
     norms = patches.square().sum(dim=1, keepdim=True).clamp_min(NORM_FLOOR**2).sqrt()

@@ -17,13 +17,13 @@ FUSE_KEY = "stage2.contextual_attention.fuse_weight"
 def load_public(
     generator: Generator, state: Mapping[str, Any], *, source: str = "checkpoint"
 ) -> None:
-    """Fill `generator` with the weights in `state`, every one of them.
+    """Fill `generator` strictly with the weights in `state`.
 
     Args:
-        generator: of the width that the weights have (48 for all public files).
+        generator: has the width of the weights (48 in all public files).
         state: the file's dictionary, with the weights under "G" or directly. AToP snapshots hold
-            the whole defence: `generator.` is stripped, the classifier under `res.` left out.
-        source: the file's name, for the error message.
+            the complete defence: `generator.` is stripped, the classifier under `res.` is ignored.
+        source: the file's name, for messages.
 
     Raises:
         AtopError: the weights belong to another variant, width or network.

@@ -16,8 +16,8 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels of the first layer; 64 in the paper (5,946,816 parameters).
-        spectral_norm: "parametrized" differentiates through the normalisation and leaves the stored
-            weight alone; "in_place" is what the authors published, see `InPlaceSpectralNormConv`.
+        spectral_norm: "parametrized" differentiates through the normalisation and keeps the stored
+            weight; "in_place" is the authors' code, see `InPlaceSpectralNormConv`.
     """
 
     def __init__(self, width: int = 64, spectral_norm: SpectralNorm = "parametrized") -> None:
@@ -29,7 +29,7 @@ class Discriminator(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Image (B,3,H,W) in [-1,1] and mask (B,1,H,W) -> scores (B,N), N = 4*width*(H/64)*(W/64).
 
-        Sizes that 64 does not divide are rounded up: N = 4*width at 32x32.
+        H/64 and W/64 are rounded up: N = 4*width at 32x32.
         """
         x = torch.cat([image, mask], dim=1)
         for layer in self.children():
@@ -38,11 +38,11 @@ class Discriminator(nn.Module):
 
 
 class InPlaceSpectralNormConv(nn.Conv2d):
-    """Convolution that divides its own weight by its largest singular value at every forward.
+    """Convolution that divides its own weight by its largest singular value in every forward pass.
 
-    In training and evaluation alike, one power iteration estimates the value, no gradient flows
-    through it, and the division is permanent. Autograd does not learn of it, so the backward of an
-    earlier forward sees the later weight: fit for recipe `official` only.
+    In training and evaluation, a single power iteration estimates the value, no gradient flows
+    through it, and the division is permanent. Autograd does not notice it, so that the backward
+    pass of an earlier forward pass uses the later weight: for recipe `official` only.
     """
 
     weight_u: Tensor
@@ -56,10 +56,10 @@ class InPlaceSpectralNormConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         with torch.no_grad():
             matrix = self.weight.flatten(1)
-            right = F.normalize(matrix.t() @ self.weight_u, dim=0)
-            self.weight_u.copy_(F.normalize(matrix @ right, dim=0))
-            sigma = self.weight_u.t() @ matrix @ right  # (1,1)
-        self.weight.data.div_(sigma)  # not under autograd's version counter: see the class
+            weight_v = F.normalize(matrix.t() @ self.weight_u, dim=0)
+            self.weight_u.copy_(F.normalize(matrix @ weight_v, dim=0))
+            sigma = self.weight_u.t() @ matrix @ weight_v  # (1,1)
+        self.weight.data.div_(sigma)  # avoids autograd's version counter: see the class
         return super().forward(x)
 
 

@@ -14,7 +14,7 @@ SIZE_MULTIPLE = 16
 
 
 class Generator(nn.Module):
-    """Coarse network, then a refinement network with contextual attention.
+    """A coarse network, then a refinement network with contextual attention.
 
     Args:
         width: channels at half resolution, a multiple of 4; 48 in the paper (4,052,478 parameters).
@@ -31,11 +31,11 @@ class Generator(nn.Module):
         """Inpaint x (B,3,H,W) in [-1,1], zero where missing, with mask (B,1,H,W), 1 = missing.
 
         Returns:
-            The coarse and the refined image, both (B,3,H,W) in [-1,1], complete: known pixels
-            are generated too.
+            The coarse and the refined image, both (B,3,H,W) in [-1,1]; known pixels are generated
+            too.
 
         Raises:
-            ValueError: H or W is not a multiple of 16, or the mask does not belong to the image.
+            ValueError: H or W is not a multiple of 16, or the mask has another size.
         """
         _check_shapes(x, mask)
         coarse = self.stage1(torch.cat([x, torch.ones_like(mask), mask], dim=1))
@@ -43,8 +43,8 @@ class Generator(nn.Module):
         return coarse, refined
 
 
-class CoarseNetwork(nn.Module):
-    """(B,5,H,W) image, ones and mask -> (B,3,H,W) in [-1,1]."""
+class CoarseNetwork(nn.Sequential):
+    """(B,5,H,W) image, ones and mask -> (B,3,H,W) in [-1,1]; layers apply in order."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -63,14 +63,9 @@ class CoarseNetwork(nn.Module):
         self.up_block2 = UpBlock(width, half, width // 4)
         self.conv_to_rgb = RGBHead(width // 4)
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.children():  # registered in the order in which they apply
-            x = layer(x)
-        return x
-
 
 class RefinementNetwork(nn.Module):
-    """(B,3,H,W) in [-1,1], holes filled coarsely, and its mask -> (B,3,H,W) in [-1,1]."""
+    """(B,3,H,W) in [-1,1], coarsely filled, and its mask -> (B,3,H,W) in [-1,1]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -101,22 +96,19 @@ class RefinementNetwork(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         merged = torch.cat([self._hallucinate(x), self._attend(x, mask)], dim=1)
         merged = self.conv_bn7(self.conv_bn6(merged))
-        image: Tensor = self.conv_to_rgb(self.up_block2(self.up_block1(merged)))
-        return image
+        return self.conv_to_rgb(self.up_block2(self.up_block1(merged)))  # type: ignore[no-any-return]
 
     def _hallucinate(self, x: Tensor) -> Tensor:
-        """Convolution branch, (B,2*width,H/4,W/4)."""
+        """Run the convolution branch; (B,2*width,H/4,W/4)."""
         x = self.conv_down_block2(self.conv_down_block1(self.conv_conv1(x)))
         x = self.conv_conv_bn3(self.conv_conv_bn2(self.conv_conv_bn1(x)))
-        x = self.conv_conv_bn5(self.conv_conv_bn4(x))
-        return x
+        return self.conv_conv_bn5(self.conv_conv_bn4(x))  # type: ignore[no-any-return]
 
     def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Attention branch, (B,2*width,H/4,W/4)."""
+        """Run the attention branch; (B,2*width,H/4,W/4)."""
         x = self.ca_down_block2(self.ca_down_block1(self.ca_conv1(x)))
         x = self.contextual_attention(self.ca_conv_bn1(x), mask)
-        x = self.ca_conv_bn5(self.ca_conv_bn4(x))
-        return x
+        return self.ca_conv_bn5(self.ca_conv_bn4(x))  # type: ignore[no-any-return]
 
 
 def _check_shapes(x: Tensor, mask: Tensor) -> None:

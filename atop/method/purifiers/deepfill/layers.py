@@ -1,7 +1,7 @@
 """Building blocks of the DeepFillv2 generator.
 
 Yu et al., 2019, "Free-Form Image Inpainting with Gated Convolution", Section 3.1. Attribute names
-follow the public checkpoint and must not change.
+follow the public checkpoint and must not change; layers of a Sequential apply in their order.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atop.core.execution import Segment, exactly
+from atop.core.execution import Segment, without_autocast
 
 Activation = Callable[[Tensor], Tensor]
 
 
 class GatedConv(Segment):
-    """act(features) * sigmoid(gate), both halves of one convolution with zero padding.
+    """act(features) * sigmoid(gate); the output of a convolution with zero padding has both halves.
 
     (B, inputs, H, W) -> (B, outputs, ceil(H/stride), ceil(W/stride)).
     """
@@ -44,12 +44,11 @@ class GatedConv(Segment):
         _zero_bias(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.again(self._gated, x)
+        return self.checkpointed(self._gated, x)
 
     def _gated(self, x: Tensor) -> Tensor:
         features, gate = self.conv(x).chunk(2, dim=1)
-        gated: Tensor = self.activation(features) * gate.sigmoid()
-        return gated
+        return self.activation(features) * gate.sigmoid()  # type: ignore[no-any-return]
 
 
 class UpsamplingGatedConv(nn.Module):
@@ -60,11 +59,10 @@ class UpsamplingGatedConv(nn.Module):
         self.conv = GatedConv(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        upsampled: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
-        return upsampled
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))  # type: ignore[no-any-return]
 
 
-class DownBlock(nn.Module):
+class DownBlock(nn.Sequential):
     """Halve the resolution: a gated convolution with stride 2 and one with stride 1."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
@@ -72,12 +70,8 @@ class DownBlock(nn.Module):
         self.conv1_downsample = GatedConv(inputs, hidden, stride=2)
         self.conv2 = GatedConv(hidden, outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        halved: Tensor = self.conv2(self.conv1_downsample(x))
-        return halved
 
-
-class UpBlock(nn.Module):
+class UpBlock(nn.Sequential):
     """Double the resolution: an up-sampling gated convolution and a plain one."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
@@ -85,24 +79,20 @@ class UpBlock(nn.Module):
         self.conv1_upsample = UpsamplingGatedConv(inputs, hidden)
         self.conv2 = GatedConv(hidden, outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        doubled: Tensor = self.conv2(self.conv1_upsample(x))
-        return doubled
-
 
 class RGBHead(nn.Module):
     """Ungated 3x3 convolution to an image: (B, inputs, H, W) -> (B, 3, H, W) in [-1, 1].
 
-    Always in float32: bfloat16 has fewer values between 0.5 and 1 than a picture has there.
+    It runs in float32: bfloat16 has too few values between 0.5 and 1 for pixels.
     """
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, 3, 3, padding=1)  # keeps PyTorch's own weight init
+        self.conv = nn.Conv2d(inputs, 3, 3, padding=1)  # PyTorch's default weights
         _zero_bias(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        with exactly(x.device):
+        with without_autocast(x.device):
             image: Tensor = self.conv(x.to(self.conv.weight.dtype)).tanh()
         return image
 

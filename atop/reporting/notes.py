@@ -16,7 +16,7 @@ from atop.reporting.aggregate import Aggregate, row_name
 from atop.results.records import data
 
 TARGETS = VICTIMS | {
-    "classifier": "the bare classifier (grey box); every row uses the adversarial images made on it",
+    "classifier": "the bare classifier (grey box); every row uses the images made on it",
     "defense": "the whole defence: transform, purifier and classifier",
 }
 LEGEND = (

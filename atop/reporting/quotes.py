@@ -84,7 +84,7 @@ def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) ->
 
 
 def regime(table: str, preset: str) -> dict[str, str]:
-    """Return the reasons against a claim about AToP by group, such as "RT1", where there are any."""
+    """Return why no claim about AToP is drawn, by group such as "RT1", if there are reasons."""
     groups = _section(table, preset).groups
     return {group.label: "; ".join(group.reasons) for group in groups if group.reasons}
 

@@ -20,7 +20,8 @@ WIDTH = 6
 ROBUSTNESS = (
     "Robustness: the gain under the attack minus the gain on clean images, with its 95% interval "
     "over the same examples. At 0, accuracy rises by the same amount with and without the attack. "
-    "Where the attack leaves both rows almost no accuracy, it is minus the gain on clean images."
+    "Where the attack leaves both rows almost no accuracy, robustness is minus the gain on clean "
+    "images."
 )
 PRINTED = "Paper: the same difference between the numbers that the paper prints."
 METRICS = (

@@ -1,22 +1,23 @@
-"""Commands for what a page lacks, as its reader has to type them."""
+"""Commands that make what a page lacks, as a reader types them."""
 
 from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.tables import Table
 
 
-def command(of: Table, file: object) -> str:
-    """What makes a file beside a table, with the preset's GPU and the words of the user."""
-    gpu = config.preset(of.preset).device != "cpu"
-    words = [f"{name}={word}" for name, word in _words(of).items()]
+def command(table: Table, file: object) -> str:
+    """Return the command for a file of a table's page, with the GPU and the user's overrides."""
+    gpu = config.preset(table.preset).device != "cpu"
+    overrides = [f"{name}={value}" for name, value in _overrides(table).items()]
     parts = ["snakemake --cores all", *(["--resources gpu=1"] if gpu else [])]
-    parts += ["--config", *words] if words else []
+    parts += ["--config", *overrides] if overrides else []
     return " ".join([*parts, "--", str(file)])
 
 
-def _words(of: Table) -> Dict:
-    """What the user said of a table: words of its cells, a target, extra rows."""
-    suites = {one.suite: one.target for one in of.columns}
-    usual = {config.suite(suite, of.preset).target for suite in suites}
-    target = {} if set(suites.values()) <= usual else {"target": of.columns[0].target}
-    return of.words | target | ({"extras": "true"} if any(row.extra for row in of.rows) else {})
+def _overrides(table: Table) -> Dict:
+    """Return the user's overrides of a table: of its cells, the target, extra rows."""
+    suites = {column.suite: column.target for column in table.columns}
+    default = {config.suite(suite, table.preset).target for suite in suites}
+    target = {} if set(suites.values()) <= default else {"target": table.columns[0].target}
+    extras = {"extras": "true"} if any(row.extra for row in table.rows) else {}
+    return table.words | target | extras

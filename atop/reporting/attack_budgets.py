@@ -10,14 +10,10 @@ from atop.experiment.tables import Column, Table
 from atop.results.records import evaluation
 
 _PHRASES = {
+    **{key: f"{{}} {key}" for key in ("steps", "queries", "targets", "restarts")},
     "step_size": "step {}",
-    "steps": "{} steps",
     "eot": "EOT {}",
     "attack": "{}",
-    "queries": "{} queries",
-    "targets": "{} targets",
-    "loss": "loss {}",
-    "restarts": "{} restarts",
     "judge": "{} judge draws",
     "examples": "{} images",
     "pixels": "at {}",
@@ -29,10 +25,7 @@ _PHRASES_OF_VALUES = {
     ("through", "purified"): "distance of the purified image",
     ("random_start", "True"): "random start",
     ("random_start", "False"): "no random start",
-    ("average", "logits"): "average logits",
-    ("average", "probabilities"): "average probabilities",
     ("average", "hardest"): "the hardest draw",
-    ("average", "loss"): "average loss",
     ("schedule", "cosine"): "cosine schedule",
     ("rescale", "True"): "schedule rescaled to the queries",
     ("version", "official"): "gated as in the library",
@@ -106,11 +99,10 @@ def column_text(table: Table, column: Column, budgets: dict[str, Dict]) -> str:
     """Describe a column's budget; a worst case lists its attacks instead."""
     if len(column.listed) == 1:
         return "".join(entry_text(table, entry, budget) for entry, budget in budgets.items())
-    worst = f"for each image the worst of {', '.join(label(table, entry) for entry in budgets)}"
-    if not column.left_out:
-        return worst
-    missing = ", ".join(label(table, entry) for entry in column.left_out)
-    return f"{worst}; preset {table.preset} leaves out {missing}"
+    groups = (budgets, column.left_out)
+    run, left_out = (", ".join(label(table, entry) for entry in group) for group in groups)
+    worst = f"for each image the worst of {run}"
+    return f"{worst}; preset {table.preset} leaves out {left_out}" if left_out else worst
 
 
 def entry_text(table: Table, entry: str, budget: Dict) -> str:

@@ -1,7 +1,7 @@
 """Notes under a table, as plain text: the protocol, networks, data, code and findings."""
 
 from collections.abc import Iterable
-from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -123,15 +123,19 @@ def _networks(aggregate: Aggregate) -> str:
 
 def _data(records: Iterable[Dict]) -> str:
     """Return the doubts about the test images, by dataset; empty if there are none."""
-    doubts: dict[str, None] = {}
-    for dataset in map(data, records):
-        if dataset["verified"] is None:
-            doubt = "nobody verified that these are the published images"
-            doubts[f"{dataset['name']}: {doubt}"] = None
-        if dataset["positions"] == "found":
-            doubt = "drawn from images in another order than published, so the choice differs"
-            doubts[f"{dataset['name']}: {doubt}"] = None
-    return "; ".join(doubts)
+    doubts = {
+        ("verified", None): "nobody verified that these are the published images",
+        ("positions", "found"): "drawn from images in another order than published, so the choice "
+        "differs",
+    }
+    return "; ".join(
+        dict.fromkeys(
+            f"{dataset['name']}: {doubt}"
+            for dataset in map(data, records)
+            for (key, value), doubt in doubts.items()
+            if dataset[key] == value
+        )
+    )
 
 
 def _cells(aggregate: Aggregate) -> list[tuple[Cell, Cell]]:
@@ -221,21 +225,12 @@ def _candidates(aggregate: Aggregate) -> dict[str, str]:
 
 def findings(aggregate: Aggregate) -> list[Dict]:
     """Return findings by name: `items` are texts with the rows that each concerns."""
-    table = aggregate.table
-    ordered = sorted(aggregate.findings, key=lambda finding: str(finding["name"]))
-    return [
-        {
-            "name": name,
-            "items": [
-                (
-                    finding["text"],
-                    "; ".join(row_name(table, table.row(key)) for key in finding["rows"]),
-                )
-                for finding in group
-            ],
-        }
-        for name, group in groupby(ordered, key=lambda finding: finding["name"])
-    ]
+    names = {row.key: row_name(aggregate.table, row) for row in aggregate.table.rows}
+    items: dict[str, list[tuple[str, str]]] = {}
+    for finding in sorted(aggregate.findings, key=itemgetter("name")):
+        rows = "; ".join(names[key] for key in finding["rows"])
+        items.setdefault(finding["name"], []).append((finding["text"], rows))
+    return [{"name": name, "items": texts} for name, texts in items.items()]
 
 
 def provenance(records: Iterable[Dict]) -> str:

@@ -145,19 +145,20 @@ def _section(table: str, preset: str) -> Aggregate:
 
 
 def _line(table: str, preset: str, row: str, column: str) -> Dict:
-    frame = _section(table, preset).frame
-    lines = frame[(frame["row"] == row) & (frame["column"] == column)].dropna(subset=["measured"])
-    return _first(lines, f"{released.file(table)}: no number of {row}, {column} under {preset}")
+    frame = _section(table, preset).frame.dropna(subset=["measured"])
+    error = f"{released.file(table)}: no number of {row}, {column} under {preset}"
+    return _select(frame, error, row=row, column=column)
 
 
 def _pair(table: str, preset: str, first: str, second: str, column: str) -> Dict:
-    frame = _section(table, preset).pairs
-    same = (frame["first"] == first) & (frame["second"] == second) & (frame["column"] == column)
     error = f"{released.file(table)}: no {first} minus {second}, {column}, {preset}"
-    return _first(frame[same & (frame["reason"] == "")], error)
+    keys = {"first": first, "second": second, "column": column, "reason": ""}
+    return _select(_section(table, preset).pairs, error, **keys)
 
 
-def _first(lines: pd.DataFrame, error: str) -> Dict:
-    if lines.empty:
+def _select(frame: pd.DataFrame, error: str, **keys: str) -> Dict:
+    for name, key in keys.items():
+        frame = frame[frame[name] == key]
+    if frame.empty:
         raise AtopError(error)
-    return {str(key): value for key, value in lines.iloc[0].items()}
+    return {str(name): value for name, value in frame.iloc[0].items()}

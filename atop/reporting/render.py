@@ -31,12 +31,7 @@ _MD = re.compile(r"[|*<\\]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def render(*, table: Table, results: Path, out: Path) -> list[Path]:
-    """Write out/<name>.{csv,md,tex,diff.md}, each completely or not at all; return their paths.
-
-    Args:
-        table: a table under a preset.
-        results: folder with <preset>/records.
-        out: folder for the four files.
+    """Write out/<name>.{csv,md,tex,diff.md} from <preset>/records in `results`; return the paths.
 
     Raises:
         AtopError: a record or the config is broken; a missing record is a footnote instead.

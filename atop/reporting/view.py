@@ -185,14 +185,6 @@ def _pairs(aggregate: Aggregate) -> list[Dict]:
     ]
 
 
-def _out_of_regime(aggregate: Aggregate, line: Any) -> bool:
-    """Return whether a pair compares AToP with a row without AToP that is not in regime."""
-    table = aggregate.table
-    column = table.column(line["column"])
-    cells = [table.cell(table.row(line[key]), column) for key in ("first", "second")]
-    return regime.compares(aggregate.groups, *cells)
-
-
 def _pair(aggregate: Aggregate, line: Any) -> Dict:
     """Return the texts of a comparison; each line of `more` is a list of parts."""
     if line["reason"]:
@@ -204,7 +196,9 @@ def _pair(aggregate: Aggregate, line: Any) -> Dict:
         more.append([*_named("robustness", line, "beyond"), *paper])
     if pairs.disagree(line):
         more += [_named(metric, line, metric) for metric in pairs.OTHERS]
-    if _out_of_regime(aggregate, line):
+    table, column = aggregate.table, aggregate.table.column(line["column"])
+    cells = [table.cell(table.row(line[key]), column) for key in ("first", "second")]
+    if regime.compares(aggregate.groups, *cells):
         more.append(["not in regime"])
     return {
         "value": notes.signed(line["difference"]),

@@ -40,7 +40,9 @@ def test_a_worst_case_names_its_attacks_and_lies_below_each(tmp_path: Path) -> N
     whole = strict(tmp_path)
     worst = line(whole, "rt2-atop", "worst")
     assert worst["attack"] == "clean;pgd;pgd@classifier;square"
-    assert worst["budget"] == "for each image the worst of clean images, PGD, pgd@classifier, Square"
+    assert (
+        worst["budget"] == "for each image the worst of clean images, PGD, pgd@classifier, Square"
+    )
     singles = [line(whole, "rt2-atop", key)["measured"] for key in ("clean", "pgd", "square")]
     assert worst["measured"] < min(singles)
     assert worst["target"] == "defense"

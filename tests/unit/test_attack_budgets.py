@@ -109,7 +109,9 @@ def test_a_worst_case_names_its_attacks_and_an_entry_its_target() -> None:
         "for each image the worst of PGD on f alone (grey box), strict-pgd@untransformed, "
         "strict-pgd@untuned"
     )
-    texts = {entry: attack_budgets.entry_text(strict, entry, budget) for entry, budget in run.items()}
+    texts = {
+        entry: attack_budgets.entry_text(strict, entry, budget) for entry, budget in run.items()
+    }
     assert [text.rpartition(", ")[2] for text in texts.values()] == [
         "made on the bare classifier",
         "made on the defence without its transform",
@@ -117,4 +119,6 @@ def test_a_worst_case_names_its_attacks_and_an_entry_its_target() -> None:
     ]
     worst = strict.column("worst")
     text = attack_budgets.column_text(strict, worst, attack_budgets.as_run(strict, worst, []))
-    assert text.startswith("for each image the worst of clean images, Noise, PGD, PGD margin loss, ")
+    assert text.startswith(
+        "for each image the worst of clean images, Noise, PGD, PGD margin loss, "
+    )

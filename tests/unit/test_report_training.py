@@ -110,7 +110,10 @@ def test_stages_are_those_behind_the_records(tmp_path: Path) -> None:
     ]
     text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
     assert "on 512 images of the validation split" in text
-    assert "Networks that were not trained here (embedded or public) may have seen these images" in text
+    assert (
+        "Networks that were not trained here (embedded or public) may have seen these images"
+        in text
+    )
     bare = cell.bare.id
     assert f'validation split were logged by <span class="id">{bare}</span>:' in text
     for name, folder in ((bare, "classifiers/cifar10-resnet18"), (cell.id, f"purifiers/{cell.id}")):

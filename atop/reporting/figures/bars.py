@@ -28,9 +28,7 @@ GAP = 0.3
 def figure(table: Table, frame: pd.DataFrame) -> Figure:
     """Draw accuracies with their 95% intervals, and the undefended classifier as a dashed line.
 
-    Args:
-        table: a table under a preset, with three labels per row.
-        frame: aggregate.COLUMNS, from the table's CSV.
+    The table has three labels per row; the frame is the table's CSV, with aggregate.COLUMNS.
     """
     bars = _bars(table, frame)
     missing = bars.loc[bars["measured"].isna(), "reason"].unique()

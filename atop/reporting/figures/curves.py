@@ -17,10 +17,8 @@ STYLES = {"noise": ("eps", "--", "random noise")}
 def figure(frame: pd.DataFrame) -> Figure:
     """Draw robust accuracy with its 95% interval against EOT draws, steps and radius, by row.
 
-    Draws x steps has a panel if at least two of its points were measured.
-
-    Args:
-        frame: aggregate.COLUMNS; lines without a curve or a measured number are left out.
+    Draws x steps has a panel if at least two of its points were measured. The frame has
+    aggregate.COLUMNS; lines without a curve or a measured number are left out.
     """
     frame = frame.dropna(subset=["measured", "curve"])
     panels = dict(PANELS)

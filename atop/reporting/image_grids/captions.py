@@ -55,7 +55,7 @@ def subtitle(grid: Grid, blocks: list[Block]) -> str:
     return ". ".join(parts) + "."
 
 
-def metadata(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[str]) -> Dict:
+def metadata(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Dict:
     """Return what a page says about a figure; `alt` is one sentence."""
     panels = [panel for block in blocks for panel in block.panels]
     present = {panel.show for panel in panels}
@@ -70,13 +70,13 @@ def metadata(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[
         "Below an input image is the prediction of the bare classifier, below a purified image "
         "that of the whole defence.",
         "alt": f"Grid of {kinds} test images of {data}, {count} of each: {shown}; "
-        f"{_accuracy(grid, blocks, pictures)}.",
+        f"{_accuracy(grid, blocks, images)}.",
         "missing": missing,
         "cells": [cell.id for block in blocks for cell in block.cells],
     }
 
 
-def _accuracy(grid: Grid, blocks: list[Block], pictures: Pictures) -> str:
+def _accuracy(grid: Grid, blocks: list[Block], images: Pictures) -> str:
     """Count the correctly classified purified images, by kind."""
     counts = []
     for kind in ("clean", "adversarial"):
@@ -86,7 +86,7 @@ def _accuracy(grid: Grid, blocks: list[Block], pictures: Pictures) -> str:
             for panel in block.panels
             if panel.show == "purified" and panel.of == kind
             for position in grid.spec["positions"]
-            if (predicted := prediction(panel, pictures[panel.cell], position))
+            if (predicted := prediction(panel, images[panel.cell], position))
         ]
         if predictions:
             correct = sum(correct for _, correct in predictions)

@@ -16,29 +16,24 @@ ENDINGS = ("png", "pdf", "svg")
 
 
 def draw(grid: Grid, *, results: Path, out: Path) -> list[Path]:
-    """Write out/<name>.{png,pdf,svg} and the texts of the figure as .json; return their paths.
-
-    Args:
-        grid: a grid under a preset.
-        results: folder with <preset>/pictures.
-        out: folder for the files.
+    """Write out/<name>.{png,pdf,svg} and the texts as .json from the images in `results`.
 
     Raises:
         AtopError: a file of images is broken, or no dataset has all its images; a figure with at
             least one complete dataset names what is missing.
     """
-    pictures = _read(grid, results)
-    missing = list(_missing(grid, pictures))
-    blocks = [block for block in grid.blocks if all(cell in pictures for cell in block.cells)]
+    images = _read(grid, results)
+    missing = list(_missing(grid, images))
+    blocks = [block for block in grid.blocks if all(cell in images for cell in block.cells)]
     if not blocks:
         raise AtopError(f"{grid.name}: nothing to show; {'; '.join(missing)}")
-    figure = lay_out(grid, blocks, pictures, missing)
+    figure = lay_out(grid, blocks, images, missing)
     written = [out / f"{grid.name}.{ending}" for ending in ENDINGS]
     for path in written:
         with writing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=200)
     about = out / f"{grid.name}.json"
-    write_json(about, captions.metadata(grid, blocks, pictures, missing))
+    write_json(about, captions.metadata(grid, blocks, images, missing))
     return [*written, about]
 
 
@@ -49,10 +44,10 @@ def _read(grid: Grid, results: Path) -> Pictures:
     return {cell: stored_images.read(path) for cell, path in files.items() if path.exists()}
 
 
-def _missing(grid: Grid, pictures: Pictures) -> Iterator[str]:
+def _missing(grid: Grid, images: Pictures) -> Iterator[str]:
     """Yield the reason for each dataset that cannot be shown."""
     for block in grid.blocks:
-        absent = [grid.file(cell) for cell in block.cells if cell not in pictures]
+        absent = [grid.file(cell) for cell in block.cells if cell not in images]
         if absent:
             command = f"snakemake --cores all --resources gpu=1 -- {' '.join(map(str, absent))}"
             reason = block.lacks or f"no images yet; this makes them: `{command}`"

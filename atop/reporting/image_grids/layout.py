@@ -25,7 +25,7 @@ FRAME, INSET = "#ffd400", 0.4
 """Colour of an enlarged patch, and its share of the side of its image."""
 
 
-def lay_out(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[str]) -> Figure:
+def lay_out(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Figure:
     """Return a page with a title, the available blocks and the reasons why others are missing."""
     width, height = _size(grid, blocks[0])
     columns, rows = (len(blocks), 1) if grid.spec.get("across") else (1, len(blocks))
@@ -41,7 +41,7 @@ def lay_out(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[s
     page.lines(bottom, below, color="dimgrey")
     for number, block in enumerate(blocks):
         column, row = number % columns, number // columns
-        painter = Painter(page, block, pictures, enlarge=grid.spec.get("enlarge", False))
+        painter = Painter(page, block, images, enlarge=grid.spec.get("enlarge", False))
         painter.paint(grid.spec["positions"], MARGIN + column * width, top + row * height)
     return page.figure
 
@@ -79,13 +79,13 @@ class Painter:
 
     page: Page
     block: Block
-    pictures: Pictures
+    images: Pictures
     enlarge: bool
 
     def paint(self, positions: list[int], left: float, top: float) -> None:
         """Draw all rows for the test image at each position."""
         for position in positions:
-            heading = captions.heading(self.block, self.pictures[self.block.cells[0]], position)
+            heading = captions.heading(self.block, self.images[self.block.cells[0]], position)
             self.page.text(left, top + HEADING / 2, heading, weight="bold")
             top += HEADING
             for row, titles in zip(self.block.rows, _titles(self.block.rows), strict=True):
@@ -101,7 +101,7 @@ class Painter:
                 top += SIDE + BELOW
 
     def _panel(self, panel: Panel, position: int, x: float, y: float) -> None:
-        stored = self.pictures[panel.cell]
+        stored = self.images[panel.cell]
         image = stored.image(panel.show, panel.of, position, panel.view)
         if panel.show == "perturbation":
             image = 0.5 + config.read("pictures")["amplified"] * image

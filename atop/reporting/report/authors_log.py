@@ -5,8 +5,9 @@ cifar-miss-gau-adv" (repository glin2022/atop): 39,700 iterations of batch 8, th
 epochs of 625 and a part of the next. They are a log, not a result; `ABOUT` names the differences.
 """
 
-import csv
 from dataclasses import replace
+
+import pandas as pd
 
 from atop.core.values import Dict
 from atop.experiment import config
@@ -41,9 +42,5 @@ def matches(cell: Cell, preset: str) -> bool:
 
 def accuracies() -> list[Dict]:
     """Return lines of `images` (seen so far) and accuracies in percent by this suite's names."""
-    with FILE.open(newline="") as lines:
-        return [
-            {"images": int(line["images"])}
-            | {name: float(line[name]) for name in ("clean", "fgsm", "pgd-20")}
-            for line in csv.DictReader(lines)
-        ]
+    frame = pd.read_csv(FILE, usecols=["images", "clean", "fgsm", "pgd-20"])
+    return frame.to_dict("records")  # type: ignore[return-value]

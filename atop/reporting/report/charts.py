@@ -28,11 +28,9 @@ MARGIN, LETTERS = 112, 46
 
 
 def intervals(frame: pd.DataFrame, name: str) -> Dict | None:
-    """Draw measured numbers with 95% intervals and the paper's by row; None without numbers.
+    """Draw measured numbers of a table with 95% intervals and the paper's by row, if any.
 
-    Args:
-        frame: aggregate.COLUMNS.
-        name: name of the table.
+    The frame has aggregate.COLUMNS.
     """
     lines = _lines(frame.dropna(subset=["measured"]))
     if not lines:
@@ -70,21 +68,17 @@ def _lines(frame: pd.DataFrame) -> list[Dict]:
         for head in textwrap.wrap(str(row), LETTERS):
             lines.append({"key": f"{len(lines)}|", "head": head})
         for number in numbers.to_dict("records"):
-            low, value, high = (round(number[key], 2) for key in ("low", "measured", "high"))
-            lines.append(
-                {
-                    "key": f"{len(lines)}|{number['column_label']}",
-                    "head": "",
-                    "row": row,
-                    "column": number["column_label"],
-                    "measured": value,
-                    "low": low,
-                    "high": high,
-                    "label": f"{value:.1f} [{low:.1f}, {high:.1f}]",
-                    "paper": float(number["paper"]) if number["paper"] else None,
-                    "verdict": number["verdict"],
-                }
-            )
+            rounded = {key: round(number[key], 2) for key in ("measured", "low", "high")}
+            texts = {
+                "key": f"{len(lines)}|{number['column_label']}",
+                "head": "",
+                "row": row,
+                "column": number["column_label"],
+                "label": "{measured:.1f} [{low:.1f}, {high:.1f}]".format(**rounded),
+                "paper": float(number["paper"]) if number["paper"] else None,
+                "verdict": number["verdict"],
+            }
+            lines.append(texts | rounded)
     return lines
 
 

@@ -24,12 +24,10 @@ from atop.reporting.view import view
 
 
 def report(*, tables: list[Table], results: Path, out: Path) -> Path:
-    """Write out/report.html, completely or not at all, and return its path.
+    """Write out/report.html for tables under the same preset, and return its path.
 
-    Args:
-        tables: tables under the same preset.
-        results: folder with <preset>/records and the files behind them.
-        out: folder of the preset's rendered figures. The page names the missing ones.
+    `results` has <preset>/records and the files behind them; `out` has the rendered figures. The
+    page names what is missing.
 
     Raises:
         AtopError: a record, a figure or the config is broken.

@@ -52,14 +52,10 @@ def entry(path: Path, record: Dict) -> Dict:
 
 
 def _measured(record: Dict) -> Dict:
-    before = ("preset", "suite", "target", "victim", "n", "draws", "selection", "seed")
-    after = ("networks", "sizes", "transform")
-    about = {"data": data(record), "config digest": record["provenance"].get("config_digest")}
-    return (
-        {name: record.get(name) for name in before}
-        | about
-        | {name: record.get(name) for name in after}
-    )
+    names = ("preset", "suite", "target", "victim", "n", "draws", "selection", "seed")
+    about = {name: record.get(name) for name in names}
+    about |= {"data": data(record), "config digest": record["provenance"].get("config_digest")}
+    return about | {name: record.get(name) for name in ("networks", "sizes", "transform")}
 
 
 def _step(provenance: Dict) -> Dict:

@@ -1,6 +1,5 @@
 """Training stages behind the records, and what each stage logged."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,22 +41,14 @@ def stages(aggregates: list[Aggregate], results: Path) -> list[Stage]:
     by_file: dict[Path, Stage] = {}
     for aggregate in aggregates:
         preset = aggregate.table.preset
-        for cell in _measured(aggregate):
+        for record in aggregate.records.values():
+            cell = Cell.parse(record["cell"]["id"])
             for step in steps.trained(preset, cell):
                 name, file = step.made_for, step.account
                 logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
                 if file not in by_file:
                     by_file[file] = _stage(file, results, name, logged)
     return list(by_file.values())
-
-
-def _measured(aggregate: Aggregate) -> Iterator[Cell]:
-    """Yield the cells of a table's records."""
-    table = aggregate.table
-    for row, column in table.numbers():
-        cell = table.cell(row, column)
-        if cell and table.record(row, column) in aggregate.records:
-            yield cell
 
 
 def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:

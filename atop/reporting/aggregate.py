@@ -223,4 +223,4 @@ def _missing(path: Path | None, record: Dict | None, column: Column) -> str:
     command = f"snakemake --cores all --resources gpu=1 -- {path}"
     if record:
         return f"its record lacks {lacking(record, column)}: `rm {path}; {command}`"
-    return f"no record yet; this makes it: `{command}`"
+    return f"no record yet; this command makes it: `{command}`"

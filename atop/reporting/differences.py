@@ -3,8 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import pandas as pd
-
 from atop.core import stats
 from atop.core.values import Dict
 from atop.experiment.paper import title
@@ -16,9 +14,10 @@ ORDER = (*stats.VERDICTS, "cited", "not run")
 
 
 def view(aggregate: Aggregate) -> Dict:
-    """Return the values of diff.md.j2: summary, cells by absolute difference, cells not run."""
+    """Return the values of diff.md.j2: summary, cells by absolute difference, missing cells."""
     frame = aggregate.frame
     frame = frame[(frame["paper"] != "") | frame["measured"].isna()]
+    missing = frame[frame["measured"].isna()]
     measured = frame.dropna(subset=["difference"]).sort_values(
         "difference", key=lambda differences: differences.abs(), ascending=False, kind="stable"
     )
@@ -28,7 +27,10 @@ def view(aggregate: Aggregate) -> Dict:
         "summary": summary(aggregate),
         "notes": notes.notes(aggregate),
         "lines": [_line(line) for line in measured.to_dict("records")],
-        "missing": _missing(frame[frame["measured"].isna()]),
+        "missing": [
+            {"row": labels, "columns": ", ".join(lines["column_label"]), "reason": reason}
+            for (labels, reason), lines in missing.groupby(["labels", "reason"], sort=False)
+        ],
     }
 
 
@@ -54,11 +56,3 @@ def _line(line: Any) -> Dict:
         "interval": notes.interval(line["difference_low"], line["difference_high"]),
         "verdict": line["verdict"],
     }
-
-
-def _missing(frame: pd.DataFrame) -> list[Dict]:
-    """Return the cells that were not run; cells of a row with the same reason are one line."""
-    return [
-        {"row": labels, "columns": ", ".join(lines["column_label"]), "reason": reason}
-        for (labels, reason), lines in frame.groupby(["labels", "reason"], sort=False)
-    ]

@@ -59,7 +59,9 @@ def test_what_a_preset_leaves_out(tmp_path: Path) -> None:
 
 def test_numbers_that_nobody_has_say_why(tmp_path: Path) -> None:
     whole = strict(tmp_path)
-    assert line(whole, "wrn28", "pgd")["reason"].startswith("no record yet; this makes it: ")
+    assert line(whole, "wrn28", "pgd")["reason"].startswith(
+        "no record yet; this command makes it: "
+    )
     assert line(whole, "foreign", "pgd")["reason"] == "its code is not public"
     assert line(whole, "foreign", "pgd")["cell"] == ""
     assert line(whole, "rt2-atop", "cifar100")["reason"].startswith("no record yet; ")

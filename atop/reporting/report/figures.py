@@ -1,4 +1,4 @@
-"""Files beside the page, and the figures that the page contains."""
+"""Files beside the page, the figures that the page contains, and the commands to make them."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -9,7 +9,6 @@ from atop.experiment import config, image_grids, paths, tables
 from atop.experiment.paper import title
 from atop.experiment.tables import Table
 from atop.reporting.report import authors_log
-from atop.reporting.report.commands import command
 from atop.results import metadata
 
 LEFT_OUT = {"smoke": {"convergence"}}
@@ -63,3 +62,19 @@ def _uri(path: Path) -> str:
     if not path.exists():
         return ""
     return f"data:{TYPES[path.suffix]};base64,{b64encode(path.read_bytes()).decode()}"
+
+
+def command(table: Table, file: object) -> str:
+    """Return the command for a file of a table's page, with the GPU and the user's overrides."""
+    gpu = config.preset(table.preset).device != "cpu"
+    suites = {column.suite: column.target for column in table.columns}
+    default = {config.suite(suite, table.preset).target for suite in suites}
+    overrides = dict(table.words)
+    if not set(suites.values()) <= default:
+        overrides["target"] = table.columns[0].target
+    if any(row.extra for row in table.rows):
+        overrides["extras"] = "true"
+    parts = ["snakemake --cores all", *(["--resources gpu=1"] if gpu else [])]
+    if overrides:
+        parts += ["--config", *(f"{key}={value}" for key, value in overrides.items())]
+    return " ".join([*parts, "--", str(file)])

@@ -43,15 +43,15 @@ def of_table(table: Table, folder: Path) -> Dict | None:
     return {"src": _uri(path), "alt": alt, "command": command(table, path), "slow": slow}
 
 
-def grids(folder: Path, beside: Table) -> list[Dict]:
+def grids(folder: Path, table: Table) -> list[Dict]:
     """Return image grids with their texts; one that is not drawn has the `command` to draw it."""
-    return [_grid(name, folder, beside) for name in image_grids.names()]
+    return [_grid(name, folder, table) for name in image_grids.names()]
 
 
-def _grid(name: str, folder: Path, beside: Table) -> Dict:
+def _grid(name: str, folder: Path, table: Table) -> Dict:
     path, about = folder / f"{name}.png", folder / f"{name}.json"
     if not path.exists() or not about.exists():
-        return {"title": title(name), "src": "", "command": command(beside, path)}
+        return {"title": title(name), "src": "", "command": command(table, path)}
     keys = ("title", "caption", "alt", "missing")
     texts = metadata.read(about, *keys)
     return {"src": _uri(path)} | {key: texts[key] for key in keys}

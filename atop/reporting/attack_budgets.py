@@ -1,4 +1,4 @@
-"""Budgets of attacks in words: of one attack, and of a table's column."""
+"""Describe attack budgets as text: of one attack, and of a column of a table."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,121 +9,113 @@ from atop.experiment.cells import VICTIMS
 from atop.experiment.tables import Column, Table
 from atop.results.records import evaluation
 
-_WORDS = {
+_PHRASES = {
+    **{key: f"{{}} {key}" for key in ("steps", "queries", "targets", "restarts")},
     "step_size": "step {}",
-    "steps": "{} steps",
     "eot": "EOT {}",
     "attack": "{}",
-    "queries": "{} queries",
-    "targets": "{} targets",
-    "loss": "loss {}",
-    "restarts": "{} restarts",
     "judge": "{} judge draws",
-    "examples": "{} pictures",
+    "examples": "{} images",
     "pixels": "at {}",
 }
-_WHOLE = {
+_PHRASES_OF_VALUES = {
     ("through", "exact"): "exact gradients",
     ("through", "bpda"): "BPDA",
     ("through", "fixed"): "one fixed, known draw",
     ("through", "purified"): "distance of the purified image",
     ("random_start", "True"): "random start",
     ("random_start", "False"): "no random start",
-    ("average", "logits"): "average logits",
-    ("average", "probabilities"): "average probabilities",
     ("average", "hardest"): "the hardest draw",
     ("schedule", "cosine"): "cosine schedule",
-    ("average", "loss"): "average loss",
-    ("rescale", "True"): "schedule rescaled to them",
-    ("version", "official"): "as the library gates it",
+    ("rescale", "True"): "schedule rescaled to the queries",
+    ("version", "official"): "gated as in the library",
 }
-# What a budget means that does not say so, and what it need not say.
-_USUAL: Dict = {
-    "eot": [1],
-    "random_start": [True],
-    "loss": ["cross_entropy"],
-    "average": ["loss"],
-    "restarts": [1],
-    "judge": [1],
-    "through": ["exact"],
-    "examples": ["all"],
-    "pixels": ["the size of its inputs"],
-    "rescale": [False],
-    "schedule": ["constant"],
-    "version": ["judged"],
+_DEFAULTS: Dict = {
+    "eot": 1,
+    "random_start": True,
+    "loss": "cross_entropy",
+    "average": "loss",
+    "restarts": 1,
+    "judge": 1,
+    "through": "exact",
+    "examples": "all",
+    "pixels": "the size of its inputs",
+    "rescale": False,
+    "schedule": "constant",
+    "version": "judged",
 }
-_ELSEWHERE = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
+"""Values that a budget without the key has; a text does not mention them."""
+_NOT_OPTIONS = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 
 
 def text(budget: Dict, preset: str) -> str:
-    """A budget in words, such as "Linf 8/255, step 2/255, 50 steps (paper preset: 1000)".
+    """Describe a budget, such as "Linf 8/255, step 2/255, 50 steps (paper preset: 1000)".
 
-    An attack that goes on from another's pictures begins with the budget of that one.
+    The text of an attack that starts from another attack's images begins with that attack.
     """
     *before, last = config.chain(budget, preset)
-    # How many pictures and who judges them is the same all along.
-    links = [*(_options(one, silent=("examples", "judge")) for one in before), _options(last)]
+    # All attacks of a chain have the same images and judge draws.
+    links = [*(_options(link, silent=("examples", "judge")) for link in before), _options(last)]
     area = " ".join(filter(None, (ball(budget), size(budget))))
     options = "; then ".join(", ".join(link) for link in links if link)
     return ", ".join(filter(None, (area, options)))
 
 
 def ball(budget: Dict) -> str:
-    """How far an attack may go, such as "L2 0.5"; nothing for clean pictures."""
+    """Return the ball of an attack, such as "L2 0.5"; empty for clean images."""
     if "norm" in budget:
         return f"{budget['norm']} {_phrase(budget, 'eps', '{}') or 'without bound'}"
     return _phrase(budget, "bound", "flow {}")
 
 
 def size(budget: Dict) -> str:
-    """The side length in which the ball is measured, if a budget says one."""
+    """Return the side length of the images in which the ball is measured, if a budget has one."""
     return _phrase(budget, "pixels")
 
 
 def changes(budget: Dict) -> list[str]:
-    """What a preset changed, as it is run; the size of the pictures and the judge's draws apart."""
+    """Return the values that a preset changed, except the image size and the judge draws."""
     keys = [key for key in budget.get("scaled", {}) if key not in ("pixels", "judge")]
-    return [_words(key, budget[key]) for key in keys if budget.get(key) is not None]
+    return [_describe(key, budget[key]) for key in keys if budget.get(key) is not None]
 
 
 def reduced(budgets: Iterable[Dict], preset: str, *, fewer: bool = False) -> list[str]:
-    """A word if there are fewer budgets, or a preset changed one or what it goes on from."""
-    links = [link for one in budgets for link in config.chain(one, preset)]
+    """Return ["scaled down"] if attacks are missing or a preset changed one of their chains."""
+    links = [link for budget in budgets for link in config.chain(budget, preset)]
     return ["scaled down"] if fewer or any("scaled" in link for link in links) else []
 
 
 def as_run(table: Table, column: Column, records: Iterable[Dict]) -> dict[str, Dict]:
-    """Budgets of a column by entry: of the first record that has the entry, else of the config."""
-    held, budgets = list(records), {}
+    """Return a column's budgets by entry: from the first record with the entry, or the config."""
+    available, budgets = list(records), {}
     for entry in column.entries:
-        found = [one for record in held if (one := evaluation(record, entry))]
+        evaluated = next(filter(None, (evaluation(record, entry) for record in available)), None)
         attack, _ = config.entry(entry, column.target)
-        budgets[entry] = found[0]["budget"] if found else config.attack(attack, table.preset)
+        budgets[entry] = evaluated["budget"] if evaluated else config.attack(attack, table.preset)
     return budgets
 
 
-def of_column(table: Table, column: Column, run: dict[str, Dict]) -> str:
-    """A column's budgets by entry, in words; a worst case names its attacks instead."""
+def column_text(table: Table, column: Column, budgets: dict[str, Dict]) -> str:
+    """Describe a column's budget; a worst case lists its attacks instead."""
     if len(column.listed) == 1:
-        return "".join(of_entry(table, entry, budget) for entry, budget in run.items())
-    told = f"each picture's worst of {', '.join(name(table, entry) for entry in run)}"
-    if not column.left_out:
-        return told
-    missing = ", ".join(name(table, entry) for entry in column.left_out)
-    return f"{told}; preset {table.preset} leaves out {missing}"
+        return "".join(entry_text(table, entry, budget) for entry, budget in budgets.items())
+    groups = (budgets, column.left_out)
+    run, left_out = (", ".join(label(table, entry) for entry in group) for group in groups)
+    worst = f"for each image the worst of {run}"
+    return f"{worst}; preset {table.preset} leaves out {left_out}" if left_out else worst
 
 
-def of_entry(table: Table, entry: str, budget: Dict) -> str:
-    """An entry's budget in words, and its victim if the entry names one."""
-    told, (_, victim) = text(budget, table.preset), config.entry(entry, "")
-    return f"{told}, made on {VICTIMS[victim]}" if victim else told
+def entry_text(table: Table, entry: str, budget: Dict) -> str:
+    """Describe an entry's budget, and the target if the entry names one."""
+    about, (_, target) = text(budget, table.preset), config.entry(entry, "")
+    return f"{about}, made on {VICTIMS[target]}" if target else about
 
 
-def name(table: Table, entry: str) -> str:
-    """What a table calls an entry: the label of its own column if it has one, else the entry."""
+def label(table: Table, entry: str) -> str:
+    """Return the label of an entry's own column; the entry itself if it has none."""
     rows = config.read("attacks")["attacks"]
     if rows.get(entry, {}).get("method") == "clean":
-        return "clean pictures"
+        return "clean images"
     for column in table.columns:
         if column.listed == (entry,) and column.metric == "mean":
             return column.label
@@ -131,25 +123,30 @@ def name(table: Table, entry: str) -> str:
 
 
 def _options(budget: Dict, silent: tuple[str, ...] = ()) -> list[str]:
-    """What a budget says beyond ball and size; the usual only if a preset made it so."""
+    """Describe a budget except ball and size; defaults only where a preset changed them."""
     scaled = budget.get("scaled", {})
-    keys = [key for key in budget if key not in (*_ELSEWHERE, *silent)]
-    told = [key for key in keys if budget[key] not in _USUAL.get(key, []) or key in scaled]
-    return [_phrase(budget, key) for key in told if budget[key] is not None]
+    keys = [key for key in budget if key not in (*_NOT_OPTIONS, *silent)]
+    return [
+        phrase
+        for key in keys
+        if key in scaled or key not in _DEFAULTS or budget[key] != _DEFAULTS[key]
+        if (phrase := _phrase(budget, key))
+    ]
 
 
-def _phrase(budget: Dict, key: str, words: str = "") -> str:
-    """A key of a budget in words, with what the paper preset says where another changed it."""
+def _phrase(budget: Dict, key: str, form: str = "") -> str:
+    """Describe a value of a budget, with the paper preset's value where a preset changed it."""
     if budget.get(key) is None:
         return ""
-    told = words.format(budget[key]) if words else _words(key, budget[key])
+    phrase = form.format(budget[key]) if form else _describe(key, budget[key])
     scaled = budget.get("scaled", {})
-    return told + (f" (paper preset: {_value(key, scaled[key])})" if key in scaled else "")
+    return phrase + (f" (paper preset: {_value(key, scaled[key])})" if key in scaled else "")
 
 
-def _words(key: str, value: Any) -> str:
-    whole = _WHOLE.get((key, str(value)))
-    return whole or _WORDS.get(key, key.replace("_", " ") + " {}").format(_value(key, value))
+def _describe(key: str, value: Any) -> str:
+    if phrase := _PHRASES_OF_VALUES.get((key, str(value))):
+        return phrase
+    return _PHRASES.get(key, key.replace("_", " ") + " {}").format(_value(key, value))
 
 
 def _value(key: str, value: Any) -> str:
@@ -157,4 +154,4 @@ def _value(key: str, value: Any) -> str:
         return "the data's size"
     if key == "pixels" and isinstance(value, int):
         return f"{value} pixels"
-    return str(_USUAL.get(key, ["none"])[0] if value is None else value)
+    return str(_DEFAULTS.get(key, "none") if value is None else value)

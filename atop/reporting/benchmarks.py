@@ -1,4 +1,4 @@
-"""What was measured of speed: pytest-benchmark's files in results/benchmarks/ as one table."""
+"""Table of the measured speeds: the files of pytest-benchmark in results/benchmarks/."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,23 +21,23 @@ GROUPS = (
     "Picture size",
     "EOT",
 )
-"""Parts of the table, in their order; a group that is not listed comes after them."""
+"""Groups of benchmarks in the order of their tables; other groups come last."""
 
 
 def markdown(folder: Path = BENCHMARKS) -> str:
-    """A table for each group, with a column for each file, and what each file was measured with.
+    """Return a table for each group, with a column for each file, and the versions behind them.
 
     Raises:
-        AtopError: no file there, or one that is not of this suite's benchmarks.
+        AtopError: the folder has no benchmarks, or a file is not of this suite's benchmarks.
     """
     runs = read(folder)
-    groups = list(dict.fromkeys((*GROUPS, *(row["group"] for run in runs for row in run["rows"]))))
-    parts = [_table(group, runs) for group in groups]
-    return "\n\n".join([*filter(None, parts), "\n".join(map(_about, runs))]) + "\n"
+    groups = dict.fromkeys((*GROUPS, *(row["group"] for run in runs for row in run["rows"])))
+    tables = filter(None, (_table(group, runs) for group in groups))
+    return "\n\n".join([*tables, "\n".join(map(_about, runs))]) + "\n"
 
 
 def update(page: Path, folder: Path = BENCHMARKS) -> None:
-    """Put the table between the marks of a Markdown page.
+    """Replace the table between the marks of a Markdown page.
 
     Raises:
         AtopError: the page has no such marks.
@@ -51,39 +51,38 @@ def update(page: Path, folder: Path = BENCHMARKS) -> None:
 
 
 def read(folder: Path = BENCHMARKS) -> list[Dict]:
-    """Each file as `name` (of the device), `about` and `rows`, which have `group` and `what`."""
-    files = [file for file in sorted(folder.glob("*.json")) if not _calibrates(file)]
+    """Return each file as `name` (of the device), `about` and `rows` with `group` and `what`."""
+    files = [path for path in folder.glob("*.json") if not path.name.startswith("calibration")]
     if not files:
         raise AtopError(
             f"{folder}: no benchmarks; pytest tests/benchmarks --benchmark-enable "
             f"--benchmark-json={folder}/DEVICE.json makes some"
         )
-    return [_run(file) for file in files]
+    return [_run(path) for path in sorted(files)]
 
 
-def _calibrates(file: Path) -> bool:
-    return file.name.startswith("calibration")
-
-
-def _run(file: Path) -> Dict:
-    content = read_json(file)
+def _run(path: Path) -> Dict:
+    content = read_json(path)
     try:
         machine = content["machine_info"]
-        named = [one for one in content["benchmarks"] if "what" in one["extra_info"]]
-        rows = [{"group": one["group"], **one["extra_info"]} for one in named]
+        rows = [
+            {"group": benchmark["group"], **benchmark["extra_info"]}
+            for benchmark in content["benchmarks"]
+            if "what" in benchmark["extra_info"]
+        ]
         about = {"created": content["datetime"][:10], "commit": content["commit_info"]["id"]}
         return {"name": machine["device"], "about": machine | about, "rows": rows}
     except (KeyError, TypeError) as error:
-        raise AtopError(f"{file}: not made by tests/benchmarks ({error}); delete it") from error
+        raise AtopError(f"{path}: not made by tests/benchmarks ({error}); delete it") from error
 
 
 def _table(group: str, runs: list[Dict]) -> str:
-    held = [{row["what"]: row for row in run["rows"] if row["group"] == group} for run in runs]
-    names = dict.fromkeys(name for one in held for name in one)
+    columns = [{row["what"]: row for row in run["rows"] if row["group"] == group} for run in runs]
+    names = dict.fromkeys(name for column in columns for name in column)
     if not names:
         return ""
-    lines = [[name, *(_cell(one.get(name)) for one in held)] for name in names]
     heads = [group, *(run["name"] for run in runs)]
+    lines = [[name, *(_cell(column.get(name)) for column in columns)] for name in names]
     return "\n".join(map(_line, [heads, ["---"] * len(heads), *lines]))
 
 
@@ -92,7 +91,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _cell(row: Dict | None) -> str:
-    """A row in the unit that it was measured in."""
+    """Return a measurement with the unit in which it was made."""
     if row is None:
         return ""
     if "points" in row:
@@ -103,14 +102,14 @@ def _cell(row: Dict | None) -> str:
         return f"{row['ratio']:.2f} of the time"
     if "pictures_per_second" not in row:
         return f"{row['seconds']:.3g} s"
-    told = f"{row['pictures_per_second']:.3g}/s"
+    rate = f"{row['pictures_per_second']:.3g}/s"
     if "tflops" in row:
-        told += f", {row['tflops']:.2g} TFLOP/s ({100 * row['share']:.0f}%)"
-    return told
+        rate += f", {row['tflops']:.2g} TFLOP/s ({100 * row['share']:.0f}%)"
+    return rate
 
 
 def _about(run: Dict) -> str:
-    of = run["about"]
-    versions = ", ".join(f"{name} {version}" for name, version in of["versions"].items())
-    where = f"{run['name']}, {of['cores']} cores"
-    return f"- {where}, {of['created']}, commit {of['commit'][:9]}: {versions}"
+    about = run["about"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    device = f"{run['name']}, {about['cores']} cores"
+    return f"- {device}, {about['created']}, commit {about['commit'][:9]}: {versions}"

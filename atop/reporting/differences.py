@@ -1,9 +1,7 @@
-"""How far the measured numbers are from the paper's, the farthest first."""
+"""Differences between the measured numbers and the paper's, the largest first."""
 
 from collections import Counter
 from typing import Any
-
-import pandas as pd
 
 from atop.core import stats
 from atop.core.values import Dict
@@ -15,37 +13,37 @@ from atop.results import regime
 ORDER = (*stats.VERDICTS, "cited", "not run")
 
 
-def view(whole: Aggregate) -> Dict:
-    """What diff.md.j2 sees: a summary, measured cells by absolute difference, cells not run."""
-    frame = whole.frame[(whole.frame["paper"] != "") | whole.frame["measured"].isna()]
-    measured = frame.dropna(subset=["difference"]).sort_values(
-        "difference", key=lambda gaps: gaps.abs(), ascending=False, kind="stable"
-    )
+def view(aggregate: Aggregate) -> Dict:
+    """Return the values of diff.md.j2: summary, cells by absolute difference, missing cells."""
+    frame = aggregate.frame
+    frame = frame[(frame["paper"] != "") | frame["measured"].isna()]
     missing = frame[frame["measured"].isna()]
+    measured = frame.dropna(subset=["difference"]).sort_values(
+        "difference", key=lambda differences: differences.abs(), ascending=False, kind="stable"
+    )
     return {
-        "name": title(whole.table.name),
-        "preset": notes.preset(whole.table),
-        "summary": summary(whole),
-        "notes": notes.notes(whole),
+        "name": title(aggregate.table.name),
+        "preset": notes.preset(aggregate.table),
+        "summary": summary(aggregate),
+        "notes": notes.notes(aggregate),
         "lines": [_line(line) for line in measured.to_dict("records")],
-        "missing": _missing(missing),
+        "missing": [
+            {"row": labels, "columns": ", ".join(lines["column_label"]), "reason": reason}
+            for (labels, reason), lines in missing.groupby(["labels", "reason"], sort=False)
+        ],
     }
 
 
-def summary(whole: Aggregate) -> str:
-    """How many of the paper's numbers got which verdict, and where no claim is drawn."""
-    return " ".join([_verdicts(whole.frame), regime.sentence(whole.groups)]).strip()
-
-
-def _verdicts(frame: pd.DataFrame) -> str:
-    printed = frame[frame["paper"] != ""]
-    counts = Counter(printed["verdict"])
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
-    return (
-        f"Of {len(printed)} numbers in the paper: {told}."
-        if told
-        else "The paper prints no such numbers."
-    )
+def summary(aggregate: Aggregate) -> str:
+    """Count the paper's numbers by verdict, and name the rows without a claim about AToP."""
+    frame = aggregate.frame
+    printed = frame.loc[frame["paper"] != "", "verdict"]
+    counts = Counter(printed)
+    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+    sentence = f"Of {len(printed)} numbers in the paper: {verdicts}."
+    if not verdicts:
+        sentence = "The paper prints no such numbers."
+    return " ".join([sentence, regime.sentence(aggregate.groups)]).strip()
 
 
 def _line(line: Any) -> Dict:
@@ -58,11 +56,3 @@ def _line(line: Any) -> Dict:
         "interval": notes.interval(line["difference_low"], line["difference_high"]),
         "verdict": line["verdict"],
     }
-
-
-def _missing(frame: pd.DataFrame) -> list[Dict]:
-    """Cells not run, those of a row with the same reason together."""
-    return [
-        {"row": labels, "columns": ", ".join(lines["column_label"]), "reason": reason}
-        for (labels, reason), lines in frame.groupby(["labels", "reason"], sort=False)
-    ]

@@ -1,7 +1,7 @@
-"""What stands under a table, as plain text: how it was measured, on what, by which code."""
+"""Notes under a table, as plain text: the protocol, networks, data, code and findings."""
 
 from collections.abc import Iterable
-from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -16,86 +16,82 @@ from atop.reporting.aggregate import Aggregate, row_name
 from atop.results.records import data
 
 TARGETS = VICTIMS | {
-    "classifier": "the bare classifier (grey box); the pictures made on it go to every row",
+    "classifier": "the bare classifier (grey box); every row uses the images made on it",
     "defense": "the whole defence: transform, purifier and classifier",
 }
 LEGEND = (
     ("consistent", f"the 95% interval of the difference lies within {stats.MARGIN:g} points"),
-    ("higher, lower", f"it lies beyond {stats.MARGIN:g} points"),
+    ("higher, lower", f"the interval lies beyond {stats.MARGIN:g} points"),
     (
         "inconclusive",
-        "it does not decide; with 512 examples on both sides it cannot do better for numbers "
-        "between about 21% and 79%",
+        "the interval lies partly within and partly beyond; with 512 examples on both sides, "
+        "numbers between about 21% and 79% are never consistent",
     ),
 )
 
 
 def plain(value: float) -> str:
-    """A number with one decimal, a true minus sign and no minus zero."""
+    """Format a number with one decimal, a true minus sign and no minus zero."""
     return f"{round(value, 1) + 0.0:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def signed(value: float) -> str:
-    """A difference with its sign."""
+    """Format a difference with its sign."""
     return ("+" if round(value, 1) > 0 else "") + plain(value)
 
 
 def interval(low: float, high: float) -> str:
-    """A 95% interval in brackets."""
+    """Format a 95% interval."""
     return f"[{plain(low)}, {plain(high)}]"
 
 
 def estimate(line: Any, name: str) -> tuple[str, str]:
-    """A difference with its sign, and its interval, from NAME, NAME_low and NAME_high of a line."""
+    """Format a difference and its interval from the keys NAME, NAME_low and NAME_high."""
     return signed(line[name]), interval(line[f"{name}_low"], line[f"{name}_high"])
 
 
 def p_value(p: float | None) -> str:
-    """A p value; empty where there is none."""
+    """Format a p value; empty if there is none."""
     if p is None or pd.isna(p):
         return ""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def preset(table: Table) -> str:
-    """A table's preset and the user's words, such as "smoke, recipe official"."""
-    return ", ".join([table.preset, *(f"{name} {word}" for name, word in table.words.items())])
+    """Return a table's preset and the user's overrides, such as "smoke, recipe official"."""
+    return ", ".join([table.preset, *(f"{name} {value}" for name, value in table.words.items())])
 
 
-def notes(whole: Aggregate) -> list[tuple[str, str]]:
-    """Headed sentences on how the table was measured."""
-    chosen = config.preset(whole.table.preset)
+def notes(aggregate: Aggregate) -> list[tuple[str, str]]:
+    """Return the notes on how a table was measured: a heading and a text each."""
+    chosen = config.preset(aggregate.table.preset)
     about = " ".join(chosen.about.split())
     if not chosen.comparable:
         about += "; these numbers are not comparable with the paper's"
-    found = [
-        (f"Preset {whole.table.preset}", about),
-        ("Examples", _examples(whole)),
-        ("Attacks differentiate", "; or ".join(TARGETS[one] for one in _targets(whole))),
-        ("Networks and data", _networks(whole)),
-        ("Data", _data(whole.records.values())),
-        ("Training", _training(whole)),
-        ("Sizes", _sizes(whole.records.values())),
-        ("Verdicts", _verdicts(whole)),
-    ]
-    return [(heading, text) for heading, text in found if text]
+    targets = dict.fromkeys(column.target for column in aggregate.table.columns)
+    records = aggregate.records.values()
+    texts = {
+        f"Preset {aggregate.table.preset}": about,
+        "Examples": _examples(aggregate.frame.dropna(subset=["measured"])),
+        "Target of the attacks": "; or ".join(TARGETS[target] for target in targets),
+        "Networks and data": _networks(aggregate),
+        "Data": _data(records),
+        "Training": _training(aggregate),
+        "Sizes": _sizes(records),
+        "Verdicts": _verdicts(aggregate.frame.dropna(subset=["measured"])),
+    }
+    return [(heading, text) for heading, text in texts.items() if text]
 
 
-def _targets(whole: Aggregate) -> list[str]:
-    return list(dict.fromkeys(column.target for column in whole.table.columns))
-
-
-def _examples(whole: Aggregate) -> str:
-    frame = whole.frame.dropna(subset=["measured"])
-    if frame.empty:
+def _examples(measured: pd.DataFrame) -> str:
+    if measured.empty:
         return "nothing was run"
-    several = (frame["draws"] > 1).any()
+    several = (measured["draws"] > 1).any()
     clustered = "; where draws differ, with an effective n: Franco et al., 2019"
-    how = "Wilson" + (clustered if several else "")
     return (
-        f"{_count(frame['n'], 'test picture')}, {_count(frame['draws'], 'random draw')} of the "
-        f"defence for each, {_count(frame['seeds'], 'training seed')} per row; intervals are 95% "
-        f"({how}) and cover the choice of test pictures only"
+        f"{_count(measured['n'], 'test image')}, {_count(measured['draws'], 'random draw')} of the "
+        f"defence for each, {_count(measured['seeds'], 'training seed')} per row; intervals are "
+        f"95% (Wilson{clustered if several else ''}) and cover the choice of test images only"
     )
 
 
@@ -105,165 +101,156 @@ def _count(values: pd.Series, noun: str) -> str:
     return f"{text} {noun}" + ("s" if high != 1 else "")
 
 
-def _networks(whole: Aggregate) -> str:
-    """Which networks ran, how large they are, and what they stand in for."""
+def _networks(aggregate: Aggregate) -> str:
+    """List the networks and datasets, their parameters, and the names that they replace."""
     sizes: dict[str, set[int]] = {}
-    for record in whole.records.values():
+    for record in aggregate.records.values():
         for network in record["networks"].values():
             if network and network["parameters"]:
                 sizes.setdefault(network["name"], set()).add(network["parameters"])
-    meant: dict[str, dict[str, None]] = {}
-    for named, cell in _cells(whole):
-        for name, means in ((cell.classifier, named.classifier), (cell.dataset, named.dataset)):
-            meant.setdefault(name, {})[means] = None
+    replaced: dict[str, dict[str, None]] = {}
+    for named, cell in _cells(aggregate):
+        for run, meant in ((cell.classifier, named.classifier), (cell.dataset, named.dataset)):
+            replaced.setdefault(run, {})[meant] = None
     parts = []
-    for name in dict.fromkeys([*sizes, *meant]):
+    for name in dict.fromkeys([*sizes, *replaced]):
         size = " or ".join(f"{count:,}" for count in sorted(sizes.get(name, ())))
-        others = " and ".join(other for other in meant.get(name, ()) if other != name)
+        others = " and ".join(other for other in replaced.get(name, ()) if other != name)
         text = name + (f" ({size} parameters)" if size else "")
-        parts.append(text + (f" stands in for {others}" if others else ""))
+        parts.append(text + (f" in place of {others}" if others else ""))
     return "; ".join(parts)
 
 
 def _data(records: Iterable[Dict]) -> str:
-    """What there is to doubt about the test pictures, by dataset; empty if there is nothing."""
-    doubts: dict[str, None] = {}
-    for found in map(data, records):
-        if found["verified"] is None:
-            doubt = "nobody verified that these are the published pictures"
-            doubts[f"{found['name']}: {doubt}"] = None
-        if found["positions"] == "found":
-            doubt = "drawn from pictures in another order than published, so the choice differs"
-            doubts[f"{found['name']}: {doubt}"] = None
-    return "; ".join(doubts)
+    """Return the doubts about the test images, by dataset; empty if there are none."""
+    doubts = {
+        ("verified", None): "nobody verified that these are the published images",
+        ("positions", "found"): "drawn from images in another order than published, so the choice "
+        "differs",
+    }
+    return "; ".join(
+        dict.fromkeys(
+            f"{dataset['name']}: {doubt}"
+            for dataset in map(data, records)
+            for (key, value), doubt in doubts.items()
+            if dataset[key] == value
+        )
+    )
 
 
-def _cells(whole: Aggregate) -> list[tuple[Cell, Cell]]:
-    """Cells of numbers that the preset can have: as the file names them, and as they are run."""
-    table = whole.table
-    found: dict[tuple[Cell, Cell], None] = {}
+def _cells(aggregate: Aggregate) -> list[tuple[Cell, Cell]]:
+    """Return the cells that the preset can run: as the table's file names them, and as run."""
+    table = aggregate.table
+    cells: dict[tuple[Cell, Cell], None] = {}
     for row, column in table.numbers():
         named, cell = table.named(row, column), table.cell(row, column)
-        there = table.record(row, column) in whole.records or not table.lacks(row, column)
-        if named and cell and there and not table.obstacle(row, column):
-            found[named, cell] = None
-    return list(found)
+        path = table.record(row, column)  # None where the preset has no number
+        available = path in aggregate.records or not table.lacks(row, column)
+        if named and cell and path and available:
+            cells[named, cell] = None
+    return list(cells)
 
 
-def _training(whole: Aggregate) -> str:
-    cells = [cell for _, cell in _cells(whole) if not cell.undefended]
-    told = {
+def _training(aggregate: Aggregate) -> str:
+    cells = [cell for _, cell in _cells(aggregate) if not cell.undefended]
+    settings = {
         "recipe": {cell.recipe for cell in cells},
-        "purifier initialised from": _starts(whole, cells),
+        "purifier initialised from": _starts(aggregate.table.preset, cells),
         "training seed": {str(cell.seed) for cell in cells},
     }
-    parts = [f"{what} {' or '.join(sorted(which))}" for what, which in told.items() if which]
-    overrides = config.preset(whole.table.preset).recipe.given()
+    parts = [f"{key} {' or '.join(sorted(values))}" for key, values in settings.items() if values]
+    overrides = config.preset(aggregate.table.preset).recipe.given()
     parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
     return ", ".join(parts)
 
 
-def _starts(whole: Aggregate, cells: list[Cell]) -> set[str]:
-    """Inits, with what the preset says of their files, and whose where purifiers differ."""
-    found: dict[str, set[str]] = {}
+def _starts(preset_name: str, cells: list[Cell]) -> set[str]:
+    """Describe the initial weights of purifiers; with the purifiers if these differ."""
+    purifiers: dict[str, set[str]] = {}
     for cell in (cell for cell in cells if cell.purifies):
-        given = config.purifier(cell.purifier, whole.table.preset)["checkpoints"]
+        given = config.purifier(cell.purifier, preset_name)["checkpoints"]
         about = given.get(cell.init, {}).get("about")
         start = f"{cell.init} ({about})" if about else cell.init
-        found.setdefault(start, set()).add(cell.purifier)
-    if len(found) < 2:
-        return set(found)
-    return {f"{start} for {' and '.join(sorted(whose))}" for start, whose in found.items()}
+        purifiers.setdefault(start, set()).add(cell.purifier)
+    if len(purifiers) < 2:
+        return set(purifiers)
+    return {f"{start} for {' and '.join(sorted(names))}" for start, names in purifiers.items()}
 
 
 def _sizes(records: Iterable[Dict]) -> str:
-    found = {tuple(record["sizes"].items()) for record in records if "sizes" in record}
+    distinct = sorted({tuple(record["sizes"].items()) for record in records if "sizes" in record})
     return "; ".join(
-        ", ".join(f"{name} {pixels}" for name, pixels in sizes) + " pixels"
-        for sizes in sorted(found)
+        ", ".join(f"{name} {pixels}" for name, pixels in sizes) + " pixels" for sizes in distinct
     )
 
 
-def _verdicts(whole: Aggregate) -> str:
-    """The verdicts that occur, explained."""
-    frame = whole.frame.dropna(subset=["measured"])
-    present = set(frame["verdict"])
+def _verdicts(measured: pd.DataFrame) -> str:
+    """Explain the verdicts that occur."""
+    present = set(measured["verdict"])
     parts = [f"{name}: {text}" for name, text in LEGEND if present & set(name.split(", "))]
     if "not comparable" in present:
-        reasons = frame.loc[frame["verdict"] == "not comparable", "reason"].unique()
+        reasons = measured.loc[measured["verdict"] == "not comparable", "reason"].unique()
         parts.append(f"n/c, not comparable: {'; '.join(reasons)}")
     return ". ".join(parts)
 
 
-def attacks(whole: Aggregate) -> list[tuple[str, str]]:
-    """Columns and their budgets in words, then what else worst cases are made of.
+def attacks(aggregate: Aggregate) -> list[tuple[str, str]]:
+    """Return columns with their budgets, then attacks that only occur in worst cases.
 
-    Columns with the same budget stand together; a column run with two shows both.
+    Columns with the same budget are one line; a column run with two budgets shows both.
     """
     labels: dict[str, list[str]] = {}
-    for column in whole.table.columns:
-        lines = whole.frame[whole.frame["column"] == column.key]
+    for column in aggregate.table.columns:
+        lines = aggregate.frame[aggregate.frame["column"] == column.key]
         measured = lines.dropna(subset=["measured"])
         texts = (lines if measured.empty else measured)["budget"].unique()
-        labels.setdefault("; or ".join(text for text in texts if text), []).append(column.label)
-    found = [(" / ".join(names), text) for text, names in labels.items() if text]
-    return found + list(_candidates(whole).items())
+        labels.setdefault("; or ".join(filter(None, texts)), []).append(column.label)
+    columns = [(" / ".join(names), text) for text, names in labels.items() if text]
+    return columns + list(_candidates(aggregate).items())
 
 
-def _candidates(whole: Aggregate) -> dict[str, str]:
-    """Entries of worst cases that have no column of their own, with their budgets in words."""
-    table = whole.table
-    found: dict[str, str] = {}
-    for column in table.columns:
-        if len(column.listed) > 1:
-            run = attack_budgets.as_run(table, column, whole.records.values())
-            texts = {
-                entry: attack_budgets.of_entry(table, entry, one) for entry, one in run.items()
-            }
-            found |= {
-                entry: text
-                for entry, text in texts.items()
-                if attack_budgets.name(table, entry) == entry
-            }
-    return found
+def _candidates(aggregate: Aggregate) -> dict[str, str]:
+    """Return the budgets of entries that have no column of their own, by entry."""
+    table = aggregate.table
+    return {
+        entry: attack_budgets.entry_text(table, entry, budget)
+        for column in table.columns
+        if len(column.listed) > 1
+        for entry, budget in attack_budgets.as_run(
+            table, column, aggregate.records.values()
+        ).items()
+        if attack_budgets.label(table, entry) == entry
+    }
 
 
-def findings(whole: Aggregate) -> list[Dict]:
-    """Findings by name: a list of texts with the rows that each was found in."""
-    ordered = sorted(whole.findings, key=lambda finding: str(finding["name"]))
-    return [
-        {
-            "name": name,
-            "items": [
-                (finding["text"], "; ".join(_row(whole, key) for key in finding["rows"]))
-                for finding in group
-            ],
-        }
-        for name, group in groupby(ordered, key=lambda finding: finding["name"])
-    ]
-
-
-def _row(whole: Aggregate, key: str) -> str:
-    return row_name(whole.table, whole.table.row(key))
+def findings(aggregate: Aggregate) -> list[Dict]:
+    """Return findings by name: `items` are texts with the rows that each concerns."""
+    names = {row.key: row_name(aggregate.table, row) for row in aggregate.table.rows}
+    items: dict[str, list[tuple[str, str]]] = {}
+    for finding in sorted(aggregate.findings, key=itemgetter("name")):
+        rows = "; ".join(names[key] for key in finding["rows"])
+        items.setdefault(finding["name"], []).append((finding["text"], rows))
+    return [{"name": name, "items": texts} for name, texts in items.items()]
 
 
 def provenance(records: Iterable[Dict]) -> str:
-    """Code, versions, device and dates of the records, each distinct value once."""
-    made = [record["provenance"] for record in records]
-    if not made:
+    """Describe code, versions, device and dates of the records, each distinct value once."""
+    steps = [record["provenance"] for record in records]
+    if not steps:
         return ""
     versions = dict.fromkeys(
-        ", ".join(f"{name} {number}" for name, number in one["versions"].items() if number)
-        for one in made
+        ", ".join(f"{name} {number}" for name, number in step["versions"].items() if number)
+        for step in steps
     )
     code = dict.fromkeys(
-        one["code_sha"] + (f" (commit {one['commit']})" if one.get("commit") else "")
-        for one in made
+        step["code_sha"] + (f" (commit {step['commit']})" if step.get("commit") else "")
+        for step in steps
     )
-    days = sorted(one["created"][:10] for one in made)
+    days = sorted(step["created"][:10] for step in steps)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     devices = dict.fromkeys(
-        one["device"] + (f" ({one['processor']})" if one.get("processor") else "") for one in made
+        step["device"] + (f" ({step['processor']})" if step.get("processor") else "")
+        for step in steps
     )
     return (
         f"Made {when} on {' and '.join(devices)} by code {' and '.join(code)} with "

@@ -1,9 +1,11 @@
-"""Numbers of released tables, as a text quotes them: none stands there that no record holds."""
+"""Numbers of released tables for texts: a text can only quote what a record holds."""
 
 from functools import cache
 from math import isnan
 from pathlib import Path
 from statistics import mean, stdev
+
+import pandas as pd
 
 from atop.core import stats
 from atop.core.errors import AtopError
@@ -21,10 +23,10 @@ from atop.results.records import correct
 
 
 def fill(template: Path, out: Path) -> None:
-    """Write a text whose template quotes released records, through the functions below.
+    """Write a text from a template that quotes released records by the functions below.
 
     Raises:
-        AtopError: it quotes what was not measured, or what no table has.
+        AtopError: the template quotes a number that was not measured or that no table has.
     """
     page = environment(template.parent, keep_trailing_newline=True).get_template(template.name)
     functions = (
@@ -36,13 +38,13 @@ def fill(template: Path, out: Path) -> None:
 
 
 def number(table: str, preset: str, row: str, column: str) -> str:
-    """An accuracy with its interval, such as "48.8% [42.8, 54.9]"."""
+    """Return an accuracy with its interval, such as "48.8% [42.8, 54.9]"."""
     line = _line(table, preset, row, column)
     return f"{plain(line['measured'])}% {interval(line['low'], line['high'])}"
 
 
 def gap(table: str, preset: str, first: str, second: str, column: str) -> str:
-    """By how many points a row lies above another on the same images: "+18.4 [12.2, 24.3]".
+    """Return a row minus another on the same images, in points: "+18.4 [12.2, 24.3]".
 
     Where metrics of the draws disagree: "+3.8 [2.0, 5.8] (majority 0.0 [...], all 0.0 [...])".
     """
@@ -55,7 +57,7 @@ def gap(table: str, preset: str, first: str, second: str, column: str) -> str:
 
 
 def beyond(table: str, preset: str, first: str, second: str, column: str) -> str:
-    """By how many points more a row gains over another under attack than on clean images."""
+    """Return a row's gain over another under attack minus the gain on clean images, in points."""
     line = _pair(table, preset, first, second, column)
     if isnan(line["beyond"]):
         raise AtopError(f"{released.file(table)}: no attack and clean images of {column}, {preset}")
@@ -63,58 +65,59 @@ def beyond(table: str, preset: str, first: str, second: str, column: str) -> str
 
 
 def between(table: str, preset: str, row: str, first: str, second: str) -> str:
-    """By how many points a row stands higher in one column than in another of its record."""
-    whole = _whole(table, preset)
-    records = [whole.record(row, column) for column in (first, second)]
+    """Return a column minus another column of the same record, in points."""
+    section = _section(table, preset)
+    records = [section.record(row, column) for column in (first, second)]
     if records[0] is None or records[0] is not records[1]:
         raise AtopError(f"{released.file(table)}: no record of {row} with {first} and {second}")
-    columns = [whole.table.column(column) for column in (first, second)]
-    found = stats.paired(*(correct(records[0], column) for column in columns))
-    return f"{signed(found.value)} {interval(found.low, found.high)}"
+    columns = [section.table.column(column) for column in (first, second)]
+    difference = stats.paired(*(correct(records[0], column) for column in columns))
+    return f"{signed(difference.value)} {interval(difference.low, difference.high)}"
 
 
 def seeds(table: str, preset: str, pairs: list[tuple[str, str]], column: str) -> str:
-    """Differences of some pairs, one a training seed: mean, deviation and each of them."""
-    found = [_pair(table, preset, *pair, column)["difference"] for pair in pairs]
-    each = ", ".join(map(signed, found))
-    return f"{signed(mean(found))}, sd {plain(stdev(found))}, over {len(found)} seeds ({each})"
+    """Return mean, standard deviation and values of the differences of pairs, one per seed."""
+    differences = [_pair(table, preset, *pair, column)["difference"] for pair in pairs]
+    values = ", ".join(map(signed, differences))
+    spread = f"{signed(mean(differences))}, sd {plain(stdev(differences))}"
+    return f"{spread}, over {len(differences)} seeds ({values})"
 
 
 def regime(table: str, preset: str) -> dict[str, str]:
-    """Why no claim about AToP is drawn, by group, such as "RT1"; those that are in regime lack."""
-    found = _whole(table, preset).groups
-    return {group.label: "; ".join(group.reasons) for group in found if group.reasons}
+    """Return why no claim about AToP is drawn, by group such as "RT1", if there are reasons."""
+    groups = _section(table, preset).groups
+    return {group.label: "; ".join(group.reasons) for group in groups if group.reasons}
 
 
 def paper(table: str, row: str, column: str) -> str:
-    """A number as the paper prints it."""
-    found = numbers(table).get((row, column))
-    if not found:
+    """Return a number as the paper prints it."""
+    printed = numbers(table).get((row, column))
+    if not printed:
         raise AtopError(f"tables/paper/{table}.csv: no row '{row}' with a column '{column}'")
-    return found["value"]
+    return printed["value"]
 
 
 def paper_gap(table: str, first: str, second: str, column: str) -> str:
-    """By how many points one printed number lies above another."""
+    """Return a printed number minus another, in points."""
     return signed(float(paper(table, first, column)) - float(paper(table, second, column)))
 
 
 def paper_beyond(table: str, first: str, second: str, column: str) -> str:
-    """The same difference of differences of four printed numbers."""
-    made = tables.table(table, "paper", extras=True)
-    found = pairs.paper_beyond(made, first, second, made.column(column))
-    if found is None:
+    """Return `beyond` of four printed numbers."""
+    shown = tables.table(table, "paper", extras=True)
+    difference = pairs.paper_beyond(shown, first, second, shown.column(column))
+    if difference is None:
         raise AtopError(f"tables/paper/{table}.csv: no four numbers of {first}, {second}, {column}")
-    return signed(found)
+    return signed(difference)
 
 
 def n(table: str, preset: str, row: str, column: str) -> int:
-    """Of how many pictures an accuracy is."""
+    """Return the number of images behind an accuracy."""
     return int(_line(table, preset, row, column)["n"])
 
 
 def benchmark(device: str, what: str, key: str) -> float:
-    """A measured speed: a row of results/benchmarks/, on the device that its file names."""
+    """Return a measured speed: a row of results/benchmarks/ on the device of that name."""
     for run in benchmarks.read():
         for row in run["rows"]:
             if (run["name"], row["what"]) == (device, what) and key in row:
@@ -124,36 +127,38 @@ def benchmark(device: str, what: str, key: str) -> float:
 
 @cache
 def read(table: str) -> dict[str, Aggregate]:
-    """A released table by preset; of several sections the one with the fewest words."""
+    """Return a released table by preset; of several sections the one with fewest overrides."""
     file = released.file(table)
     content = released.read(file) if file.exists() else {}
-    found: dict[str, Aggregate] = {}
-    for one in sorted(released.sections(table, content), key=lambda one: len(one.words)):
-        if one.preset not in found:
-            found[one.preset] = aggregate(table=one, results=content)
-    return found
+    sections: dict[str, Aggregate] = {}
+    for shown in sorted(released.sections(table, content), key=lambda shown: len(shown.words)):
+        if shown.preset not in sections:
+            sections[shown.preset] = aggregate(table=shown, results=content)
+    return sections
+
+
+def _section(table: str, preset: str) -> Aggregate:
+    sections = read(table)
+    if preset not in sections:
+        raise AtopError(f"{released.file(table)}: no records of preset {preset}")
+    return sections[preset]
 
 
 def _line(table: str, preset: str, row: str, column: str) -> Dict:
-    whole = _whole(table, preset)
-    frame = whole.frame
-    found = frame[(frame["row"] == row) & (frame["column"] == column)].dropna(subset=["measured"])
-    if found.empty:
-        raise AtopError(f"{released.file(table)}: no number of {row}, {column} under {preset}")
-    return {str(key): value for key, value in found.iloc[0].items()}
+    frame = _section(table, preset).frame.dropna(subset=["measured"])
+    error = f"{released.file(table)}: no number of {row}, {column} under {preset}"
+    return _select(frame, error, row=row, column=column)
 
 
 def _pair(table: str, preset: str, first: str, second: str, column: str) -> Dict:
-    pairs = _whole(table, preset).pairs
-    same = (pairs["first"] == first) & (pairs["second"] == second) & (pairs["column"] == column)
-    found = pairs[same & (pairs["reason"] == "")]
-    if found.empty:
-        raise AtopError(f"{released.file(table)}: no {first} minus {second}, {column}, {preset}")
-    return {str(key): value for key, value in found.iloc[0].items()}
+    error = f"{released.file(table)}: no {first} minus {second}, {column}, {preset}"
+    keys = {"first": first, "second": second, "column": column, "reason": ""}
+    return _select(_section(table, preset).pairs, error, **keys)
 
 
-def _whole(table: str, preset: str) -> Aggregate:
-    wholes = read(table)
-    if preset not in wholes:
-        raise AtopError(f"{released.file(table)}: no records of preset {preset}")
-    return wholes[preset]
+def _select(frame: pd.DataFrame, error: str, **keys: str) -> Dict:
+    for name, key in keys.items():
+        frame = frame[frame[name] == key]
+    if frame.empty:
+        raise AtopError(error)
+    return {str(name): value for name, value in frame.iloc[0].items()}

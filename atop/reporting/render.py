@@ -1,10 +1,10 @@
-"""A table as CSV, Markdown, LaTeX and a list of differences, all from the same frame.
+"""Render a table as CSV, Markdown, LaTeX and a list of differences, all from the same frame.
 
-atop/reporting/view.py decides what is said; the templates decide how it looks.
+atop/reporting/view.py decides what a page says; the templates decide how it looks.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from atop.core.files import writing
 from atop.core.values import Dict
 from atop.experiment.tables import Table
-from atop.reporting import differences as diff
+from atop.reporting import differences
 from atop.reporting.aggregate import Aggregate, aggregate
 from atop.reporting.view import view
 from atop.results import released
@@ -26,78 +26,69 @@ _TEX = {
     **{"<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "[": "{[}"},
     **{MINUS: "$-$", "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MULTIPLICATION SIGN}": r"$\times$"},
 }
-# An underscore inside a word is no markup.
+# An underscore inside a word is not markup.
 _MD = re.compile(r"[|*<\\]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def render(*, table: Table, results: Path, out: Path) -> list[Path]:
-    """Write out/<name>.{csv,md,tex,diff.md}, each whole or not at all; return their paths.
-
-    Args:
-        table: under its preset.
-        results: the folder that holds <preset>/records.
-        out: folder of the four files.
+    """Write out/<name>.{csv,md,tex,diff.md} from <preset>/records in `results`; return the paths.
 
     Raises:
-        AtopError: a broken record or config; a missing record is a footnote instead.
+        AtopError: a record or the config is broken; a missing record is a footnote instead.
     """
     return _write(table.name, [aggregate(table=table, results=results)], out)
 
 
 def render_released(*, name: str, file: Path, out: Path) -> list[Path]:
-    """The same of a file of released records, which need not be there: a section for each preset.
+    """Render a file of released records, with a section for each preset; it may be missing.
 
     Raises:
-        AtopError: a broken file.
+        AtopError: the file is broken.
     """
     content = released.read(file) if file.exists() else {}
-    shown = released.sections(name, content)
-    return _write(name, [aggregate(table=table, results=content) for table in shown], out)
+    sections = released.sections(name, content)
+    return _write(name, [aggregate(table=table, results=content) for table in sections], out)
 
 
-def _write(name: str, wholes: Sequence[Aggregate], out: Path) -> list[Path]:
-    frame = pd.concat([whole.frame for whole in wholes])
-    pages, differences = [view(whole) for whole in wholes], [diff.view(whole) for whole in wholes]
+def _write(name: str, aggregates: Sequence[Aggregate], out: Path) -> list[Path]:
+    frame = pd.concat([section.frame for section in aggregates])
+    pages = [view(section) for section in aggregates]
     for page in pages[1:]:
-        page["drawing"] = ""  # that of the first preset
+        page["drawing"] = ""  # the drawing shows the first preset only
     texts = {
         "csv": frame.to_csv(index=False, lineterminator="\n"),
-        "md": "\n".join(_template("table.md.j2").render(page) for page in pages),
-        "tex": "\n".join(_template("table.tex.j2").render(page) for page in pages),
-        "diff.md": "\n".join(_template("diff.md.j2").render(page) for page in differences),
+        "md": _filled("table.md.j2", pages),
+        "tex": _filled("table.tex.j2", pages),
+        "diff.md": _filled("diff.md.j2", [differences.view(section) for section in aggregates]),
     }
-    written = []
-    for suffix, text in texts.items():
-        path = out / f"{name}.{suffix}"
+    paths = {suffix: out / f"{name}.{suffix}" for suffix in texts}
+    for suffix, path in paths.items():
         with writing(path) as temporary:
-            temporary.write_text(text)
-        written.append(path)
-    return written
+            temporary.write_text(texts[suffix])
+    return list(paths.values())
 
 
 def escape_tex(text: object) -> str:
-    """Plain text as LaTeX: `code` becomes typewriter, long words such as paths may break."""
-    return "".join(
-        rf"\texttt{{{_tex(part)}}}" if code else _tex(part) for part, code in spans(str(text))
-    )
+    """Return plain text as LaTeX: `code` in typewriter; long words such as paths may break."""
+    parts = []
+    for part, code in spans(str(text)):
+        escaped = "".join(map(_tex_word, re.split(r"(\s+)", part)))
+        parts.append(rf"\texttt{{{escaped}}}" if code else escaped)
+    return "".join(parts)
 
 
 def escape_md(text: object) -> str:
-    """Plain text inside a Markdown table or list; `code` stays code."""
+    """Return plain text for a Markdown table or list; `code` stays code."""
     return "".join(
         f"`{part}`" if code else _MD.sub(r"\\\g<0>", part) for part, code in spans(str(text))
     )
 
 
 def spans(text: str) -> Iterator[tuple[str, bool]]:
-    """Pieces of a text and whether they stand between backticks."""
+    """Yield the parts of a text, and whether each is between backticks."""
     for i, part in enumerate(text.split("`")):
         if part:
             yield part, i % 2 == 1
-
-
-def _tex(text: str) -> str:
-    return "".join(_tex_word(word) for word in re.split(r"(\s+)", text))
 
 
 def _tex_word(word: str) -> str:
@@ -106,8 +97,8 @@ def _tex_word(word: str) -> str:
     return text.replace("--", "-{}-")
 
 
-def _template(name: str) -> jinja2.Template:
-    """A template; LaTeX has its own delimiters, because braces mean something there."""
+def _filled(name: str, pages: Sequence[Dict]) -> str:
+    """Fill a template once a page; LaTeX has other delimiters, since it uses braces itself."""
     tex = ".tex." in name
     delimiters: Dict = {
         "block_start_string": "<%",
@@ -118,14 +109,14 @@ def _template(name: str) -> jinja2.Template:
         "comment_end_string": "#>",
     }
     folder = Path(__file__).parent / "templates"
-    made = environment(folder, keep_trailing_newline=True, **(delimiters if tex else {}))
-    escape: Callable[[object], str] = escape_tex if tex else escape_md
-    made.filters["e"] = escape
-    return made.get_template(name)
+    templates = environment(folder, keep_trailing_newline=True, **(delimiters if tex else {}))
+    templates.filters["e"] = escape_tex if tex else escape_md
+    template = templates.get_template(name)
+    return "\n".join(map(template.render, pages))
 
 
 def environment(folder: Path, **options: Any) -> jinja2.Environment:
-    """Templates of a folder, in which a name that nobody gave is an error."""
+    """Return the templates of a folder; an undefined name in a template is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,

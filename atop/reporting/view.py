@@ -1,4 +1,4 @@
-"""What the templates of a table see: plain text and numbers already written out, no markup."""
+"""Values for the templates of a table: plain text and formatted numbers, without markup."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -16,96 +16,96 @@ from atop.reporting.aggregate import Aggregate, row_name
 from atop.results import pairs, regime
 
 WIDTH = 6
-"""So many columns stand side by side; more continue below."""
+"""Number of columns side by side; further columns are in a panel below."""
 ROBUSTNESS = (
     "Robustness: the gain under the attack minus the gain on clean images, with its 95% interval "
-    "over the same examples. At 0, accuracy alone rises; where the attack leaves both rows next to "
-    "nothing, it is minus the gain on clean images."
+    "over the same examples. At 0, accuracy rises by the same amount with and without the attack. "
+    "Where the attack leaves both rows almost no accuracy, robustness is minus the gain on clean "
+    "images."
 )
-PRINTED = "Paper: the same of the numbers that the paper prints."
+PRINTED = "Paper: the same difference between the numbers that the paper prints."
 METRICS = (
-    "Majority, all: the difference by these metrics, where they decide otherwise than the mean "
-    "over draws which row is higher."
+    "Majority, all: the difference by these metrics, shown where they disagree with the mean over "
+    "draws about which row is higher."
 )
 
 
-def view(whole: Aggregate) -> Dict:
-    """All that a page or a LaTeX table shows."""
-    table, printed = whole.table, bool(numbers(whole.table.name))
+def view(aggregate: Aggregate) -> Dict:
+    """Return everything that a page or a LaTeX table shows."""
+    table, frame = aggregate.table, aggregate.frame
     footnotes: dict[str, int] = {}
     return {
         "name": title(table.name),
-        "again": printed,
-        "spread": bool(whole.frame["draw_sd"].notna().any()),
-        "repeats": bool((whole.frame["repeats"] != "").any()),
+        "again": bool(numbers(table.name)),
+        "spread": bool(frame["draw_sd"].notna().any()),
+        "repeats": bool((frame["repeats"] != "").any()),
         "key": f"{table.name}-{table.preset}",
         "preset": notes.preset(table),
         "title": table.spec["title"],
         "caption": table.spec.get("caption", "").strip(),
-        "summary": differences.summary(whole),
+        "summary": differences.summary(aggregate),
         "labels": table.spec["labels"],
         "quotes": bool(table.quoted()),
-        "panels": [_panel(whole, columns, footnotes) for columns in panels(table.columns)],
+        "panels": [_panel(aggregate, columns, footnotes) for columns in panels(table.columns)],
         "drawing": f"{table.name}.pdf" if table.spec.get("figure") else "",
         "footnotes": [(number, reason) for reason, number in footnotes.items()],
-        "notes": notes.notes(whole),
-        "budgets": notes.attacks(whole),
-        "pairs": _pairs(whole),
-        "pair_notes": _pair_notes(whole.pairs),
-        "findings": notes.findings(whole),
-        "deviations": whole.deviations,
-        "provenance": notes.provenance(whole.records.values()),
+        "notes": notes.notes(aggregate),
+        "budgets": notes.attacks(aggregate),
+        "pairs": _pairs(aggregate),
+        "pair_notes": _pair_notes(aggregate.pairs),
+        "findings": notes.findings(aggregate),
+        "deviations": aggregate.deviations,
+        "provenance": notes.provenance(aggregate.records.values()),
     }
 
 
 def panels(columns: Sequence[Column]) -> Iterator[list[Column]]:
-    """Columns that stand side by side: at most WIDTH, about evenly, each curve by itself."""
-    for _, run in groupby(columns, key=lambda column: column.curve):
-        together = list(run)
+    """Yield columns to show side by side: at most WIDTH, of similar counts, each curve apart."""
+    for _, group in groupby(columns, key=lambda column: column.curve):
+        together = list(group)
         width = ceil(len(together) / ceil(len(together) / WIDTH))
         for first in range(0, len(together), width):
             yield together[first : first + width]
 
 
-def _panel(whole: Aggregate, columns: list[Column], footnotes: dict[str, int]) -> Dict:
-    """Some columns of all rows, under their headers."""
-    frame = whole.frame.set_index(["row", "column"])
+def _panel(aggregate: Aggregate, columns: list[Column], footnotes: dict[str, int]) -> Dict:
+    """Return some columns of all rows, with their headers."""
+    table, frame = aggregate.table, aggregate.frame.set_index(["row", "column"])
+    suffix = ", not in the paper" if numbers(table.name) else ""
+    kinds = {
+        (False, False): "",
+        (True, False): f"Controls{suffix}",
+        (True, True): f"More rows{suffix}",
+    }
     blocks = []
-    lacks = ", not in the paper" if numbers(whole.table.name) else ""
-    parts = (
-        ("", (False, False)),
-        (f"Controls{lacks}", (True, False)),
-        (f"More rows{lacks}", (True, True)),
-    )
-    for heading, part in parts:
+    for kind, heading in kinds.items():
         rows = [
             {
-                "labels": _labels(whole, row),
-                "quotes": [quote(**one, preset=whole.table.preset) for one in row.printed],
-                "cells": [_cell(frame.loc[row.key, one.key], footnotes) for one in columns],
+                "labels": _labels(table, row),
+                "quotes": [quote(**printed, preset=table.preset) for printed in row.printed],
+                "cells": [_cell(frame.loc[row.key, column.key], footnotes) for column in columns],
             }
-            for row in whole.table.rows
-            if (row.control, row.extra) == part
+            for row in table.rows
+            if (row.control, row.extra) == kind
         ]
         if rows:
             blocks.append({"heading": heading, "rows": rows})
-    return {"columns": [_header(whole, column) for column in columns], "blocks": blocks}
+    return {"columns": [_header(aggregate, column) for column in columns], "blocks": blocks}
 
 
-def _labels(whole: Aggregate, row: Row) -> list[list[str]]:
-    """Lines under each heading; the first says what stands in for the network or data it names."""
+def _labels(table: Table, row: Row) -> list[list[str]]:
+    """Return the lines under each heading; the first names substituted networks and data."""
     first, *others = ([label] for label in row.labels)
-    stand_ins = whole.table.stand_ins(row)
-    return [first + ([f"here {', '.join(stand_ins)}"] if stand_ins else []), *others]
+    substitutes = table.stand_ins(row)
+    return [first + ([f"here {', '.join(substitutes)}"] if substitutes else []), *others]
 
 
 def _cell(line: Any, footnotes: dict[str, int]) -> Dict:
-    """One cell: texts, empty where there is nothing to say, and the number of its footnote."""
+    """Return the texts of a cell, empty where it has none, and the number of its footnote."""
     cell = {"paper": line["paper"], "verdict": line["verdict"], "note": None}
     cell |= {"value": "", "interval": "", "sd": "", "repeats": "", "difference": ""}
     if pd.isna(line["measured"]):
-        cell["note"] = footnotes.setdefault(line["reason"], len(footnotes) + 1)
-        return cell
+        return cell | {"note": footnotes.setdefault(line["reason"], len(footnotes) + 1)}
     cell["value"] = notes.plain(line["measured"])
     cell["interval"] = notes.interval(line["low"], line["high"])
     if not pd.isna(line["draw_sd"]):
@@ -117,90 +117,88 @@ def _cell(line: Any, footnotes: dict[str, int]) -> Dict:
     return cell
 
 
-def _header(whole: Aggregate, column: Column) -> list[str]:
-    """Its label, its ball, where that is measured, and what a preset scaled down, as run."""
-    run = attack_budgets.as_run(whole.table, column, whole.records.values())
-    attacks = [budget for budget in run.values() if budget["method"] != "clean"]
-    shown = attacks or list(run.values())
+def _header(aggregate: Aggregate, column: Column) -> list[str]:
+    """Return a column's label, ball, image size and the values that a preset changed."""
+    table = aggregate.table
+    budgets = attack_budgets.as_run(table, column, aggregate.records.values()).values()
+    attacks = [budget for budget in budgets if budget["method"] != "clean"] or list(budgets)
     lines = [
         column.label,
-        _one({attack_budgets.ball(budget) for budget in shown}),
-        _one(_sizes(whole.table, column, shown)),
-        *_scaled(whole.table, column, shown),
+        _shared({attack_budgets.ball(budget) for budget in attacks}),
+        _shared(_sizes(table, column, attacks)),
+        *_scaled(table, column, attacks),
     ]
     return [line for line in lines if line]
 
 
-def _one(words: set[str]) -> str:
-    """What all agree on, if they do."""
-    return next(iter(words)) if len(words) == 1 else ""
+def _shared(texts: set[str]) -> str:
+    """Return the only text; empty if there are several."""
+    return next(iter(texts)) if len(texts) == 1 else ""
 
 
-def _sizes(table: Table, column: Column, run: list[Dict]) -> set[str]:
-    """Side lengths of what a column's attackers hand in, if any attack of the table names one."""
+def _sizes(table: Table, column: Column, budgets: list[Dict]) -> set[str]:
+    """Return the image sizes of a column's attacks; none if no attack of the table sets one."""
     names = {config.entry(entry, "")[0] for column in table.columns for entry in column.listed}
     if not any(config.attack(name, table.preset).get("pixels") for name in names):
         return set()
     cells = [cell for row in table.rows if (cell := table.cell(row, column))]
-    rows = config.read("datasets")
-    own = {rows[cell.dataset]["pixels"] for cell in cells if cell.dataset in rows}
-    native = next(iter(own)) if len(own) == 1 else "native"
-    usual = {config.sizes(table.preset, cell)["input"] for cell in cells}
-    sizes = set().union(*({budget["pixels"]} if budget.get("pixels") else usual for budget in run))
-    return {attack_budgets.size({"pixels": native if size == "native" else size}) for size in sizes}
+    datasets = config.read("datasets")
+    native = {datasets[cell.dataset]["pixels"] for cell in cells if cell.dataset in datasets}
+    default = {config.sizes(table.preset, cell)["input"] for cell in cells}
+    own = (budget.get("pixels") for budget in budgets)
+    sizes = set().union(*({pixels} if pixels else default for pixels in own))
+    if "native" in sizes and len(native) == 1:
+        sizes = sizes - {"native"} | native
+    return {attack_budgets.size({"pixels": pixels}) for pixels in sizes}
 
 
-def _scaled(table: Table, column: Column, run: list[Dict]) -> list[str]:
-    """What a preset changed: in figures for one attack, in a word for several."""
-    if len(run) == 1 and len(config.chain(run[0], table.preset)) == 1:
-        changes = attack_budgets.changes(run[0])
+def _scaled(table: Table, column: Column, budgets: list[Dict]) -> list[str]:
+    """Describe a preset's changes: the values of one attack, "scaled down" for several."""
+    if len(budgets) == 1 and len(config.chain(budgets[0], table.preset)) == 1:
+        changes = attack_budgets.changes(budgets[0])
     else:
-        fewer = bool(run and column.left_out)
-        changes = attack_budgets.reduced(run, table.preset, fewer=fewer)
-    return [f"here {words}" for words in changes]
+        fewer = bool(budgets and column.left_out)
+        changes = attack_budgets.reduced(budgets, table.preset, fewer=fewer)
+    return [f"here {change}" for change in changes]
 
 
-def _pairs(whole: Aggregate) -> list[Dict]:
-    """Paired comparisons: some columns, and rows of two names and a cell per column."""
-    keys = ["first", "second", "column"]
+def _pairs(aggregate: Aggregate) -> list[Dict]:
+    """Return the paired comparisons by panel: columns, and rows of two names and a cell each."""
+    table = aggregate.table
+    lines = aggregate.pairs.to_dict("records")
     cells = {
-        tuple(line[key] for key in keys): _pair(whole, line) for _, line in whole.pairs.iterrows()
+        (line["first"], line["second"], line["column"]): _pair(aggregate, line) for line in lines
     }
     return [
         {
             "columns": [column.label for column in columns],
             "rows": [
                 {
-                    "first": row_name(whole.table, whole.table.row(first)),
-                    "second": row_name(whole.table, whole.table.row(second)),
-                    "cells": [cells[first, second, one.key] for one in columns],
+                    "first": row_name(table, table.row(first)),
+                    "second": row_name(table, table.row(second)),
+                    "cells": [cells[first, second, column.key] for column in columns],
                 }
-                for first, second in whole.table.pairs
+                for first, second in table.pairs
             ],
         }
-        for columns in (panels(whole.table.columns) if cells else [])
+        for columns in (panels(table.columns) if cells else [])
     ]
 
 
-def _in_regime(whole: Aggregate, line: Any) -> bool:
-    """Whether a pair may compare AToP with the row without it."""
-    column = whole.table.column(line["column"])
-    cells = [whole.table.cell(whole.table.row(line[key]), column) for key in ("first", "second")]
-    return not regime.compares(whole.groups, *cells)
-
-
-def _pair(whole: Aggregate, line: Any) -> Dict:
-    """One cell: its texts, and `more` of them, each in parts that may stand below one another."""
+def _pair(aggregate: Aggregate, line: Any) -> Dict:
+    """Return the texts of a comparison; each line of `more` is a list of parts."""
     if line["reason"]:
         return {"value": line["reason"], "interval": "", "p": "", "more": []}
     more = []
     if not pd.isna(line["beyond"]):
-        said = line["paper_beyond"]
-        paper = [] if pd.isna(said) else [f"(paper {notes.signed(said)})"]
+        printed = line["paper_beyond"]
+        paper = [] if pd.isna(printed) else [f"(paper {notes.signed(printed)})"]
         more.append([*_named("robustness", line, "beyond"), *paper])
     if pairs.disagree(line):
         more += [_named(metric, line, metric) for metric in pairs.OTHERS]
-    if not _in_regime(whole, line):
+    table, column = aggregate.table, aggregate.table.column(line["column"])
+    cells = [table.cell(table.row(line[key]), column) for key in ("first", "second")]
+    if regime.compares(aggregate.groups, *cells):
         more.append(["not in regime"])
     return {
         "value": notes.signed(line["difference"]),
@@ -210,16 +208,16 @@ def _pair(whole: Aggregate, line: Any) -> Dict:
     }
 
 
-def _named(words: str, line: Any, name: str) -> list[str]:
+def _named(label: str, line: Any, name: str) -> list[str]:
     value, interval = notes.estimate(line, name)
-    return [f"{words} {value}", interval]
+    return [f"{label} {value}", interval]
 
 
 def _pair_notes(frame: pd.DataFrame) -> list[str]:
-    """What more the cells of the pairs say, a sentence each; none of what no cell says."""
-    notes_if = (
-        (ROBUSTNESS, frame["beyond"].notna().any()),
-        (PRINTED, frame["paper_beyond"].notna().any()),
-        (METRICS, any(map(pairs.disagree, frame.to_dict("records")))),
-    )
-    return [note for note, said in notes_if if said]
+    """Return the notes that explain the cells of the comparisons."""
+    occurs = {
+        ROBUSTNESS: frame["beyond"].notna().any(),
+        PRINTED: frame["paper_beyond"].notna().any(),
+        METRICS: any(map(pairs.disagree, frame.to_dict("records"))),
+    }
+    return [note for note, needed in occurs.items() if needed]

@@ -51,6 +51,6 @@ def test_nothing_is_missing_or_unnamed(browser: "playwright.Browser", address: s
             ".filter(to => to[0] != '#' || !document.getElementById(to.slice(1)))"
         )
         assert broken == []
-        held_out = page.get_by_text("pictures held out of training here")
-        assert held_out.count() == 1
+        split = page.get_by_text("images of the validation split")
+        assert split.count() == 1
         assert_controls_have_names(page)

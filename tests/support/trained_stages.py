@@ -11,8 +11,8 @@ from atop.reporting.report.trained import Stage
 def stage(**changes: Any) -> Stage:
     """A stage without a history, changed."""
     plain: dict[str, Any] = {
-        "cell": "a", "file": Path("a.json"), "history": [], "batch": 8, "points": [], "held_out": 0,
-        "provenance": {}, "logged": False,
+        "cell": "a", "file": Path("a.json"), "history": [], "batch": 8, "points": [],
+        "validation": 0, "provenance": {}, "logged": False,
     }  # fmt: skip
     return Stage(**{**plain, **changes})
 

@@ -40,7 +40,9 @@ def test_a_worst_case_names_its_attacks_and_lies_below_each(tmp_path: Path) -> N
     whole = strict(tmp_path)
     worst = line(whole, "rt2-atop", "worst")
     assert worst["attack"] == "clean;pgd;pgd@classifier;square"
-    assert worst["budget"] == "each picture's worst of clean pictures, PGD, pgd@classifier, Square"
+    assert (
+        worst["budget"] == "for each image the worst of clean images, PGD, pgd@classifier, Square"
+    )
     singles = [line(whole, "rt2-atop", key)["measured"] for key in ("clean", "pgd", "square")]
     assert worst["measured"] < min(singles)
     assert worst["target"] == "defense"
@@ -57,7 +59,9 @@ def test_what_a_preset_leaves_out(tmp_path: Path) -> None:
 
 def test_numbers_that_nobody_has_say_why(tmp_path: Path) -> None:
     whole = strict(tmp_path)
-    assert line(whole, "wrn28", "pgd")["reason"].startswith("no record yet; this makes it: ")
+    assert line(whole, "wrn28", "pgd")["reason"].startswith(
+        "no record yet; this command makes it: "
+    )
     assert line(whole, "foreign", "pgd")["reason"] == "its code is not public"
     assert line(whole, "foreign", "pgd")["cell"] == ""
     assert line(whole, "rt2-atop", "cifar100")["reason"].startswith("no record yet; ")

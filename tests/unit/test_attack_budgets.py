@@ -1,4 +1,4 @@
-"""Budgets in words."""
+"""Budgets as text."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         (
             {**PGD, "pixels": 48, "examples": 32, "scaled": {"pixels": None, "examples": None}},
             "Linf 8/255 at 48 pixels (paper preset: the size of its inputs), step 0.007, "
-            "200 steps, 32 pictures (paper preset: all)",
+            "200 steps, 32 images (paper preset: all)",
         ),
         (
             {**PGD, "eps": "4/255", "pixels": None, "scaled": {"eps": "8/255"}},
@@ -67,7 +67,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ),
         (
             {"method": "autoattack", "attack": "square", "version": "official", "queries": 9},
-            "square, as the library gates it, 9 queries",
+            "square, gated as in the library, 9 queries",
         ),
         (
             {"method": "stadv", "bound": "0.05", "pixels": 32, "eot": 20},
@@ -75,11 +75,11 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ),
     ],
 )  # fmt: skip
-def test_in_words(budget: dict[str, Any], text: str) -> None:
+def test_text(budget: dict[str, Any], text: str) -> None:
     assert attack_budgets.text(budget, "paper") == text
 
 
-def test_an_attack_on_what_others_left_tells_them_all(
+def test_an_attack_that_starts_from_others_lists_them_all(
     change: Callable[[str, dict[str, Any]], None],
 ) -> None:
     both = {"norm": "Linf", "eps": "8/255", "judge": 5}
@@ -101,20 +101,24 @@ def test_what_changed_in_a_header() -> None:
     assert attack_budgets.changes(budget) == ["3 steps", "eps 8/255"]
 
 
-def test_a_worst_case_names_its_attacks_and_an_entry_its_victim() -> None:
+def test_a_worst_case_names_its_attacks_and_an_entry_its_target() -> None:
     strict = table("strict", "paper")
     column = strict.column("transfer")
     run = attack_budgets.as_run(strict, column, [])
-    assert attack_budgets.of_column(strict, column, run) == (
-        "each picture's worst of PGD on f alone (grey box), strict-pgd@untransformed, "
+    assert attack_budgets.column_text(strict, column, run) == (
+        "for each image the worst of PGD on f alone (grey box), strict-pgd@untransformed, "
         "strict-pgd@untuned"
     )
-    told = {entry: attack_budgets.of_entry(strict, entry, budget) for entry, budget in run.items()}
-    assert [text.rpartition(", ")[2] for text in told.values()] == [
+    texts = {
+        entry: attack_budgets.entry_text(strict, entry, budget) for entry, budget in run.items()
+    }
+    assert [text.rpartition(", ")[2] for text in texts.values()] == [
         "made on the bare classifier",
         "made on the defence without its transform",
         "made on the purifier before its fine-tuning",
     ]
     worst = strict.column("worst")
-    told = attack_budgets.of_column(strict, worst, attack_budgets.as_run(strict, worst, []))
-    assert told.startswith("each picture's worst of clean pictures, Noise, PGD, PGD margin loss, ")
+    text = attack_budgets.column_text(strict, worst, attack_budgets.as_run(strict, worst, []))
+    assert text.startswith(
+        "for each image the worst of clean images, Noise, PGD, PGD margin loss, "
+    )

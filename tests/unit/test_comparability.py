@@ -36,11 +36,11 @@ def test_another_start_is_not_comparable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ({"verified": None}, "nobody verified that the pictures are the published ones"),
+        ({"verified": None}, "nobody verified that these are the published images"),
         ({"verified": "archive", "positions": "found"}, ""),
     ],
 )
-def test_pictures_that_nobody_verified_are_not_comparable(
+def test_images_that_nobody_verified_are_not_comparable(
     tmp_path: Path, data: dict[str, Any], reason: str
 ) -> None:
     seven = table("table7", "paper")
@@ -72,7 +72,7 @@ def judged(tmp_path: Path, change: Any) -> Any:
     return found["verdict"], found["reason"]
 
 
-def test_a_stand_in_is_not_comparable(tmp_path: Path) -> None:
+def test_a_substitute_is_not_comparable(tmp_path: Path) -> None:
     path = config.folder() / "presets" / "paper.yaml"
     chosen = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**chosen, "classifier": {"wrn28_10": "resnet18"}}))
@@ -108,7 +108,7 @@ def test_another_target_is_not_comparable(tmp_path: Path) -> None:
     content = record(cell, preset="paper", right=RIGHT["rt1-none"])
     write_json(where(tmp_path, "paper", cell, target="defense"), content)
     found = line(aggregate(table=made, results=tmp_path), "rt1-none", "fgsm")
-    reason = "the attack differentiates something else than the paper's"
+    reason = "another target than the paper's"
     assert (found["verdict"], found["reason"]) == ("not comparable", reason)
 
 

@@ -67,7 +67,7 @@ def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
     told, names = content.account, captions.class_name
     for position in (0, 1):
         label = told["labels"][position]
-        heading = f"CIFAR-10, test picture {told['indices'][position]}: {names('cifar10', label)}"
+        heading = f"CIFAR-10, test image {told['indices'][position]}: {names('cifar10', label)}"
         assert heading in said
     marks = [text.split() for text in said if text.endswith(("✓", "✗"))]
     answers = [
@@ -127,7 +127,7 @@ def test_two_datasets_stand_beside_or_below_each_other(
     assert (one.x1 < other.x0, one.y0 > other.y1) == (across, not across)
     wider, higher = together.get_size_inches() / alone.get_size_inches()
     assert (wider > 1.9, higher > 1.8) == (across, not across)
-    assert any(text.startswith("ImageNette, test picture ") for text in words(together))
+    assert any(text.startswith("ImageNette, test image ") for text in words(together))
 
 
 def test_before_and_after_come_from_two_cells(

@@ -42,7 +42,7 @@ def test_what_is_missing_is_said_and_what_makes_it(
     assert main(["draw", "--figure", "figure5", "--preset", "smoke", "--out", "new"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("atop draw: error: figure5: nothing to show; ImageNette is missing")
-    assert f"this makes them: `snakemake --cores all --resources gpu=1 -- {path}`" in line
+    assert f"this command makes them: `snakemake --cores all --resources gpu=1 -- {path}`" in line
     assert not Path("new").exists()
 
 
@@ -65,10 +65,10 @@ def test_the_sentence_for_who_cannot_see_it(small: Change) -> None:
     write_json(account, content)
     told = draw("figure8")
     assert told["alt"] == (
-        "Grid of clean and adversarial test pictures of CIFAR-10, 2 of each: the picture as handed "
-        "in, its perturbation, the masked picture, the completed pixels, the purified picture; "
-        "after purification the classifier is right on 1 of 2 clean ones and 0 of 2 adversarial "
-        "ones."
+        "Grid of clean and adversarial test images of CIFAR-10, 2 of each: the input image, its "
+        "perturbation, the masked image, the completed pixels, the purified image; after "
+        "purification the classifier is correct on 1 of 2 clean images and 0 of 2 adversarial "
+        "images."
     )
     assert told["title"].startswith("Figure 8: RT3")
     assert "Preset smoke. " in told["caption"]

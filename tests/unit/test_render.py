@@ -50,7 +50,7 @@ def test_a_cell_says_what_its_attack_repeats(tmp_path: Path) -> None:
     (row,) = (one for one in text.splitlines() if one.count("repeats PGD"))
     assert row.startswith("| RT2 | ResNet-18 |")
     assert row.count("<br>repeats PGD |") == 1
-    assert "repeats, where an attack that goes on from another" in text
+    assert "repeats: the attack started from another attack" in text
     assert r"\newline \emph{repeats PGD}" in (tmp_path / "strict.tex").read_text()
 
 
@@ -117,7 +117,7 @@ def test_diff_is_sorted_by_distance(tmp_path: Path) -> None:
     assert text.index("| RT1") < text.index("## Not run") < text.index("**RT2, AToP yes**")
 
 
-def test_the_target_is_told_in_words(tmp_path: Path) -> None:
+def test_the_target_is_named(tmp_path: Path) -> None:
     assert "the bare classifier (grey box)" in rendered(tmp_path)["table7.md"]
     write_records(tmp_path, "smoke")
     strict = table("table7", "smoke", target="defense")
@@ -125,14 +125,14 @@ def test_the_target_is_told_in_words(tmp_path: Path) -> None:
     assert "the whole defence" in files[1].read_text()
 
 
-def test_stand_ins_are_named(tmp_path: Path) -> None:
+def test_substitutes_are_named(tmp_path: Path) -> None:
     text = rendered(tmp_path)["table7.md"]
-    assert "resnet_small (726,570 parameters) stands in for resnet18" in text
-    assert "cifar10_slice stands in for cifar10" in text
-    assert "stands in" not in rendered(tmp_path / "other", "paper")["table7.md"]
+    assert "resnet_small (726,570 parameters) in place of resnet18" in text
+    assert "cifar10_slice in place of cifar10" in text
+    assert "in place of" not in rendered(tmp_path / "other", "paper")["table7.md"]
 
 
-def test_a_row_says_what_stands_in_for_its_network(tmp_path: Path) -> None:
+def test_a_row_names_the_substitute_of_its_network(tmp_path: Path) -> None:
     smoke = rendered(tmp_path, name="strict")
     assert "| RT2<br>here resnet_small, cifar10_slice | WideResNet | " in smoke["strict.md"]
     assert r"RT2\newline here resnet\_small, cifar10\_slice & Wide" in smoke["strict.tex"]
@@ -141,7 +141,7 @@ def test_a_row_says_what_stands_in_for_its_network(tmp_path: Path) -> None:
 
 
 def test_what_the_paper_prints_elsewhere_is_quoted_with_its_target(tmp_path: Path) -> None:
-    """Table 8 has no file in this config: its keys stand in for words."""
+    """Table 8 has no file in this config: its keys are shown instead of labels."""
     told = "84.38 (Table 7, PGD-1000, on the bare classifier)", "68.75 (Table 8, pgd-20)"
     texts = rendered(tmp_path, name="strict")
     assert ";<br>".join(told) in texts["strict.md"]
@@ -164,7 +164,7 @@ def test_panels_are_about_even(count: int, widths: list[int]) -> None:
 
 def test_a_size_stands_in_every_header_if_an_attack_has_its_own(tmp_path: Path) -> None:
     smoke, paper = rendered(tmp_path, name="strict"), rendered(tmp_path / "b", "paper", "strict")
-    scaled = "here 20 steps<br>here 100 pictures"
+    scaled = "here 20 steps<br>here 100 images"
     assert f"| PGD<br>Linf 8/255<br>at 32 pixels<br>{scaled} |" in smoke["strict.md"]
     assert "| Clean<br>at 256 pixels |" in paper["strict.md"]
     assert "| PGD<br>Linf 8/255<br>at 32 pixels |" in paper["strict.md"]
@@ -179,7 +179,7 @@ def test_a_worst_case_is_scaled_down_if_an_attack_is_or_is_missing(tmp_path: Pat
     assert "preset smoke leaves out Square" in smoke["strict.md"]
 
 
-def test_attacks_of_worst_cases_are_told_once(tmp_path: Path) -> None:
+def test_attacks_of_worst_cases_are_listed_once(tmp_path: Path) -> None:
     text = rendered(tmp_path, "paper", "strict")["strict.md"]
     pgd = "Linf 8/255 at the data's size, step 2/255, 200 steps, EOT 20"
     assert f"  - pgd@classifier: {pgd}, made on the bare classifier\n" in text

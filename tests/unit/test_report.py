@@ -19,7 +19,6 @@ from atop.core.files import read_json, write_json
 from atop.experiment import config, image_grids
 from atop.experiment.tables import Table, table
 from atop.reporting.report import charts, figures, page
-from atop.reporting.report.commands import command
 from atop.reporting.report.making import report
 
 RUN = smoke_run()
@@ -246,7 +245,7 @@ def test_commands_have_the_gpu_and_the_words_of_the_user() -> None:
         (table("strict", "smoke", target="defense"), f"{plain} -- x.svg"),
         (table("table2", "smoke", extras=True), f"{plain} --config extras=true -- x.svg"),
     ):
-        assert command(made, "x.svg") == said
+        assert figures.command(made, "x.svg") == said
 
 
 def test_what_is_missing_is_made_with_the_words_of_the_page(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from atop.reporting.aggregate import aggregate
 from atop.reporting.report import authors_log, charts, curves, trained
 from atop.reporting.report.making import report
 
-HELD_OUT = {"step": 0, "clean": 40.0, "fgsm": 30.0, "pgd-20": 20.0}
+VALIDATION = {"step": 0, "clean": 40.0, "fgsm": 30.0, "pgd-20": 20.0}
 
 
 def lines_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -28,26 +28,26 @@ def lines_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_losses_are_thinned_and_accuracies_stand_apart() -> None:
     history: list[dict[str, Any]] = [{"step": i, "l1": float(i % 2)} for i in range(1, 601)]
-    said = curves.curves([stage(history=history, points=[HELD_OUT], held_out=64)])
+    said = curves.curves([stage(history=history, points=[VALIDATION], validation=64)])
     accuracy, loss = map(lines_of, said["charts"])
     assert [(one["name"], one["value"]) for one in accuracy] == [
         ("clean", 40.0), ("fgsm", 30.0), ("pgd-20", 20.0),
     ]  # fmt: skip
     assert [one["value"] for one in loss] == [0.5] * curves.POINTS
-    assert (loss[0]["pictures"], loss[-1]["pictures"]) == (44, 4764)  # middles of ten steps
-    assert said["held_out"] == [64]
+    assert (loss[0]["images"], loss[-1]["images"]) == (44, 4764)  # middles of ten steps
+    assert said["validation"] == [64]
     assert said["log"] == ""
     nothing = curves.curves([stage()])
-    assert nothing.pop("untold") == ["a"]
+    assert nothing.pop("without_log") == ["a"]
     assert not any(nothing.values())
 
 
 def test_stages_with_losses_alone_are_named_and_files_of_all() -> None:
     made = {"history": [{"step": 1, "l1": 0.1}], "provenance": {"wall_s": 1}}
     plain = stage(cell="plain", file=Path("results/p.json"), **made)
-    watched = stage(cell="watched", points=[HELD_OUT], held_out=64, **made)
+    watched = stage(cell="watched", points=[VALIDATION], validation=64, **made)
     said = curves.curves([plain, watched, stage(cell="untold")])
-    assert (said["unwatched"], said["untold"]) == (["plain"], ["untold"])
+    assert (said["without_accuracy"], said["without_log"]) == (["plain"], ["untold"])
     assert said["files"] == [("plain", "results/p.json"), ("watched", "a.json")]
 
 
@@ -55,13 +55,13 @@ def test_a_classifiers_accuracy_is_of_training_and_in_percent() -> None:
     history = [{"step": 5, "loss": 2.0, "accuracy": 0.25}]
     accuracy, loss = curves.curves([stage(history=history, batch=64)])["charts"]
     (one,) = lines_of(accuracy)
-    assert (one["name"], one["value"], one["pictures"]) == ("in training", 25.0, 320)
+    assert (one["name"], one["value"], one["images"]) == ("in training", 25.0, 320)
     assert [(one["name"], one["value"]) for one in lines_of(loss)] == [("loss", 2.0)]
 
 
-def test_the_first_stage_shown_is_one_with_held_out_pictures() -> None:
+def test_the_first_stage_shown_is_one_with_a_validation_split() -> None:
     plain = stage(history=[{"step": 5, "loss": 2.0, "accuracy": 0.25}])
-    watched = stage(cell="b", history=[{"step": 1, "l1": 0.1}], points=[HELD_OUT], held_out=64)
+    watched = stage(cell="b", history=[{"step": 1, "l1": 0.1}], points=[VALIDATION], validation=64)
     logged = replace(watched, cell="c", logged=True)
     for chart in curves.curves([plain, watched, logged])["charts"]:
         (pick,) = (one for one in chart["params"] if "bind" in one)
@@ -70,14 +70,14 @@ def test_the_first_stage_shown_is_one_with_held_out_pictures() -> None:
 
 
 def test_the_log_is_drawn_thinner_on_the_same_axis() -> None:
-    said = curves.curves([stage(points=[HELD_OUT], held_out=64, logged=True)])
+    said = curves.curves([stage(points=[VALIDATION], validation=64, logged=True)])
     (chart,) = said["charts"]
     log = [line for line in lines_of(chart) if line["source"] == charts.LOG]
     assert len(log) == 3 * 63
     clean = [line for line in log if line["name"] == "clean"]
     assert clean[0] | {"cell": ""} == {
-        "cell": "", "pictures": 5000, "name": "clean", "value": 82.81,
-        "told": "authors' log: clean", "source": "authors' log",
+        "cell": "", "images": 5000, "name": "clean", "value": 82.81,
+        "label": "authors' log: clean", "source": "authors' log",
     }  # fmt: skip
     line, points = chart["layer"]
     for channel, thin, thick in (("strokeWidth", 1, 2), ("opacity", 0.8, 1)):
@@ -85,13 +85,13 @@ def test_the_log_is_drawn_thinner_on_the_same_axis() -> None:
         assert (condition["value"], line["encoding"][channel]["value"]) == (thin, thick)
         assert condition["test"] == 'datum.source === "authors\' log"'
     assert points["encoding"]["size"]["value"] == 50
-    assert "clean picture" in said["log"]
+    assert "clean image" in said["log"]
     assert "drawn anew each epoch" in said["log"]
 
 
 def test_only_what_a_stage_measured_has_a_reference() -> None:
     some = {"step": 0, "clean": 40.0, "bim": 30.0}
-    (chart,) = curves.curves([stage(points=[some], held_out=64, logged=True)])["charts"]
+    (chart,) = curves.curves([stage(points=[some], validation=64, logged=True)])["charts"]
     assert {one["name"] for one in lines_of(chart) if one["source"] == charts.LOG} == {"clean"}
     assert curves.curves([stage(history=[{"step": 1, "l1": 0.1}], logged=True)])["log"] == ""
 
@@ -100,19 +100,22 @@ def test_stages_are_those_behind_the_records(tmp_path: Path) -> None:
     made = table("table7", "paper", recipe="official")
     cell = write_suite(tmp_path, made, "rt2-atop", rate=0.85)
     write_training(tmp_path, paths.trained("paper", "cifar10", "resnet18"), 128)
-    curve = {"curve": {"n": 512, "points": [HELD_OUT | {"step": 100}]}}
+    curve = {"curve": {"n": 512, "points": [VALIDATION | {"step": 100}]}}
     write_training(tmp_path, paths.purifier("paper", cell), 8, **curve)
     found = trained.stages([aggregate(table=made, results=tmp_path)], tmp_path)
-    assert [(one.cell, one.batch, one.held_out, one.logged) for one in found] == [
+    assert [(one.cell, one.batch, one.validation, one.logged) for one in found] == [
         ("cifar10-resnet18-undefended", 128, 0, False),
         (cell.base.id, 0, 0, False),
         (cell.id, 8, 512, True),
     ]
     text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
-    assert "on 512 pictures held out of training here" in text
-    assert "Networks that were trained before, embedded or public ones, may have seen them" in text
+    assert "on 512 images of the validation split" in text
+    assert (
+        "Networks that were not trained here (embedded or public) may have seen these images"
+        in text
+    )
     bare = cell.bare.id
-    assert f'held-out pictures were logged by <span class="id">{bare}</span>:' in text
+    assert f'validation split were logged by <span class="id">{bare}</span>:' in text
     for name, folder in ((bare, "classifiers/cifar10-resnet18"), (cell.id, f"purifiers/{cell.id}")):
         drawn = text.partition(f'id="trained-{name}"')[2].partition("</dd>")[0]
         assert f"results/paper/{folder}.json" in drawn

@@ -1,4 +1,4 @@
-"""Figures of a rendered table, from its CSV: whoever has the figure has the data beside it."""
+"""Figures of rendered tables, drawn from the CSV files of the tables."""
 
 from pathlib import Path
 
@@ -7,28 +7,28 @@ import pandas as pd
 from atop.core.errors import AtopError
 from atop.core.files import writing
 from atop.experiment import config, tables
-from atop.reporting.figures.bars import figure as of_bars
-from atop.reporting.figures.curves import figure as of_curves
+from atop.reporting.figures import bars, curves
 
 
 def plot(data: Path, out: list[Path]) -> None:
-    """Draw the figure that a table's config names, or else the curves that its columns name.
+    """Draw bars if the table's config names a figure, else the curves that its columns name.
 
     Args:
-        data: the CSV of a rendered table, called as the table. Of presets the first is drawn.
+        data: the CSV of a rendered table, with the table's name. Only its first preset is drawn.
         out: files to write; their suffix is the format.
 
     Raises:
         AtopError: nothing that can be drawn was measured.
     """
     frame, name = pd.read_csv(data), data.stem
-    frame = frame[frame["preset"] == frame["preset"].iloc[0]]
+    preset = frame["preset"].iloc[0]
+    frame = frame[frame["preset"] == preset]
     if name in config.tables() and config.read(f"tables/{name}", "table").get("figure"):
-        drawn = of_bars(tables.table(name, frame["preset"].iloc[0]), frame)
+        figure = bars.figure(tables.table(name, preset), frame)
     elif frame.dropna(subset=["measured", "curve"]).empty:
         raise AtopError(f"{data}: nothing was measured, so there is nothing to plot")
     else:
-        drawn = of_curves(frame)
+        figure = curves.figure(frame)
     for path in out:
         with writing(path) as temporary:
-            drawn.savefig(temporary, format=path.suffix[1:], dpi=160)
+            figure.savefig(temporary, format=path.suffix[1:], dpi=160)

@@ -1,11 +1,10 @@
-"""Bars: a panel below the other, as narrow as a phone.
+"""Bars: one panel below another, as narrow as a phone.
 
-The labels of a row name its panel, its group of bars and its series; an undefended classifier is
-the dashed line of its panel. On the x axis a column of a group is one wide.
+The labels of a row name its panel, its group of bars and its series; a dashed line shows the
+undefended classifier of a panel. On the x axis, each column of a group has width 1.
 """
 
 import textwrap
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,55 +18,52 @@ from atop.experiment.tables import Column, Row, Table
 from atop.reporting import attack_budgets
 
 WIDTH = 0.8
-"""Of the bars of all series side by side."""
+"""Width of the bars of all series in a column together."""
 SHADES = ("#BCD4E6", "#3A76AB", "#E0A458", "#7A3B12")
-"""Of series, in turn; light and dark, so that they differ in grey print."""
+"""Colours of the series in turn: light and dark, so that they differ in grey print."""
 GAP = 0.3
-"""Between groups."""
+"""Distance between groups."""
 
 
 def figure(table: Table, frame: pd.DataFrame) -> Figure:
-    """Accuracies with their 95% intervals, and the undefended classifier as a dashed line.
+    """Draw accuracies with their 95% intervals, and the undefended classifier as a dashed line.
 
-    Args:
-        table: under its preset, with three labels a row.
-        frame: aggregate.COLUMNS, from the table's CSV.
+    The table has three labels per row; the frame is the table's CSV, with aggregate.COLUMNS.
     """
     bars = _bars(table, frame)
     missing = bars.loc[bars["measured"].isna(), "reason"].unique()
     notes = {reason: number for number, reason in enumerate(missing, 1)}
     texts = [_legend(table, frame), *(f"{number}  {reason}." for reason, number in notes.items())]
     lines = [line for text in texts for line in textwrap.wrap(text, 130)]
-    series = bars["series"].unique()
-    shades = {name: SHADES[i % len(SHADES)] for i, name in enumerate(series)}
+    shades = {name: SHADES[i % len(SHADES)] for i, name in enumerate(bars["series"].unique())}
     panels = list(bars.groupby("panel", sort=False))
-    made = Figure(figsize=(7.2, 1.1 + 2.1 * len(panels) + 0.15 * len(lines)), layout="constrained")
-    axes = made.subplots(len(panels), 1, squeeze=False)[:, 0]
+    size = (7.2, 1.1 + 2.1 * len(panels) + 0.15 * len(lines))
+    drawing = Figure(figsize=size, layout="constrained")
+    axes = drawing.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axis, (name, panel) in zip(axes, panels, strict=True):
-        _axes(axis)
-        _groups(axis, table, panel["group"].unique())
+        _style(axis)
+        _groups(axis, table, panel["group"].unique().tolist())
         _draw(axis, panel, shades, notes)
         _undefended_line(axis, table, frame, str(name))
-        row = table.row(panel["row"].iloc[0])
-        substitutes = ", ".join(table.stand_ins(row))
+        substitutes = ", ".join(table.stand_ins(table.row(panel["row"].iloc[0])))
         heading = f"{name} (here {substitutes})" if substitutes else name
         axis.set_title(heading, fontsize=9, loc="left")
     patches = [
         Patch(facecolor=shade, edgecolor="black", label=name) for name, shade in shades.items()
     ]
     dashes = f"Undefended ({_columns(table)[0].label})"
-    made.legend(
+    drawing.legend(
         handles=[*patches, Line2D([], [], color="black", linestyle="--", label=dashes)],
         loc="outside upper center", ncols=3, fontsize=8, frameon=False,
         title=f"{title(table.name)}, preset {table.preset}",
         title_fontproperties={"size": 11, "weight": "bold"},
     )  # fmt: skip
-    made.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7)
-    return made
+    drawing.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7)
+    return drawing
 
 
 def _columns(table: Table) -> list[Column]:
-    """Those that have bars."""
+    """Return the columns that have bars."""
     return [column for column in table.columns if column.drawn]
 
 
@@ -77,7 +73,7 @@ def _undefended(table: Table, row: Row) -> bool:
 
 
 def _bars(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
-    """Lines of the frame with their `panel`, `group`, `series`, and a bar's middle `x` and `width`.
+    """Return lines of the frame with `panel`, `group`, `series`, bar centre `x` and `width`.
 
     A line without a number keeps its place.
     """
@@ -101,11 +97,11 @@ def _bars(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw(axis: Axes, panel: pd.DataFrame, shades: dict[str, str], notes: dict[str, int]) -> None:
-    """Bars with their intervals, and the number of a note where there is no bar."""
-    for name, own in panel.dropna(subset=["measured"]).groupby("series", sort=False):
-        value = own["measured"]
+    """Draw bars with their intervals; the number of a note where a bar is missing."""
+    for name, bars in panel.dropna(subset=["measured"]).groupby("series", sort=False):
+        value = bars["measured"]
         axis.bar(
-            own["x"], value, own["width"], yerr=[value - own["low"], own["high"] - value],
+            bars["x"], value, bars["width"], yerr=[value - bars["low"], bars["high"] - value],
             color=shades[str(name)], capsize=2, edgecolor="black",
             linewidth=0.6, error_kw={"linewidth": 0.8},
         )  # fmt: skip
@@ -115,8 +111,8 @@ def _draw(axis: Axes, panel: pd.DataFrame, shades: dict[str, str], notes: dict[s
         axis.annotate(text, (x, 2), rotation=90, ha="center", fontsize=6.5)
 
 
-def _groups(axis: Axes, table: Table, groups: Any) -> None:
-    """Names of groups and of the columns in each."""
+def _groups(axis: Axes, table: Table, groups: list[str]) -> None:
+    """Label the groups and the columns in each."""
     columns = _columns(table)
     starts = [i * (len(columns) + GAP) + GAP / 2 for i in range(len(groups))]
     ticks = [start + i + 0.5 for start in starts for i in range(len(columns))]
@@ -130,14 +126,14 @@ def _groups(axis: Axes, table: Table, groups: Any) -> None:
 
 
 def _undefended_line(axis: Axes, table: Table, frame: pd.DataFrame, panel: str) -> None:
-    """A dashed line at the panel's undefended classifier in the first column."""
+    """Draw a dashed line at the panel's undefended classifier in the first column."""
     rows = [row.key for row in table.rows if row.labels[0] == panel and _undefended(table, row)]
-    first = frame[frame["row"].isin(rows) & (frame["column"] == _columns(table)[0].key)]
-    for measured in first["measured"].dropna()[:1]:
+    lines = frame[frame["row"].isin(rows) & (frame["column"] == _columns(table)[0].key)]
+    for measured in lines["measured"].dropna()[:1]:
         axis.axhline(measured, color="black", linestyle="--", linewidth=0.9)
 
 
-def _axes(axis: Axes) -> None:
+def _style(axis: Axes) -> None:
     axis.set(ylim=(0, 100))
     axis.set_ylabel("accuracy in %", fontsize=8)
     axis.tick_params(axis="x", length=0)
@@ -148,25 +144,19 @@ def _axes(axis: Axes) -> None:
 
 
 def _legend(table: Table, frame: pd.DataFrame) -> str:
-    """Such as "Standard: n = 512; AutoAttack: Linf 8/255, n = 12, scaled down"."""
+    """Describe the columns: "Standard: n = 512; AutoAttack: Linf 8/255, n = 12, scaled down"."""
     measured = frame.dropna(subset=["measured"])
     parts = []
     for column in _columns(table):
         counts = measured.loc[measured["column"] == column.key, "n"].astype(int)
-        n = "" if counts.empty else "n = " + " to ".join(map(str, sorted({*counts})))
-        about = ", ".join(filter(None, (_ball(table, column), n, *_less(table, column))))
+        n = "n = " + " to ".join(map(str, sorted({*counts}))) if len(counts) else ""
+        listed, run = (
+            [config.attack(config.entry(entry, "")[0], table.preset) for entry in entries]
+            for entries in (column.listed, column.entries)
+        )
+        balls = ", ".join(sorted({attack_budgets.ball(budget) for budget in listed} - {""}))
+        changes = attack_budgets.reduced(run, table.preset)
+        changes += [f"without {entry}" for entry in column.left_out]
+        about = ", ".join(filter(None, (balls, n, *changes)))
         parts.append(f"{column.label}: {about}" if about else column.label)
     return "; ".join(parts)
-
-
-def _less(table: Table, column: Column) -> list[str]:
-    """What a preset made of a column's attacks: some weaker, some left out."""
-    run = [config.attack(config.entry(entry, "")[0], table.preset) for entry in column.entries]
-    reduced = attack_budgets.reduced(run, table.preset)
-    return reduced + [f"without {entry}" for entry in column.left_out]
-
-
-def _ball(table: Table, column: Column) -> str:
-    names = {config.entry(entry, "")[0] for entry in column.listed}
-    found = {attack_budgets.ball(config.attack(name, table.preset)) for name in names}
-    return ", ".join(sorted(found - {""}))

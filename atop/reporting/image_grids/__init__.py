@@ -1,1 +1,1 @@
-"""The picture grids (Figures 3 and 5-9): what they show, how it is made, how it is drawn."""
+"""Image grids (Figures 3 and 5-9): captions, layout and drawing."""

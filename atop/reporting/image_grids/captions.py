@@ -1,4 +1,4 @@
-"""What is written in and beside a grid: headings, the caption, a sentence for who cannot see it."""
+"""Texts of an image grid: headings, titles, the caption and the alternative text."""
 
 from atop.core.values import Dict
 from atop.experiment import config
@@ -7,92 +7,88 @@ from atop.reporting import attack_budgets
 from atop.results.stored_images import Pictures, Stored
 
 _SHOWN = {
-    "picture": "the picture as handed in",
+    "picture": "the input image",
     "perturbation": "its perturbation",
-    "noisy": "the noisy picture",
-    "masked": "the masked picture",
+    "noisy": "the noisy image",
+    "masked": "the masked image",
     "completed": "the completed pixels",
-    "purified": "the purified picture",
+    "purified": "the purified image",
 }
 
 
 def class_name(dataset: str, label: int) -> str:
-    """What a label of a dataset is called."""
-    known = config.read("pictures")["classes"].get(config.whole(dataset), [])
-    return known[label] if label < len(known) else f"class {label}"
+    """Return the name of a label of a dataset."""
+    names = config.read("pictures")["classes"].get(config.whole(dataset), [])
+    return names[label] if label < len(names) else f"class {label}"
 
 
 def heading(block: Block, stored: Stored, position: int) -> str:
-    """Which test picture a part of a block shows."""
+    """Return the heading of a test image: dataset, index and class."""
     index, label = (stored.account[key][position] for key in ("indices", "labels"))
     name = class_name(stored.account["cell"]["dataset"], label)
-    return f"{block.label}, test picture {index}: {name}"
+    return f"{block.label}, test image {index}: {name}"
 
 
 def title(panel: Panel) -> str:
-    """What stands above a panel."""
+    """Return the title above a panel."""
     factor = config.read("pictures")["amplified"]
     return f"{panel.title} ×{factor:g}" if panel.show == "perturbation" else panel.title
 
 
-def below(panel: Panel, stored: Stored, position: int) -> tuple[str, bool] | None:
-    """The class that a panel's picture was given, and whether it is right; None if none was."""
-    told = stored.prediction(panel.show, panel.of, position)
-    if told is None:
+def prediction(panel: Panel, stored: Stored, position: int) -> tuple[str, bool] | None:
+    """Return the predicted class of a panel's image and whether it is correct, if there is one."""
+    predicted = stored.prediction(panel.show, panel.of, position)
+    if predicted is None:
         return None
-    right = told == stored.account["labels"][position]
-    name = class_name(stored.account["cell"]["dataset"], told)
-    return f"{name} {'✓' if right else '✗'}", right
+    correct = predicted == stored.account["labels"][position]
+    name = class_name(stored.account["cell"]["dataset"], predicted)
+    return f"{name} {'✓' if correct else '✗'}", correct
 
 
 def subtitle(grid: Grid, blocks: list[Block]) -> str:
-    """The preset, what stands in for data and networks, and the attack if one is shown."""
+    """Return the preset, substituted data and networks, and the attack if one is shown."""
     parts = [f"Preset {grid.preset}"]
-    parts += [f"{one.label} here {', '.join(one.instead)}" for one in blocks if one.instead]
+    parts += [f"{block.label} here {', '.join(block.instead)}" for block in blocks if block.instead]
     if any(panel.of == "adversarial" for block in blocks for panel in block.panels):
         ball = attack_budgets.ball(config.attack(grid.attack, grid.preset))
         parts.append(f"{grid.attack.upper()}, {ball}, on the bare classifier")
     return ". ".join(parts) + "."
 
 
-def account(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[str]) -> Dict:
-    """All that a page says about a figure; `alt` is one sentence."""
+def metadata(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Dict:
+    """Return what a page says about a figure; `alt` is one sentence."""
     panels = [panel for block in blocks for panel in block.panels]
-    shown = [words for show, words in _SHOWN.items() if any(p.show == show for p in panels)]
+    present = {panel.show for panel in panels}
+    shown = ", ".join(text for show, text in _SHOWN.items() if show in present)
     kinds = " and ".join(dict.fromkeys(panel.of for panel in panels))
-    count, data = len(grid.spec["positions"]), " and ".join(one.label for one in blocks)
-    alt = (
-        f"Grid of {kinds} test pictures of {data}, {count} of each: {', '.join(shown)}; "
-        f"{_rights(grid, blocks, pictures)}."
-    )
-    caption = (
-        f"{subtitle(grid, blocks)} The first draw of the evaluation. Below a picture stands what "
-        "the bare classifier says of it, below a purified one what the whole defence says."
-    )
+    count, data = len(grid.spec["positions"]), " and ".join(block.label for block in blocks)
     return {
         "name": grid.name,
         "preset": grid.preset,
         "title": grid.title,
-        "caption": caption,
-        "alt": alt,
+        "caption": f"{subtitle(grid, blocks)} Images are of the first draw of the evaluation. "
+        "Below an input image is the prediction of the bare classifier, below a purified image "
+        "that of the whole defence.",
+        "alt": f"Grid of {kinds} test images of {data}, {count} of each: {shown}; "
+        f"{_accuracy(grid, blocks, images)}.",
         "missing": missing,
         "cells": [cell.id for block in blocks for cell in block.cells],
     }
 
 
-def _rights(grid: Grid, blocks: list[Block], pictures: Pictures) -> str:
-    """How many of the purified pictures shown are classified rightly, by kind."""
-    said = []
+def _accuracy(grid: Grid, blocks: list[Block], images: Pictures) -> str:
+    """Count the correctly classified purified images, by kind."""
+    counts = []
     for kind in ("clean", "adversarial"):
-        answers = [
-            answer
+        predictions = [
+            predicted
             for block in blocks
             for panel in block.panels
             if panel.show == "purified" and panel.of == kind
             for position in grid.spec["positions"]
-            if (answer := below(panel, pictures[panel.cell], position))
+            if (predicted := prediction(panel, images[panel.cell], position))
         ]
-        if answers:
-            right = sum(right for _, right in answers)
-            said.append(f"{right} of {len(answers)} {kind} ones")
-    return f"after purification the classifier is right on {' and '.join(said)}"
+        if predictions:
+            correct = sum(correct for _, correct in predictions)
+            counts.append(f"{correct} of {len(predictions)} {kind} images")
+    return f"after purification the classifier is correct on {' and '.join(counts)}"

@@ -1,4 +1,4 @@
-"""A grid of stored pictures as files to look at, and what a page says about them; no torch."""
+"""Draw a grid of stored images, and write what a page says about it; without torch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,44 +16,39 @@ ENDINGS = ("png", "pdf", "svg")
 
 
 def draw(grid: Grid, *, results: Path, out: Path) -> list[Path]:
-    """Write out/<name>.{png,pdf,svg} and what a page says about them, .json; return their paths.
-
-    Args:
-        grid: under its preset.
-        results: the folder that holds <preset>/pictures.
-        out: folder of the files.
+    """Write out/<name>.{png,pdf,svg} and the texts as .json from the images in `results`.
 
     Raises:
-        AtopError: a broken file of pictures, or not one dataset that has all of its own; where
-            another lacks some, the figure says so.
+        AtopError: a file of images is broken, or no dataset has all its images; a figure with at
+            least one complete dataset names what is missing.
     """
-    pictures = _read(grid, results)
-    missing = list(_missing(grid, pictures))
-    blocks = [one for one in grid.blocks if all(cell in pictures for cell in one.cells)]
+    images = _read(grid, results)
+    missing = list(_missing(grid, images))
+    blocks = [block for block in grid.blocks if all(cell in images for cell in block.cells)]
     if not blocks:
         raise AtopError(f"{grid.name}: nothing to show; {'; '.join(missing)}")
-    figure = lay_out(grid, blocks, pictures, missing)
+    figure = lay_out(grid, blocks, images, missing)
     written = [out / f"{grid.name}.{ending}" for ending in ENDINGS]
     for path in written:
         with writing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=200)
     about = out / f"{grid.name}.json"
-    write_json(about, captions.account(grid, blocks, pictures, missing))
+    write_json(about, captions.metadata(grid, blocks, images, missing))
     return [*written, about]
 
 
 def _read(grid: Grid, results: Path) -> Pictures:
-    """Of all cells whose pictures are there."""
+    """Read the images of all cells that have some."""
     cells = dict.fromkeys(cell for block in grid.blocks for cell in block.cells)
     files = {cell: results / grid.file(cell).relative_to(paths.RESULTS) for cell in cells}
     return {cell: stored_images.read(path) for cell, path in files.items() if path.exists()}
 
 
-def _missing(grid: Grid, pictures: Pictures) -> Iterator[str]:
-    """Of each dataset that cannot be shown, why."""
+def _missing(grid: Grid, images: Pictures) -> Iterator[str]:
+    """Yield the reason for each dataset that cannot be shown."""
     for block in grid.blocks:
-        absent = [grid.file(cell) for cell in block.cells if cell not in pictures]
+        absent = [grid.file(cell) for cell in block.cells if cell not in images]
         if absent:
             command = f"snakemake --cores all --resources gpu=1 -- {' '.join(map(str, absent))}"
-            why = block.lacks or f"no pictures yet; this makes them: `{command}`"
-            yield f"{block.label} is missing: {why}"
+            reason = block.lacks or f"no images yet; this command makes them: `{command}`"
+            yield f"{block.label} is missing: {reason}"

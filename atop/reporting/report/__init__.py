@@ -1,5 +1,5 @@
-"""One page that says everything: all tables of a preset, what they show, and where it comes from.
+"""The page of a preset: all tables, charts of their numbers, and the records behind them.
 
-The page is one file that asks the network for nothing. Plots are Altair's, sorting and filtering
-are DataTables' (out of itables); without JavaScript the numbers are still there.
+The page is one file and makes no network request. Charts are Altair's; sorting and filtering are
+DataTables' (from itables). Without JavaScript all numbers are still there.
 """

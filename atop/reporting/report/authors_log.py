@@ -1,12 +1,13 @@
-"""The authors' released training log, a reference for the stage whose recipe is theirs.
+"""The authors' released training log: a reference for the training stage with the same recipe.
 
-The numbers come from the output of the one executed cell of the authors' notebook "0..1
-cifar-miss-gau-adv" (repository glin2022/atop): 39,700 iterations of batch 8, which are 63 complete
-epochs of 625 and a part of the next. They are a log, not a result; `ABOUT` says what differs.
+The numbers come from the output of the only executed cell of the authors' notebook "0..1
+cifar-miss-gau-adv" (repository glin2022/atop): 39,700 iterations of batch 8, that is 63 complete
+epochs of 625 and a part of the next. They are a log, not a result; `ABOUT` names the differences.
 """
 
-import csv
 from dataclasses import replace
+
+import pandas as pd
 
 from atop.core.values import Dict
 from atop.experiment import config
@@ -26,25 +27,20 @@ CELL = Cell(
 )
 
 ABOUT = (
-    "Thin dashed lines are the authors' released log of this recipe, one notebook cell of 63 "
-    "epochs of 5,000 pictures. They are a reference and no second measurement: the L1 target there "
-    "is the clean picture, here an L_org stage comes before, and the accuracies there are of 512 "
-    "test pictures drawn anew each epoch, not of pictures held out of training. It was trained in "
-    "float32, here networks run as the preset's `compute` says. As here, the classifier alone was "
-    "attacked."
+    "Thin dashed lines are the authors' released log of this recipe: one notebook cell of 63 "
+    "epochs of 5,000 images. They are a reference, not a second measurement. There, the L1 target "
+    "is the clean image, training has no L_org stage before, the accuracies are of 512 test images "
+    "that are drawn anew each epoch, not of a validation split, and networks run in float32, not "
+    "as the preset's `compute` says. As here, the attack was on the classifier alone."
 )
 
 
 def matches(cell: Cell, preset: str) -> bool:
-    """Whether the log is of what a cell's purifier is fine-tuned with, whatever the seed."""
+    """Return whether the log is of the recipe that fine-tunes a cell's purifier, with any seed."""
     return config.preset(preset).comparable and cell == replace(CELL, seed=cell.seed)
 
 
 def accuracies() -> list[Dict]:
-    """Lines of `pictures` (seen until then) and accuracies in percent under the names used here."""
-    with FILE.open(newline="") as lines:
-        return [
-            {"pictures": int(line["images"])}
-            | {name: float(line[name]) for name in ("clean", "fgsm", "pgd-20")}
-            for line in csv.DictReader(lines)
-        ]
+    """Return lines of `images` (seen so far) and accuracies in percent by this suite's names."""
+    frame = pd.read_csv(FILE, usecols=["images", "clean", "fgsm", "pgd-20"])
+    return frame.to_dict("records")  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Curves of training stages: accuracies and losses along the pictures seen."""
+"""Training curves: accuracies and losses of the stages, over the images seen."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -11,36 +11,36 @@ from atop.reporting.report.charts import HERE, LOG, training
 from atop.reporting.report.trained import Stage
 
 POINTS = 60
-"""So many points draw a loss, each the mean of a stretch of steps."""
+"""Number of points of a loss, each the mean over consecutive steps."""
 
 
 def curves(stages: list[Stage]) -> Dict:
-    """Charts of accuracy and of losses, as far as anything was logged, and what to say of them.
+    """Return charts of accuracies and losses, as far as logged, and what the page says of them.
 
     Returns:
-        `charts`; `held_out`, the numbers of held-out pictures; `log`, what differs in the authors'
-        log, empty where no stage matches it; `files`, cells with the files of what is drawn;
-        `unwatched`, cells of stages that logged losses alone; `untold`, of those without a log.
+        `charts`; `validation`, the sizes of the validation splits; `log`, how the authors' log
+        differs, empty if no stage matches it; `files`, cells with the files behind the curves;
+        `without_accuracy`, cells of stages that logged losses only; `without_log`.
     """
-    shown = sorted(stages, key=lambda stage: (not stage.logged, not stage.held_out))
+    shown = sorted(stages, key=lambda stage: (not stage.logged, not stage.validation))
     accuracies = list(chain.from_iterable(map(_accuracies, shown)))
     losses = list(chain.from_iterable(map(_losses, shown)))
-    made = (
+    charts = (
         training(accuracies, key="accuracy", axis="accuracy in %", points=True),
         training(losses, key="loss", axis="loss", points=False),
     )
     return {
-        "charts": [chart for chart in made if chart],
-        "held_out": sorted({stage.held_out for stage in stages if stage.held_out}),
+        "charts": [chart for chart in charts if chart],
+        "validation": sorted({stage.validation for stage in stages if stage.validation}),
         "log": authors_log.ABOUT if any(line["source"] == LOG for line in accuracies) else "",
         "files": [(stage.cell, str(stage.file)) for stage in stages if stage.provenance],
-        "unwatched": [one.cell for one in stages if one.history and not one.points],
-        "untold": [stage.cell for stage in stages if not stage.history],
+        "without_accuracy": [stage.cell for stage in stages if stage.history and not stage.points],
+        "without_log": [stage.cell for stage in stages if not stage.history],
     }
 
 
 def _accuracies(stage: Stage) -> Iterator[Dict]:
-    """In percent: on held-out pictures, on the batches of a classifier, and the authors'."""
+    """Yield accuracies in percent: on the validation split, on training batches, the authors'."""
     for line in stage.points:
         for name, value in line.items():
             if name != "step":
@@ -49,8 +49,8 @@ def _accuracies(stage: Stage) -> Iterator[Dict]:
         yield _line(stage, step, "in training", 100 * value)
     for line in authors_log.accuracies() if stage.logged and stage.points else ():
         for name in line.keys() & stage.points[0].keys():
-            about = {"cell": stage.cell, "pictures": line["pictures"], "name": name}
-            yield about | {"value": line[name], "told": f"{LOG}: {name}", "source": LOG}
+            about = {"cell": stage.cell, "images": line["images"], "name": name}
+            yield about | {"value": line[name], "label": f"{LOG}: {name}", "source": LOG}
 
 
 def _losses(stage: Stage) -> Iterator[Dict]:
@@ -61,12 +61,12 @@ def _losses(stage: Stage) -> Iterator[Dict]:
 
 
 def _thinned(lines: list[Dict], name: str) -> list[tuple[float, float]]:
-    """Steps and values of a name, at most POINTS of them, each the mean of a stretch."""
+    """Return at most POINTS steps and values of a name, each the mean over consecutive lines."""
     points = np.array([(line["step"], line[name]) for line in lines if name in line])
     parts = np.array_split(points, min(POINTS, len(points))) if len(points) else []
     return [tuple(part.mean(axis=0).tolist()) for part in parts]
 
 
 def _line(stage: Stage, step: float, name: str, value: float) -> Dict:
-    about = {"cell": stage.cell, "pictures": round(step * stage.batch), "name": name, "told": name}
+    about = {"cell": stage.cell, "images": round(step * stage.batch), "name": name, "label": name}
     return about | {"value": float(f"{value:.4g}"), "source": HERE}

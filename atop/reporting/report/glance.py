@@ -1,4 +1,4 @@
-"""What was reproduced and what was not, for a reader who has a minute."""
+"""Summary for a reader with one minute: what was reproduced, and what was not."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ OUTCOMES = {
     "not run": ("not run",),
     "cited only": ("cited",),
 }
-"""Verdicts on the paper's numbers, as a reader asks."""
+"""Verdicts on the paper's numbers by outcome."""
 
 COLOURS = dict(
     zip(OUTCOMES, ("#3f9d5a", "#cf4b37", "#d9a72b", "#6f8fb3", "#8a8a8a", "#c4c4c4"), strict=True)
@@ -29,46 +29,45 @@ COLOURS = dict(
 
 GREY = ({"table7", "table9"}, "pgd-20", "classifier")
 STRICT = ({"strict"}, "worst", "defense")
-"""Tables, column and target of the two evaluations that stand side by side."""
+"""Tables, column and target of the two evaluations that the page compares."""
 
 
-def glance(wholes: list[Aggregate]) -> Dict:
-    """What the first screen says.
+def glance(aggregates: list[Aggregate]) -> Dict:
+    """Return the content of the first screen.
 
     Returns:
-        `tables`: by table, verdicts, findings and where no claim is drawn. `outcomes`: how many of
-        the paper's numbers came out how, with colours. `chart`: the same by table, or None.
-        `both`: see `both`.
+        `tables`: by table, verdicts, findings and rows without a claim. `outcomes`: the paper's
+        numbers by outcome, with colours. `chart`: the same by table, or None. `both`: see `both`.
     """
-    tables = [_table(whole) for whole in wholes]
+    tables = [_table(aggregate) for aggregate in aggregates]
     counts = [
-        {"table": one["name"], "outcome": outcome, "count": count}
-        for one in tables
-        for outcome, count in one["outcomes"].items()
+        {"table": table["name"], "outcome": outcome, "count": count}
+        for table in tables
+        for outcome, count in table["outcomes"].items()
     ]
     return {
         "tables": tables,
         "outcomes": [
-            (outcome, sum(one["outcomes"][outcome] for one in tables), colour)
+            (outcome, sum(table["outcomes"][outcome] for table in tables), colour)
             for outcome, colour in COLOURS.items()
         ],
         "chart": charts.outcomes(counts, COLOURS),
-        "both": both(wholes),
+        "both": both(aggregates),
     }
 
 
-def _table(whole: Aggregate) -> Dict:
-    """A table's verdicts, counted; outcomes count the paper's numbers alone."""
-    frame = whole.frame
+def _table(aggregate: Aggregate) -> Dict:
+    """Count a table's numbers by verdict, and the paper's numbers by outcome."""
+    frame = aggregate.frame
     counts = frame["verdict"].value_counts()
     printed = frame.loc[frame["paper"] != "", "verdict"].value_counts()
     return {
-        "key": whole.table.name,
-        "name": title(whole.table.name),
+        "key": aggregate.table.name,
+        "name": title(aggregate.table.name),
         "printed": int(printed.sum()),
         "measured": int(frame["measured"].notna().sum()),
-        "findings": len(whole.findings),
-        "regime": regime.sentence(whole.groups),
+        "findings": len(aggregate.findings),
+        "regime": regime.sentence(aggregate.groups),
         "counts": {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS},
         "outcomes": {
             outcome: sum(int(printed.get(verdict, 0)) for verdict in verdicts)
@@ -77,20 +76,20 @@ def _table(whole: Aggregate) -> Dict:
     }
 
 
-def both(wholes: list[Aggregate]) -> list[Dict]:
-    """Defences whose accuracy is known under grey-box PGD-20 and in the strict worst case.
+def both(aggregates: list[Aggregate]) -> list[Dict]:
+    """Return the defences that were measured under grey-box PGD-20 and in the strict worst case.
 
     Returns:
-        `row` (in the strict table's words) and `cell`; `grey` and `strict`: accuracy and interval
-        as texts, `n` and `anchors`; `budget` of the grey box in words.
+        `row` (its name in the strict table) and `cell`; `grey` and `strict`: accuracy and interval
+        as texts, `n` and `anchors`; `budget` of the grey box as text.
     """
-    grey, strict = (_measured(wholes, *which) for which in (GREY, STRICT))
+    grey, strict = (_measured(aggregates, *evaluation) for evaluation in (GREY, STRICT))
     return [
         {
             "row": line["labels"],
             "cell": cell,
-            "grey": _told(grey[cell]),
-            "strict": _told(line),
+            "grey": _texts(grey[cell]),
+            "strict": _texts(line),
             "budget": grey[cell]["budget"],
         }
         for cell, line in strict.items()
@@ -98,26 +97,22 @@ def both(wholes: list[Aggregate]) -> list[Dict]:
     ]
 
 
-def _measured(wholes: list[Aggregate], tables: set[str], column: str, target: str) -> Dict:
-    """Measured lines of a column of tables by cell; none where something else was attacked.
+def _measured(aggregates: list[Aggregate], tables: set[str], column: str, target: str) -> Dict:
+    """Return the measured lines of a column by cell, if the attacks have this target.
 
-    Of rows that run the same cell, because one network stands in for several, the first counts.
+    If a preset runs the same cell for several rows, the first row counts.
     """
-    lines = (
-        line
-        | {"anchors": anchors(whole, whole.table.row(line["row"]), [whole.table.column(column)])}
-        for whole in wholes
-        if whole.table.name in tables
-        for line in whole.frame.dropna(subset=["measured"]).to_dict("records")
-        if (line["column"], line["target"]) == (column, target)
-    )
-    found: Dict = {}
-    for line in lines:
-        found.setdefault(line["cell"], line)
-    return found
+    lines: Dict = {}
+    for aggregate in aggregates:
+        frame, table = aggregate.frame.dropna(subset=["measured"]), aggregate.table
+        same = (frame["column"] == column) & (frame["target"] == target)
+        for line in frame[same].to_dict("records") if table.name in tables else ():
+            own = anchors(aggregate, table.row(line["row"]), [table.column(column)])
+            lines.setdefault(line["cell"], line | {"anchors": own})
+    return lines
 
 
-def _told(line: Any) -> Dict:
+def _texts(line: Any) -> Dict:
     return {
         "value": notes.plain(line["measured"]),
         "interval": notes.interval(line["low"], line["high"]),

@@ -1,4 +1,4 @@
-"""The page is made: what its tables and records say, collected for the template."""
+"""Collect the contents of tables and records for the page's template."""
 
 from itertools import chain
 from pathlib import Path
@@ -24,45 +24,42 @@ from atop.reporting.view import view
 
 
 def report(*, tables: list[Table], results: Path, out: Path) -> Path:
-    """Write out/report.html, whole or not at all, and return its path.
+    """Write out/report.html for tables under the same preset, and return its path.
 
-    Args:
-        tables: all under the same preset.
-        results: the folder that holds <preset>/records and what made them.
-        out: the folder of the preset's rendered figures. What is missing there is said.
+    `results` has <preset>/records and the files behind them; `out` has the rendered figures. The
+    page names what is missing.
 
     Raises:
-        AtopError: a broken record, figure or config.
+        AtopError: a record, a figure or the config is broken.
     """
-    wholes = [aggregate(table=table, results=results) for table in tables]
-    found = {path: record for whole in wholes for path, record in whole.records.items()}
-    stages = trained.stages(wholes, results)
+    aggregates = [aggregate(table=table, results=results) for table in tables]
+    evaluated = {path: record for each in aggregates for path, record in each.records.items()}
+    stages = trained.stages(aggregates, results)
     preset = config.preset(tables[0].preset)
+    lines = chain.from_iterable(map(numbers.lines, aggregates))
     parts = {
         "preset": tables[0].preset,
         "about": " ".join(preset.about.split()),
         "comparable": preset.comparable,
         "verdicts": glance.VERDICTS,
-        "glance": glance.glance(wholes),
+        "glance": glance.glance(aggregates),
         "legend": notes.LEGEND,
-        "lines": sorted(
-            chain.from_iterable(map(numbers.lines, wholes)), key=lambda line: not line["anchor"]
-        ),
-        "tables": [_table(whole, out) for whole in wholes],
+        "lines": sorted(lines, key=lambda line: not line["anchor"]),
+        "tables": [_table(each, out) for each in aggregates],
         "grids": figures.grids(out, tables[0]),
         "curves": curves.curves(stages),
-        "cost": cost.cost(found, stages, results),
-        "records": [records.entry(path, one) for path, one in found.items()],
+        "cost": cost.cost(evaluated, stages, results),
+        "records": [records.entry(path, record) for path, record in evaluated.items()],
     }
     return page.write(parts, out / "report.html")
 
 
-def _table(whole: Aggregate, out: Path) -> Dict:
-    """A table as its Markdown says it, with its intervals and its figure."""
+def _table(shown: Aggregate, out: Path) -> Dict:
+    """Return the values of a table's Markdown page, with links, its chart and its figure."""
     about = {
-        "slug": whole.table.name,
-        "summary": differences.summary(whole),
-        "chart": charts.intervals(whole.frame, title(whole.table.name)),
-        "figure": figures.of_table(whole.table, out),
+        "slug": shown.table.name,
+        "summary": differences.summary(shown),
+        "chart": charts.intervals(shown.frame, title(shown.table.name)),
+        "figure": figures.of_table(shown.table, out),
     }
-    return numbers.link(whole, view(whole)) | about
+    return numbers.link(shown, view(shown)) | about

@@ -1,4 +1,4 @@
-"""Every number of every table as a line of one long table."""
+"""All numbers of all tables as lines of one table, and links to their records."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from atop.reporting.report.records import anchors
 from atop.reporting.view import panels
 
 
-def lines(whole: Aggregate) -> Iterator[Dict]:
-    """A table's numbers as texts, each with the `anchor` of its record if there is one.
+def lines(aggregate: Aggregate) -> Iterator[Dict]:
+    """Yield a table's numbers as texts, with the `anchor` of the record if there is one.
 
-    `order` holds what columns are sorted by, where the text itself will not do.
+    `order` has sort keys for columns whose texts do not sort as numbers.
     """
-    table = whole.table
-    for line in whole.frame.to_dict("records"):
+    table = aggregate.table
+    for line in aggregate.frame.to_dict("records"):
         row, column = table.row(line["row"]), table.column(line["column"])
         cell = table.cell(row, column)
         measured = not pd.isna(line["measured"])
@@ -34,30 +34,26 @@ def lines(whole: Aggregate) -> Iterator[Dict]:
             "paper": line["paper"],
             "difference": notes.signed(line["difference"]) if judged else "",
             "order": {
-                "measured": _order(line["measured"]),
-                "difference": _order(line["difference"]),
+                key: "" if pd.isna(line[key]) else f"{line[key]:.4f}"
+                for key in ("measured", "difference")
             },
             "verdict": line["verdict"],
             "n": line["n"] if measured else "",
             "cell": cell.id if cell else "",
-            "anchor": "".join(anchors(whole, row, [column])),
+            "anchor": "".join(anchors(aggregate, row, [column])),
             "reason": line["reason"],
         }
 
 
-def link(whole: Aggregate, page: Dict) -> Dict:
-    """The page of view.view, its numbers and compared rows with `anchors` of their records."""
-    table = whole.table
+def link(aggregate: Aggregate, page: Dict) -> Dict:
+    """Add the `anchors` of records to the numbers and compared rows of a page of view.view."""
+    table = aggregate.table
     for columns, panel in zip(panels(table.columns), page["panels"], strict=True):
         shown = [row for block in panel["blocks"] for row in block["rows"]]
-        for row, one in zip(table.rows, shown, strict=True):
-            for column, cell in zip(columns, one["cells"], strict=True):
-                cell["anchors"] = anchors(whole, row, [column])
+        for row, texts in zip(table.rows, shown, strict=True):
+            for column, cell in zip(columns, texts["cells"], strict=True):
+                cell["anchors"] = anchors(aggregate, row, [column])
     for columns, panel in zip(panels(table.columns), page["pairs"], strict=False):  # or no pairs
         for keys, pair in zip(table.pairs, panel["rows"], strict=True):
-            pair["anchors"] = [anchors(whole, table.row(key), columns) for key in keys]
+            pair["anchors"] = [anchors(aggregate, table.row(key), columns) for key in keys]
     return page
-
-
-def _order(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""The page itself: parts and libraries put into its template."""
+"""Fill the template of the page with its parts and libraries."""
 
 import json
 from base64 import b64encode
@@ -22,7 +22,7 @@ NUMERIC = {"Measured", "Paper", "Difference", "n"}
 
 
 def _controls(column: str) -> list[Dict]:
-    """Buttons of a column: one that sorts, and one that lists its values, to tick what stays."""
+    """Return the buttons of a column: to sort, and to choose the values to show."""
     if column in UNSORTED:
         return []
     sort = {"extend": "order", "text": f"Sort by {column}"}
@@ -45,7 +45,7 @@ COST = {"order": [], "paging": False, "searching": False, "info": False}
 
 
 def write(parts: Dict, path: Path) -> Path:
-    """Render the page with its `parts` and the libraries it needs, to `path`."""
+    """Write the page with its `parts` and libraries to `path`; return the path."""
     templates = environment(Path(__file__).parent / "templates", autoescape=True)
     templates.filters["code"] = code
     templates.globals.update(
@@ -61,7 +61,7 @@ def write(parts: Dict, path: Path) -> Path:
 
 
 def code(text: object) -> Markup:
-    """Plain text as HTML: what stands between backticks becomes code."""
+    """Return plain text as HTML: text between backticks becomes code."""
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if quoted else part
         for part, quoted in spans(str(text))
@@ -69,20 +69,17 @@ def code(text: object) -> Markup:
 
 
 def _libraries() -> Dict:
-    """DataTables as a module's data URI and its style; Vega with Vega-Embed as a plain script."""
+    """Return DataTables as a data URI with its style, and Vega-Embed as a script."""
     folder = files("itables") / "html"
     module = b64encode((folder / "dt_bundle.js").read_bytes()).decode()
+    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return {
         "datatables": f"data:text/javascript;base64,{module}",
         "style": Markup((folder / "dt_bundle.css").read_text()),
-        "vega": Markup(
-            vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
-                "</script", "<\\/script"
-            )
-        ),
+        "vega": Markup(vega.replace("</script", "<\\/script")),
     }
 
 
 def _json(value: object) -> Markup:
-    """A value inside a script, where nothing may end the script."""
+    """Return a value for a script; "<" is escaped, so that no text can end the script."""
     return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,4 +1,4 @@
-"""Where numbers come from: each record in words, with the hashes of all that made it."""
+"""Records on the page: their settings as text, and the hashes of everything behind them."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,31 +11,24 @@ from atop.results import checks
 from atop.results.records import data
 
 STEP = (
-    "created",
-    "device",
-    "processor",
-    "threads",
-    "compute",
-    "wall_s",
-    "peak_memory_mb",
-    "code_sha",
+    "created", "device", "processor", "threads", "compute", "wall_s", "peak_memory_mb", "code_sha",
     "commit",
-)
+)  # fmt: skip
 
 
 def slug(path: Path) -> str:
-    """The anchor of a record on the page."""
+    """Return the anchor of a record on the page."""
     return f"{path.parent.name}-{path.stem}"
 
 
-def anchors(whole: Aggregate, row: Row, columns: Iterable[Column]) -> list[str]:
-    """Of the records behind a row's numbers, each once."""
-    found = (whole.table.record(row, column) for column in columns)
-    return list(dict.fromkeys(slug(path) for path in found if path in whole.records))
+def anchors(aggregate: Aggregate, row: Row, columns: Iterable[Column]) -> list[str]:
+    """Return the anchors of the records behind a row's numbers, each once."""
+    paths = (aggregate.table.record(row, column) for column in columns)
+    return list(dict.fromkeys(slug(path) for path in paths if path in aggregate.records))
 
 
 def entry(path: Path, record: Dict) -> Dict:
-    """A record as headed lists of names and texts, and its attacks as lines of a table."""
+    """Return a record as headed lists of names and texts, and its attacks as table lines."""
     own = record["provenance"]
     lists = {
         "What was measured": _measured(record),
@@ -53,42 +46,41 @@ def entry(path: Path, record: Dict) -> Dict:
         "suite": record["suite"],
         "target": record["target"],
         "lists": {name: dict(_flat(values)) for name, values in lists.items()},
-        "attacks": [_attack(one, record["preset"]) for one in record["evaluations"]],
-        "findings": [(one["name"], one["text"]) for one in checks.findings(record)],
+        "attacks": [_attack(attack, record["preset"]) for attack in record["evaluations"]],
+        "findings": [(finding["name"], finding["text"]) for finding in checks.findings(record)],
     }
 
 
 def _measured(record: Dict) -> Dict:
     names = ("preset", "suite", "target", "victim", "n", "draws", "selection", "seed")
-    told = {name: record.get(name) for name in names}
-    told |= {"data": data(record), "config digest": record["provenance"].get("config_digest")}
-    parts = ("networks", "sizes", "transform")
-    return told | {name: record.get(name) for name in parts}
+    about = {name: record.get(name) for name in names}
+    about |= {"data": data(record), "config digest": record["provenance"].get("config_digest")}
+    return about | {name: record.get(name) for name in ("networks", "sizes", "transform")}
 
 
 def _step(provenance: Dict) -> Dict:
     return {name: provenance.get(name) for name in STEP}
 
 
-def _attack(one: Dict, preset: str) -> Dict:
-    """An attack: budget, set and cost; what clean pictures lack is empty."""
-    made = one["adversarial"] or {}
-    step = made.get("provenance", {})
+def _attack(evaluation: Dict, preset: str) -> Dict:
+    """Return an attack's budget, set and cost; values that clean images lack are empty."""
+    adversarial = evaluation["adversarial"] or {}
+    step = adversarial.get("provenance", {})
     return {
-        "attack": one["attack"],
-        "budget": attack_budgets.text(one["budget"], preset),
-        "victim": made.get("victim", {}).get("id", ""),
-        "sha256": made.get("sha256", ""),
+        "attack": evaluation["attack"],
+        "budget": attack_budgets.text(evaluation["budget"], preset),
+        "target": adversarial.get("victim", {}).get("id", ""),
+        "sha256": adversarial.get("sha256", ""),
         "code": step.get("code_sha", ""),
         "seconds": step.get("wall_s", ""),
     }
 
 
 def _flat(values: Dict, before: str = "") -> Iterator[tuple[str, str]]:
-    """Nested names and values as one level; what is not known is left out."""
-    for name, value in values.items():
-        words = f"{before}{str(name).replace('_', ' ')}"
+    """Yield nested names and values as one level; unknown values are left out."""
+    for key, value in values.items():
+        name = f"{before}{str(key).replace('_', ' ')}"
         if isinstance(value, dict):
-            yield from _flat(value, f"{words}: ")
+            yield from _flat(value, f"{name}: ")
         elif value is not None:
-            yield words, str(value)
+            yield name, str(value)

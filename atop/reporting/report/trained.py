@@ -1,6 +1,5 @@
-"""Training stages behind the records: what was trained here, and what it logged."""
+"""Training stages behind the records, and what each stage logged."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,12 @@ class Stage:
     """Training of a network.
 
     Attributes:
-        cell: the cell that it was made for; of a pretrained purifier, its dataset and its name.
-        file: where the workflow keeps what it logged.
-        history: lines of `step` and losses by name, means over the batches since the line before.
-        batch: pictures a step.
-        points: lines of `step` and accuracies in percent by name, on pictures held out of training.
-        held_out: how many those are; 0 without any.
+        cell: the cell for which it was made; dataset and name of a pretrained purifier.
+        file: the path at which the workflow keeps the log.
+        history: lines of `step` and losses by name, means over the batches since the last line.
+        batch: images per step.
+        points: lines of `step` and accuracies in percent by name, on a validation split.
+        validation: size of that split; 0 without points.
         provenance: of the run, if known, and whether it was `resumed`.
         logged: whether the authors' log is of this recipe.
     """
@@ -32,35 +31,29 @@ class Stage:
     history: list[Dict]
     batch: int
     points: list[Dict]
-    held_out: int
+    validation: int
     provenance: Dict
     logged: bool
 
 
-def stages(wholes: list[Aggregate], results: Path) -> list[Stage]:
-    """Stages that trained what the records measured, each after the one it started from."""
-    found: dict[Path, tuple[str, bool]] = {}
-    for whole in wholes:
-        preset = whole.table.preset
-        for cell in _measured(whole):
+def stages(aggregates: list[Aggregate], results: Path) -> list[Stage]:
+    """Return the stages behind the records, each after the stage from which it started."""
+    by_file: dict[Path, Stage] = {}
+    for aggregate in aggregates:
+        preset = aggregate.table.preset
+        for record in aggregate.records.values():
+            cell = Cell.parse(record["cell"]["id"])
             for step in steps.trained(preset, cell):
-                name = step.made_for
+                name, file = step.made_for, step.account
                 logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
-                found.setdefault(step.account, (name, logged))
-    return [_stage(path, results, *about) for path, about in found.items()]
-
-
-def _measured(whole: Aggregate) -> Iterator[Cell]:
-    """Cells of a table's records."""
-    for row, column in whole.table.numbers():
-        cell = whole.table.cell(row, column)
-        if cell and whole.table.record(row, column) in whole.records:
-            yield cell
+                if file not in by_file:
+                    by_file[file] = _stage(file, results, name, logged)
+    return list(by_file.values())
 
 
 def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:
-    here = results / file.relative_to(paths.RESULTS)
-    about = metadata.read(here, "settings.budget.batch") if here.exists() else {}
+    path = results / file.relative_to(paths.RESULTS)
+    about = metadata.read(path, "settings.budget.batch") if path.exists() else {}
     curve, provenance = about.get("curve", {}), about.get("provenance", {})
     if about.get("resumed"):
         provenance = {**provenance, "resumed": True}
@@ -70,7 +63,7 @@ def _stage(file: Path, results: Path, cell: str, logged: bool) -> Stage:
         history=about.get("history", []),
         batch=about["settings"]["budget"]["batch"] if about else 0,
         points=curve.get("points", []),
-        held_out=curve.get("n", 0),
+        validation=curve.get("n", 0),
         provenance=provenance,
         logged=logged,
     )

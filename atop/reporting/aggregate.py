@@ -12,6 +12,8 @@ from atop.core import stats
 from atop.core.values import Dict, number
 from atop.experiment import config, paths
 from atop.experiment.paper import numbers
+from atop.experiment.settings.attacks import AttackSpec
+from atop.experiment.settings.deviations import Deviation
 from atop.experiment.tables import Column, Row, Table
 from atop.reporting import attack_budgets
 from atop.results import pairs, regime
@@ -52,7 +54,7 @@ class Aggregate:
     pairs: pd.DataFrame
     groups: list[regime.Group]
     findings: list[Dict]
-    deviations: list[Dict]
+    deviations: list[Deviation]
     records: Records
 
     def record(self, row: str, column: str) -> Dict | None:
@@ -75,21 +77,21 @@ def aggregate(*, table: Table, results: Path | Records) -> Aggregate:
     frame = pd.DataFrame(lines, columns=COLUMNS)
     compared = list(pairs.compare(table, records))
     groups = regime.groups(table, records)
-    deviations = config.read("deviations")["deviations"]
+    deviations = config.deviations()
     return Aggregate(
         table=table,
         frame=frame.astype(dict.fromkeys(("n", "draws", "seeds"), "Int64")),
         pairs=pd.DataFrame(compared, columns=pairs.COLUMNS),
         groups=groups,
         findings=[*findings(table, records, groups), *pairs.findings(compared)],
-        deviations=[row for row in deviations if table.name in row["tables"]],
+        deviations=[row for row in deviations if table.name in row.tables],
         records=records,
     )
 
 
 def row_name(table: Table, row: Row) -> str:
     """Return the labels of a row with their headings, such as "RT1, AToP yes"."""
-    (_, name), *others = zip(table.spec["labels"], row.labels, strict=True)
+    (_, name), *others = zip(table.spec.labels, row.labels, strict=True)
     return ", ".join(
         [name, *(f"{heading} {label}" for heading, label in others if label not in ("", "-"))]
     )
@@ -113,7 +115,7 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
     record = records.get(path) if path else None
     budgets = attack_budgets.as_run(table, column, [record] if record else [])
     line: Dict = {
-        "preset": table.preset,
+        "preset": table.preset.name,
         "target": column.target,
         "row": row.key,
         "labels": row_name(table, row),
@@ -134,21 +136,21 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
     if record and not lacking(record, column):
         objection = _objection(table, row, column, budgets, record)
         return line | _measured(record, column, printed, objection)
-    reason = table.obstacle(row, column) or table.lacks(row, column)
+    reason = table.not_run(row, column) or table.missing(row, column)
     reason = reason or _missing(path, record, column)
     return line | {"verdict": "cited" if row.cited and printed else "not run", "reason": reason}
 
 
-def _position(column: Column, budgets: dict[str, Dict]) -> float | None:
+def _position(column: Column, budgets: dict[str, AttackSpec]) -> float | None:
     """Return where a point lies on its curve: draws, steps, their product or radius * 255."""
     if not column.curve or not budgets:
         return None
     budget = next(iter(budgets.values()))
     if column.curve in ("eot", "steps"):
-        return float(budget[column.curve])
+        return float(getattr(budget, column.curve))
     if column.curve == "joint":
-        return float(budget["eot"] * budget["steps"])
-    return 255 * number(budget["eps"])
+        return float((budget.eot or 1) * (budget.steps or 0))
+    return 255 * number(str(budget.eps))
 
 
 def _measured(record: Dict, column: Column, printed: dict[str, str], objection: str) -> Dict:
@@ -197,17 +199,17 @@ def _printed_estimate(printed: dict[str, str]) -> stats.Estimate:
 
 
 def _objection(
-    table: Table, row: Row, column: Column, budgets: dict[str, Dict], record: Dict
+    table: Table, row: Row, column: Column, budgets: dict[str, AttackSpec], record: Dict
 ) -> str:
     """Return why a measured number is not comparable with the paper's; empty if it is."""
     named, cell = table.named(row, column), table.cell(row, column)
     assert named
     assert cell
-    attacks = [budget for budget in budgets.values() if budget["method"] != "clean"]
+    attacks = [budget.given() for budget in budgets.values() if not budget.clean]
     objections = {
-        f"preset {table.preset}": not config.preset(table.preset).comparable,
+        f"preset {table.preset}": not table.preset.settings.comparable,
         "another target than the paper's": column.target
-        != config.suite(column.suite, table.preset).target,
+        != config.suite(column.suite).target,
         "another network or dataset": (named.dataset, named.classifier)
         != (cell.dataset, cell.classifier),
         f"another initialisation ({cell.init})": named.init != cell.init,

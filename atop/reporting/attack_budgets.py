@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from atop.core.values import Dict
-from atop.experiment import config
-from atop.experiment.cells import VICTIMS
-from atop.experiment.tables import Column, Table
-from atop.results.records import evaluation
+from atop.experiment.cells import TARGETS
+from atop.experiment.presets import Preset
+from atop.experiment.settings.attacks import AttackSpec, parse_entry
+from atop.experiment.tables import Column, Table, are_clean
+from atop.results.records import budget_of, evaluation
 
 _PHRASES = {
     **{key: f"{{}} {key}" for key in ("steps", "queries", "targets", "restarts")},
@@ -48,12 +49,12 @@ _DEFAULTS: Dict = {
 _NOT_OPTIONS = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
 
 
-def text(budget: Dict, preset: str) -> str:
+def text(budget: AttackSpec, preset: Preset) -> str:
     """Describe a budget, such as "Linf 8/255, step 2/255, 50 steps (paper preset: 1000)".
 
     The text of an attack that starts from another attack's images begins with that attack.
     """
-    *before, last = config.chain(budget, preset)
+    *before, last = preset.chain(budget)
     # All attacks of a chain have the same images and judge draws.
     links = [*(_options(link, silent=("examples", "judge")) for link in before), _options(last)]
     area = " ".join(filter(None, (ball(budget), size(budget))))
@@ -61,41 +62,47 @@ def text(budget: Dict, preset: str) -> str:
     return ", ".join(filter(None, (area, options)))
 
 
-def ball(budget: Dict) -> str:
+def ball(budget: AttackSpec) -> str:
     """Return the ball of an attack, such as "L2 0.5"; empty for clean images."""
-    if "norm" in budget:
-        return f"{budget['norm']} {_phrase(budget, 'eps', '{}') or 'without bound'}"
+    if budget.norm:
+        return f"{budget.norm} {_phrase(budget, 'eps', '{}') or 'without bound'}"
     return _phrase(budget, "bound", "flow {}")
 
 
-def size(budget: Dict) -> str:
+def size(budget: AttackSpec) -> str:
     """Return the side length of the images in which the ball is measured, if a budget has one."""
     return _phrase(budget, "pixels")
 
 
-def changes(budget: Dict) -> list[str]:
+def size_text(pixels: int | str) -> str:
+    """Return a side length as `size` does."""
+    return _describe("pixels", pixels)
+
+
+def changes(budget: AttackSpec) -> list[str]:
     """Return the values that a preset changed, except the image size and the judge draws."""
-    keys = [key for key in budget.get("scaled", {}) if key not in ("pixels", "judge")]
-    return [_describe(key, budget[key]) for key in keys if budget.get(key) is not None]
+    values, silent = budget.given(), ("pixels", "judge")
+    keys = [key for key in budget.scaled if key not in silent and values.get(key) is not None]
+    return [_describe(key, values[key]) for key in keys]
 
 
-def reduced(budgets: Iterable[Dict], preset: str, *, fewer: bool = False) -> list[str]:
+def reduced(budgets: Iterable[AttackSpec], preset: Preset, *, fewer: bool = False) -> list[str]:
     """Return ["scaled down"] if attacks are missing or a preset changed one of their chains."""
-    links = [link for budget in budgets for link in config.chain(budget, preset)]
-    return ["scaled down"] if fewer or any("scaled" in link for link in links) else []
+    links = [link for budget in budgets for link in preset.chain(budget)]
+    return ["scaled down"] if fewer or any(link.scaled for link in links) else []
 
 
-def as_run(table: Table, column: Column, records: Iterable[Dict]) -> dict[str, Dict]:
+def as_run(table: Table, column: Column, records: Iterable[Dict]) -> dict[str, AttackSpec]:
     """Return a column's budgets by entry: from the first record with the entry, or the config."""
     available, budgets = list(records), {}
     for entry in column.entries:
         evaluated = next(filter(None, (evaluation(record, entry) for record in available)), None)
-        attack, _ = config.entry(entry, column.target)
-        budgets[entry] = evaluated["budget"] if evaluated else config.attack(attack, table.preset)
+        attack = table.preset.attack(parse_entry(entry, "").attack)
+        budgets[entry] = budget_of(evaluated) if evaluated else attack
     return budgets
 
 
-def column_text(table: Table, column: Column, budgets: dict[str, Dict]) -> str:
+def column_text(table: Table, column: Column, budgets: dict[str, AttackSpec]) -> str:
     """Describe a column's budget; a worst case lists its attacks instead."""
     if len(column.listed) == 1:
         return "".join(entry_text(table, entry, budget) for entry, budget in budgets.items())
@@ -105,16 +112,15 @@ def column_text(table: Table, column: Column, budgets: dict[str, Dict]) -> str:
     return f"{worst}; preset {table.preset} leaves out {left_out}" if left_out else worst
 
 
-def entry_text(table: Table, entry: str, budget: Dict) -> str:
+def entry_text(table: Table, entry: str, budget: AttackSpec) -> str:
     """Describe an entry's budget, and the target if the entry names one."""
-    about, (_, target) = text(budget, table.preset), config.entry(entry, "")
-    return f"{about}, made on {VICTIMS[target]}" if target else about
+    about, target = text(budget, table.preset), parse_entry(entry, "").target
+    return f"{about}, made on {TARGETS[target]}" if target else about
 
 
 def label(table: Table, entry: str) -> str:
     """Return the label of an entry's own column; the entry itself if it has none."""
-    rows = config.read("attacks")["attacks"]
-    if rows.get(entry, {}).get("method") == "clean":
+    if are_clean([entry]):
         return "clean images"
     for column in table.columns:
         if column.listed == (entry,) and column.metric == "mean":
@@ -122,24 +128,23 @@ def label(table: Table, entry: str) -> str:
     return entry
 
 
-def _options(budget: Dict, silent: tuple[str, ...] = ()) -> list[str]:
+def _options(budget: AttackSpec, silent: tuple[str, ...] = ()) -> list[str]:
     """Describe a budget except ball and size; defaults only where a preset changed them."""
-    scaled = budget.get("scaled", {})
-    keys = [key for key in budget if key not in (*_NOT_OPTIONS, *silent)]
     return [
         phrase
-        for key in keys
-        if key in scaled or key not in _DEFAULTS or budget[key] != _DEFAULTS[key]
+        for key, value in budget.given().items()
+        if key not in (*_NOT_OPTIONS, *silent)
+        if key in budget.scaled or key not in _DEFAULTS or value != _DEFAULTS[key]
         if (phrase := _phrase(budget, key))
     ]
 
 
-def _phrase(budget: Dict, key: str, form: str = "") -> str:
+def _phrase(budget: AttackSpec, key: str, form: str = "") -> str:
     """Describe a value of a budget, with the paper preset's value where a preset changed it."""
-    if budget.get(key) is None:
+    value, scaled = budget.given().get(key), budget.scaled
+    if value is None:
         return ""
-    phrase = form.format(budget[key]) if form else _describe(key, budget[key])
-    scaled = budget.get("scaled", {})
+    phrase = form.format(value) if form else _describe(key, value)
     return phrase + (f" (paper preset: {_value(key, scaled[key])})" if key in scaled else "")
 
 

@@ -8,14 +8,15 @@ import pandas as pd
 
 from atop.core import stats
 from atop.core.values import Dict
-from atop.experiment import config
-from atop.experiment.cells import VICTIMS, Cell
+from atop.experiment import cells
+from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
 from atop.reporting import attack_budgets
 from atop.reporting.aggregate import Aggregate, row_name
 from atop.results.records import data
 
-TARGETS = VICTIMS | {
+TARGETS = cells.TARGETS | {
     "classifier": "the bare classifier (grey box); every row uses the images made on it",
     "defense": "the whole defence: transform, purifier and classifier",
 }
@@ -59,12 +60,13 @@ def p_value(p: float | None) -> str:
 
 def preset(table: Table) -> str:
     """Return a table's preset and the user's overrides, such as "smoke, recipe official"."""
-    return ", ".join([table.preset, *(f"{name} {value}" for name, value in table.words.items())])
+    overrides = (f"{name} {value}" for name, value in table.overrides.items())
+    return ", ".join([table.preset.name, *overrides])
 
 
 def notes(aggregate: Aggregate) -> list[tuple[str, str]]:
     """Return the notes on how a table was measured: a heading and a text each."""
-    chosen = config.preset(aggregate.table.preset)
+    chosen = aggregate.table.preset.settings
     about = " ".join(chosen.about.split())
     if not chosen.comparable:
         about += "; these numbers are not comparable with the paper's"
@@ -145,7 +147,7 @@ def _cells(aggregate: Aggregate) -> list[tuple[Cell, Cell]]:
     for row, column in table.numbers():
         named, cell = table.named(row, column), table.cell(row, column)
         path = table.record(row, column)  # None where the preset has no number
-        available = path in aggregate.records or not table.lacks(row, column)
+        available = path in aggregate.records or not table.missing(row, column)
         if named and cell and path and available:
             cells[named, cell] = None
     return list(cells)
@@ -159,18 +161,17 @@ def _training(aggregate: Aggregate) -> str:
         "training seed": {str(cell.seed) for cell in cells},
     }
     parts = [f"{key} {' or '.join(sorted(values))}" for key, values in settings.items() if values]
-    overrides = config.preset(aggregate.table.preset).recipe.given()
+    overrides = aggregate.table.preset.settings.recipe.given()
     parts += [f"the preset sets {key} to {value}" for key, value in overrides.items()]
     return ", ".join(parts)
 
 
-def _starts(preset_name: str, cells: list[Cell]) -> set[str]:
+def _starts(preset: Preset, cells: list[Cell]) -> set[str]:
     """Describe the initial weights of purifiers; with the purifiers if these differ."""
     purifiers: dict[str, set[str]] = {}
     for cell in (cell for cell in cells if cell.purifies):
-        given = config.purifier(cell.purifier, preset_name)["checkpoints"]
-        about = given.get(cell.init, {}).get("about")
-        start = f"{cell.init} ({about})" if about else cell.init
+        own = preset.purifier(cell.purifier).checkpoints.get(cell.init)
+        start = f"{cell.init} ({own.about})" if own and own.about else cell.init
         purifiers.setdefault(start, set()).add(cell.purifier)
     if len(purifiers) < 2:
         return set(purifiers)

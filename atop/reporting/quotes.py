@@ -11,7 +11,7 @@ from atop.core import stats
 from atop.core.errors import AtopError
 from atop.core.files import writing
 from atop.core.values import Dict
-from atop.experiment import tables
+from atop.experiment import presets, tables
 from atop.experiment.paper import numbers
 from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
@@ -104,7 +104,7 @@ def paper_gap(table: str, first: str, second: str, column: str) -> str:
 
 def paper_beyond(table: str, first: str, second: str, column: str) -> str:
     """Return `beyond` of four printed numbers."""
-    shown = tables.table(table, "paper", extras=True)
+    shown = tables.table(table, presets.get("paper"), extras=True)
     difference = pairs.paper_beyond(shown, first, second, shown.column(column))
     if difference is None:
         raise AtopError(f"tables/paper/{table}.csv: no four numbers of {first}, {second}, {column}")
@@ -131,9 +131,9 @@ def read(table: str) -> dict[str, Aggregate]:
     file = released.file(table)
     content = released.read(file) if file.exists() else {}
     sections: dict[str, Aggregate] = {}
-    for shown in sorted(released.sections(table, content), key=lambda shown: len(shown.words)):
-        if shown.preset not in sections:
-            sections[shown.preset] = aggregate(table=shown, results=content)
+    for shown in sorted(released.sections(table, content), key=lambda shown: len(shown.overrides)):
+        if shown.preset.name not in sections:
+            sections[shown.preset.name] = aggregate(table=shown, results=content)
     return sections
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.paper import numbers, quote, title
+from atop.experiment.settings.attacks import AttackSpec, parse_entry
 from atop.experiment.tables import Column, Row, Table
 from atop.reporting import attack_budgets, differences, notes
 from atop.reporting.aggregate import Aggregate, row_name
@@ -41,13 +42,13 @@ def view(aggregate: Aggregate) -> Dict:
         "repeats": bool((frame["repeats"] != "").any()),
         "key": f"{table.name}-{table.preset}",
         "preset": notes.preset(table),
-        "title": table.spec["title"],
-        "caption": table.spec.get("caption", "").strip(),
+        "title": table.spec.title,
+        "caption": (table.spec.caption or "").strip(),
         "summary": differences.summary(aggregate),
-        "labels": table.spec["labels"],
+        "labels": table.spec.labels,
         "quotes": bool(table.quoted()),
         "panels": [_panel(aggregate, columns, footnotes) for columns in panels(table.columns)],
-        "drawing": f"{table.name}.pdf" if table.spec.get("figure") else "",
+        "drawing": f"{table.name}.pdf" if table.spec.figure else "",
         "footnotes": [(number, reason) for reason, number in footnotes.items()],
         "notes": notes.notes(aggregate),
         "budgets": notes.attacks(aggregate),
@@ -82,7 +83,7 @@ def _panel(aggregate: Aggregate, columns: list[Column], footnotes: dict[str, int
         rows = [
             {
                 "labels": _labels(table, row),
-                "quotes": [quote(**printed, preset=table.preset) for printed in row.printed],
+                "quotes": [quote(printed, table.preset) for printed in row.printed],
                 "cells": [_cell(frame.loc[row.key, column.key], footnotes) for column in columns],
             }
             for row in table.rows
@@ -96,7 +97,7 @@ def _panel(aggregate: Aggregate, columns: list[Column], footnotes: dict[str, int
 def _labels(table: Table, row: Row) -> list[list[str]]:
     """Return the lines under each heading; the first names substituted networks and data."""
     first, *others = ([label] for label in row.labels)
-    substitutes = table.stand_ins(row)
+    substitutes = table.substitutes(row)
     return [first + ([f"here {', '.join(substitutes)}"] if substitutes else []), *others]
 
 
@@ -121,7 +122,7 @@ def _header(aggregate: Aggregate, column: Column) -> list[str]:
     """Return a column's label, ball, image size and the values that a preset changed."""
     table = aggregate.table
     budgets = attack_budgets.as_run(table, column, aggregate.records.values()).values()
-    attacks = [budget for budget in budgets if budget["method"] != "clean"] or list(budgets)
+    attacks = [budget for budget in budgets if not budget.clean] or list(budgets)
     lines = [
         column.label,
         _shared({attack_budgets.ball(budget) for budget in attacks}),
@@ -136,25 +137,26 @@ def _shared(texts: set[str]) -> str:
     return next(iter(texts)) if len(texts) == 1 else ""
 
 
-def _sizes(table: Table, column: Column, budgets: list[Dict]) -> set[str]:
+def _sizes(table: Table, column: Column, budgets: list[AttackSpec]) -> set[str]:
     """Return the image sizes of a column's attacks; none if no attack of the table sets one."""
-    names = {config.entry(entry, "")[0] for column in table.columns for entry in column.listed}
-    if not any(config.attack(name, table.preset).get("pixels") for name in names):
+    preset, listed = table.preset, {entry for column in table.columns for entry in column.listed}
+    if not any(preset.attack(parse_entry(entry, "").attack).pixels for entry in listed):
         return set()
     cells = [cell for row in table.rows if (cell := table.cell(row, column))]
-    datasets = config.read("datasets")
-    native = {datasets[cell.dataset]["pixels"] for cell in cells if cell.dataset in datasets}
-    default = {config.sizes(table.preset, cell)["input"] for cell in cells}
-    own = (budget.get("pixels") for budget in budgets)
-    sizes = set().union(*({pixels} if pixels else default for pixels in own))
+    datasets = config.datasets()
+    native = {datasets[cell.dataset].pixels for cell in cells if cell.dataset in datasets}
+    default = {preset.sizes(cell).input for cell in cells}
+    own = (budget.pixels for budget in budgets)
+    sizes: set[int | str] = set()
+    sizes = sizes.union(*({pixels} if pixels else default for pixels in own))
     if "native" in sizes and len(native) == 1:
         sizes = sizes - {"native"} | native
-    return {attack_budgets.size({"pixels": pixels}) for pixels in sizes}
+    return {attack_budgets.size_text(pixels) for pixels in sizes}
 
 
-def _scaled(table: Table, column: Column, budgets: list[Dict]) -> list[str]:
+def _scaled(table: Table, column: Column, budgets: list[AttackSpec]) -> list[str]:
     """Describe a preset's changes: the values of one attack, "scaled down" for several."""
-    if len(budgets) == 1 and len(config.chain(budgets[0], table.preset)) == 1:
+    if len(budgets) == 1 and len(table.preset.chain(budgets[0])) == 1:
         changes = attack_budgets.changes(budgets[0])
     else:
         fewer = bool(budgets and column.left_out)

@@ -83,9 +83,7 @@ def training(operation: TrainingStep, device: torch.device, *, batch: int) -> Re
     return Ready(run, batch * turns, network)
 
 
-def _of_classifier(
-    operation: TrainingStep, budget: Any, data: Split
-) -> tuple[nn.Module, Trainer]:
+def _of_classifier(operation: TrainingStep, budget: Any, data: Split) -> tuple[nn.Module, Trainer]:
     """A classifier and its training, alone or at the end of a defence."""
     preset, cell, device = operation.preset, operation.cell, data.labels.device
     network = assemble.classifier(cell.dataset, cell.classifier).to(device)
@@ -99,9 +97,7 @@ def _of_classifier(
     return network, trainer
 
 
-def _of_purifier(
-    operation: TrainingStep, budget: Any, data: Split
-) -> tuple[nn.Module, Trainer]:
+def _of_purifier(operation: TrainingStep, budget: Any, data: Split) -> tuple[nn.Module, Trainer]:
     """A purifier and its training, with the AToP term if its weights depend on a classifier."""
     preset, cell, device = operation.preset, operation.cell, data.labels.device
     network = assemble.purifier(preset, cell.purifier, cell.dataset).to(device)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from atop.core.errors import AtopError
 from atop.core.files import writing
-from atop.experiment import config, tables
+from atop.experiment import config, presets, tables
 from atop.reporting.figures import bars, curves
 
 
@@ -23,8 +23,8 @@ def plot(data: Path, out: list[Path]) -> None:
     frame, name = pd.read_csv(data), data.stem
     preset = frame["preset"].iloc[0]
     frame = frame[frame["preset"] == preset]
-    if name in config.tables() and config.read(f"tables/{name}", "table").get("figure"):
-        figure = bars.figure(tables.table(name, preset), frame)
+    if name in config.tables() and config.table(name).figure:
+        figure = bars.figure(tables.table(name, presets.get(preset)), frame)
     elif frame.dropna(subset=["measured", "curve"]).empty:
         raise AtopError(f"{data}: nothing was measured, so there is nothing to plot")
     else:

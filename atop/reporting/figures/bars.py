@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from atop.experiment import config
 from atop.experiment.paper import title
+from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import Column, Row, Table
 from atop.reporting import attack_budgets
 
@@ -45,7 +45,7 @@ def figure(table: Table, frame: pd.DataFrame) -> Figure:
         _groups(axis, table, panel["group"].unique().tolist())
         _draw(axis, panel, shades, notes)
         _undefended_line(axis, table, frame, str(name))
-        substitutes = ", ".join(table.stand_ins(table.row(panel["row"].iloc[0])))
+        substitutes = ", ".join(table.substitutes(table.row(panel["row"].iloc[0])))
         heading = f"{name} (here {substitutes})" if substitutes else name
         axis.set_title(heading, fontsize=9, loc="left")
     patches = [
@@ -82,7 +82,7 @@ def _bars(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     bars = frame[frame["row"].isin(rows) & frame["column"].isin(columns)].copy()
     labels = bars["row"].map(rows)
     bars["panel"], bars["group"] = labels.str[0], labels.str[1]
-    bars["series"] = f"{table.spec['labels'][2]} " + labels.str[2]
+    bars["series"] = f"{table.spec.labels[2]} " + labels.str[2]
     series = bars["series"].unique()
     for _, panel in bars.groupby("panel"):
         own = [name for name in series if name in set(panel["series"])]
@@ -151,7 +151,7 @@ def _legend(table: Table, frame: pd.DataFrame) -> str:
         counts = measured.loc[measured["column"] == column.key, "n"].astype(int)
         n = "n = " + " to ".join(map(str, sorted({*counts}))) if len(counts) else ""
         listed, run = (
-            [config.attack(config.entry(entry, "")[0], table.preset) for entry in entries]
+            [table.preset.attack(parse_entry(entry, "").attack) for entry in entries]
             for entries in (column.listed, column.entries)
         )
         balls = ", ".join(sorted({attack_budgets.ball(budget) for budget in listed} - {""}))

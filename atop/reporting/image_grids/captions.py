@@ -18,7 +18,7 @@ _SHOWN = {
 
 def class_name(dataset: str, label: int) -> str:
     """Return the name of a label of a dataset."""
-    names = config.read("pictures")["classes"].get(config.whole(dataset), [])
+    names = config.image_grids().classes.get(config.full_dataset(dataset), [])
     return names[label] if label < len(names) else f"class {label}"
 
 
@@ -31,7 +31,7 @@ def heading(block: Block, stored: Stored, position: int) -> str:
 
 def title(panel: Panel) -> str:
     """Return the title above a panel."""
-    factor = config.read("pictures")["amplified"]
+    factor = config.image_grids().amplified
     return f"{panel.title} ×{factor:g}" if panel.show == "perturbation" else panel.title
 
 
@@ -48,9 +48,9 @@ def prediction(panel: Panel, stored: Stored, position: int) -> tuple[str, bool] 
 def subtitle(grid: Grid, blocks: list[Block]) -> str:
     """Return the preset, substituted data and networks, and the attack if one is shown."""
     parts = [f"Preset {grid.preset}"]
-    parts += [f"{block.label} here {', '.join(block.instead)}" for block in blocks if block.instead]
+    parts += [f"{block.label} here {', '.join(block.substitutes)}" for block in blocks if block.substitutes]
     if any(panel.of == "adversarial" for block in blocks for panel in block.panels):
-        ball = attack_budgets.ball(config.attack(grid.attack, grid.preset))
+        ball = attack_budgets.ball(grid.preset.attack(grid.attack))
         parts.append(f"{grid.attack.upper()}, {ball}, on the bare classifier")
     return ". ".join(parts) + "."
 
@@ -61,10 +61,10 @@ def metadata(grid: Grid, blocks: list[Block], images: Pictures, missing: list[st
     present = {panel.show for panel in panels}
     shown = ", ".join(text for show, text in _SHOWN.items() if show in present)
     kinds = " and ".join(dict.fromkeys(panel.of for panel in panels))
-    count, data = len(grid.spec["positions"]), " and ".join(block.label for block in blocks)
+    count, data = len(grid.spec.positions), " and ".join(block.label for block in blocks)
     return {
         "name": grid.name,
-        "preset": grid.preset,
+        "preset": grid.preset.name,
         "title": grid.title,
         "caption": f"{subtitle(grid, blocks)} Images are of the first draw of the evaluation. "
         "Below an input image is the prediction of the bare classifier, below a purified image "
@@ -85,7 +85,7 @@ def _accuracy(grid: Grid, blocks: list[Block], images: Pictures) -> str:
             for block in blocks
             for panel in block.panels
             if panel.show == "purified" and panel.of == kind
-            for position in grid.spec["positions"]
+            for position in grid.spec.positions
             if (predicted := prediction(panel, images[panel.cell], position))
         ]
         if predictions:

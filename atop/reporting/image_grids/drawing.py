@@ -50,5 +50,5 @@ def _missing(grid: Grid, images: Pictures) -> Iterator[str]:
         absent = [grid.file(cell) for cell in block.cells if cell not in images]
         if absent:
             command = f"snakemake --cores all --resources gpu=1 -- {' '.join(map(str, absent))}"
-            reason = block.lacks or f"no images yet; this command makes them: `{command}`"
+            reason = block.missing or f"no images yet; this command makes them: `{command}`"
             yield f"{block.label} is missing: {reason}"

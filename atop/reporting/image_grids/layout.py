@@ -28,7 +28,7 @@ FRAME, INSET = "#ffd400", 0.4
 def lay_out(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Figure:
     """Return a page with a title, the available blocks and the reasons why others are missing."""
     width, height = _size(grid, blocks[0])
-    columns, rows = (len(blocks), 1) if grid.spec.get("across") else (1, len(blocks))
+    columns, rows = (len(blocks), 1) if grid.spec.across else (1, len(blocks))
     total = columns * width
     title = _wrapped(grid.title, total, LARGE, bold=True)
     above = _wrapped(captions.subtitle(grid, blocks), total, SMALL)
@@ -41,8 +41,8 @@ def lay_out(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str
     page.lines(bottom, below, color="dimgrey")
     for number, block in enumerate(blocks):
         column, row = number % columns, number // columns
-        painter = Painter(page, block, images, enlarge=grid.spec.get("enlarge", False))
-        painter.paint(grid.spec["positions"], MARGIN + column * width, top + row * height)
+        painter = Painter(page, block, images, enlarge=grid.spec.enlarge)
+        painter.paint(grid.spec.positions, MARGIN + column * width, top + row * height)
     return page.figure
 
 
@@ -104,7 +104,7 @@ class Painter:
         stored = self.images[panel.cell]
         image = stored.image(panel.show, panel.of, position, panel.view)
         if panel.show == "perturbation":
-            image = 0.5 + config.read("pictures")["amplified"] * image
+            image = 0.5 + config.image_grids().amplified * image
         image = np.clip(image, 0, 1)  # noise may leave [0, 1]
         axes = self.page.image(x, y, image)
         if self.enlarge:
@@ -119,7 +119,7 @@ def _size(grid: Grid, block: Block) -> tuple[float, float]:
     """Return width and height of a block."""
     columns = max(len(row.panels) for row in block.rows)
     rows = sum(SIDE + BELOW + (TITLE if any(titles) else 0) for titles in _titles(block.rows))
-    return LABEL + columns * (SIDE + GAP), len(grid.spec["positions"]) * (HEADING + rows)
+    return LABEL + columns * (SIDE + GAP), len(grid.spec.positions) * (HEADING + rows)
 
 
 def _titles(rows: tuple[Row, ...]) -> list[list[str]]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pandas as pd
 
 from atop.core.values import Dict
-from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
 from atop.experiment.paper import FOLDER
 
 FILE = FOLDER / "training_log.csv"
@@ -35,9 +35,9 @@ ABOUT = (
 )
 
 
-def matches(cell: Cell, preset: str) -> bool:
+def matches(cell: Cell, preset: Preset) -> bool:
     """Return whether the log is of the recipe that fine-tunes a cell's purifier, with any seed."""
-    return config.preset(preset).comparable and cell == replace(CELL, seed=cell.seed)
+    return preset.settings.comparable and cell == replace(CELL, seed=cell.seed)
 
 
 def accuracies() -> list[Dict]:

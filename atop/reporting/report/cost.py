@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atop.core.values import Dict
-from atop.experiment import config, paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
-from atop.experiment.steps import KINDS
+from atop.experiment.settings.attacks import parse_entry
+from atop.experiment.stages.plan import KINDS
 from atop.reporting.report.records import slug
 from atop.reporting.report.trained import Stage
 from atop.results import metadata
+from atop.results.records import budget_of
 
 Steps = dict[tuple[str, str], Dict]
 """Provenance of steps by kind and name."""
@@ -55,18 +57,19 @@ def cost(records: dict[Path, Dict], stages: list[Stage], results: Path) -> Dict:
 
 def _sets(record: Dict, results: Path) -> Iterator[tuple[str, str, Dict]]:
     """Yield target, attack and metadata of a record's sets and of the sets they started from."""
-    cell, preset = Cell.parse(record["cell"]["id"]), record["preset"]
+    cell, preset = Cell.parse(record["cell"]["id"]), presets.get(record["preset"])
     for evaluation in record["evaluations"]:
-        if evaluation["budget"]["method"] == "clean":
+        budget = budget_of(evaluation)
+        if budget.clean:
             continue
-        last, name = config.entry(evaluation["attack"], record["target"])
-        target = cell.victim(name)
-        for link in config.chain(evaluation["budget"], preset)[1:]:
-            file = paths.adversarial(preset, target, link["after"]).with_suffix(".json")
+        entry = parse_entry(evaluation["attack"], record["target"])
+        target = cell.target(entry.target)
+        for after in (link.after for link in preset.chain(budget) if link.after):
+            file = paths.adversarial(preset, target, after).with_suffix(".json")
             path = results / file.relative_to(paths.RESULTS)
             about = metadata.read(path, "provenance.wall_s") if path.exists() else {}
-            yield target.id, link["after"], about
-        yield target.id, last, evaluation["adversarial"]
+            yield target.id, after, about
+        yield target.id, entry.attack, evaluation["adversarial"]
 
 
 def _line(cell: str, steps: Steps) -> Dict:

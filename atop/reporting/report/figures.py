@@ -7,6 +7,7 @@ from atop.core.files import ROOT
 from atop.core.values import Dict
 from atop.experiment import config, image_grids, paths, tables
 from atop.experiment.paper import title
+from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
 from atop.reporting.report import authors_log
 from atop.results import metadata
@@ -17,29 +18,29 @@ LEFT_OUT = {"smoke": {"convergence"}}
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
-def parts(preset: str) -> list[Path]:
+def parts(preset: Preset) -> list[Path]:
     """Return the inputs of a preset's page: rendered tables and figures, and the authors' log."""
-    names = sorted(set(config.tables()) - LEFT_OUT.get(preset, set()))
+    names = sorted(set(config.tables()) - LEFT_OUT.get(preset.name, set()))
     drawn = [name for name in names if kind(tables.table(name, preset))]
     files = [f"{name}.csv" for name in names] + [f"{name}.svg" for name in drawn]
     files += [f"{name}.{ending}" for name in image_grids.names() for ending in ("png", "json")]
-    logs = [authors_log.FILE.relative_to(ROOT)] if config.preset(preset).comparable else []
-    return [paths.place(preset) / file for file in files] + logs
+    logs = [authors_log.FILE.relative_to(ROOT)] if preset.settings.comparable else []
+    return [paths.tables_of(preset.name) / file for file in files] + logs
 
 
 def kind(table: Table) -> str | None:
     """Return what the figure of a table shows, bars or curves; None if it has no figure."""
     curves = any(column.curve for column in table.columns)
-    return "curves" if curves else table.spec.get("figure")
+    return "curves" if curves else table.spec.figure
 
 
 def of_table(table: Table, folder: Path) -> Dict | None:
     """Return a table's figure, if it has one, and the command to draw it; `src` may be empty."""
     if not (shown := kind(table)):
         return None
-    alt = f"{table.spec['title']}: the numbers of {title(table.name)} as {shown}"
+    alt = f"{table.spec.title}: the numbers of {title(table.name)} as {shown}"
     path = folder / f"{table.name}.svg"
-    slow = table.name in LEFT_OUT.get(table.preset, set())
+    slow = table.name in LEFT_OUT.get(table.preset.name, set())
     return {"src": _uri(path), "alt": alt, "command": command(table, path), "slow": slow}
 
 
@@ -66,10 +67,10 @@ def _uri(path: Path) -> str:
 
 def command(table: Table, file: object) -> str:
     """Return the command for a file of a table's page, with the GPU and the user's overrides."""
-    gpu = config.preset(table.preset).device != "cpu"
+    gpu = table.preset.settings.device != "cpu"
     suites = {column.suite: column.target for column in table.columns}
-    default = {config.suite(suite, table.preset).target for suite in suites}
-    overrides = dict(table.words)
+    default = {config.suite(suite).target for suite in suites}
+    overrides = dict(table.overrides)
     if not set(suites.values()) <= default:
         overrides["target"] = table.columns[0].target
     if any(row.extra for row in table.rows):

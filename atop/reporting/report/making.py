@@ -4,7 +4,6 @@ from itertools import chain
 from pathlib import Path
 
 from atop.core.values import Dict
-from atop.experiment import config
 from atop.experiment.paper import title
 from atop.experiment.tables import Table
 from atop.reporting import differences, notes
@@ -35,10 +34,10 @@ def report(*, tables: list[Table], results: Path, out: Path) -> Path:
     aggregates = [aggregate(table=table, results=results) for table in tables]
     evaluated = {path: record for each in aggregates for path, record in each.records.items()}
     stages = trained.stages(aggregates, results)
-    preset = config.preset(tables[0].preset)
+    preset = tables[0].preset.settings
     lines = chain.from_iterable(map(numbers.lines, aggregates))
     parts = {
-        "preset": tables[0].preset,
+        "preset": tables[0].preset.name,
         "about": " ".join(preset.about.split()),
         "comparable": preset.comparable,
         "verdicts": glance.VERDICTS,

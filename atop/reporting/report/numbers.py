@@ -28,7 +28,7 @@ def lines(aggregate: Aggregate) -> Iterator[Dict]:
             "slug": table.name,
             "row": line["labels"],
             "column": line["column_label"],
-            "dataset": cell.dataset if cell else table.spec["defaults"].get("dataset", ""),
+            "dataset": cell.dataset if cell else table.spec.defaults.dataset or "",
             "measured": notes.plain(line["measured"]) if measured else "",
             "interval": notes.interval(line["low"], line["high"]) if measured else "",
             "paper": line["paper"],

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from atop.core.values import Dict
+from atop.experiment import presets
+from atop.experiment.presets import Preset
 from atop.experiment.tables import Column, Row
 from atop.reporting import attack_budgets
 from atop.reporting.aggregate import Aggregate
 from atop.results import checks
-from atop.results.records import data
+from atop.results.records import budget_of, data
 
 STEP = (
     "created", "device", "processor", "threads", "compute", "wall_s", "peak_memory_mb", "code_sha",
@@ -46,7 +48,7 @@ def entry(path: Path, record: Dict) -> Dict:
         "suite": record["suite"],
         "target": record["target"],
         "lists": {name: dict(_flat(values)) for name, values in lists.items()},
-        "attacks": [_attack(attack, record["preset"]) for attack in record["evaluations"]],
+        "attacks": [_attack(attack, presets.get(record["preset"])) for attack in record["evaluations"]],
         "findings": [(finding["name"], finding["text"]) for finding in checks.findings(record)],
     }
 
@@ -62,13 +64,13 @@ def _step(provenance: Dict) -> Dict:
     return {name: provenance.get(name) for name in STEP}
 
 
-def _attack(evaluation: Dict, preset: str) -> Dict:
+def _attack(evaluation: Dict, preset: Preset) -> Dict:
     """Return an attack's budget, set and cost; values that clean images lack are empty."""
     adversarial = evaluation["adversarial"] or {}
     step = adversarial.get("provenance", {})
     return {
         "attack": evaluation["attack"],
-        "budget": attack_budgets.text(evaluation["budget"], preset),
+        "budget": attack_budgets.text(budget_of(evaluation), preset),
         "target": adversarial.get("victim", {}).get("id", ""),
         "sha256": adversarial.get("sha256", ""),
         "code": step.get("code_sha", ""),

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atop.core.values import Dict
-from atop.experiment import paths, steps
+from atop.experiment import paths
 from atop.experiment.cells import Cell
+from atop.experiment.stages.training import of_networks
 from atop.reporting.aggregate import Aggregate
 from atop.reporting.report import authors_log
 from atop.results import metadata
@@ -43,8 +44,8 @@ def stages(aggregates: list[Aggregate], results: Path) -> list[Stage]:
         preset = aggregate.table.preset
         for record in aggregate.records.values():
             cell = Cell.parse(record["cell"]["id"])
-            for step in steps.trained(preset, cell):
-                name, file = step.made_for, step.account
+            for stage in of_networks(preset, cell):
+                name, file = stage.owner, stage.metadata
                 logged = name == cell.weights.id and authors_log.matches(cell.weights, preset)
                 if file not in by_file:
                     by_file[file] = _stage(file, results, name, logged)

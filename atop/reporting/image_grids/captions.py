@@ -4,7 +4,7 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import Block, Grid, Panel
 from atop.reporting import attack_budgets
-from atop.results.stored_images import Pictures, Stored
+from atop.results.stored_images import ImagesByCell, StoredImages
 
 _SHOWN = {
     "picture": "the picture as handed in",
@@ -22,10 +22,10 @@ def class_name(dataset: str, label: int) -> str:
     return known[label] if label < len(known) else f"class {label}"
 
 
-def heading(block: Block, stored: Stored, position: int) -> str:
+def heading(block: Block, stored: StoredImages, position: int) -> str:
     """Which test picture a part of a block shows."""
-    index, label = (stored.account[key][position] for key in ("indices", "labels"))
-    name = class_name(stored.account["cell"]["dataset"], label)
+    index, label = (stored.metadata[key][position] for key in ("indices", "labels"))
+    name = class_name(stored.metadata["cell"]["dataset"], label)
     return f"{block.label}, test picture {index}: {name}"
 
 
@@ -35,13 +35,13 @@ def title(panel: Panel) -> str:
     return f"{panel.title} ×{factor:g}" if panel.show == "perturbation" else panel.title
 
 
-def below(panel: Panel, stored: Stored, position: int) -> tuple[str, bool] | None:
+def below(panel: Panel, stored: StoredImages, position: int) -> tuple[str, bool] | None:
     """The class that a panel's picture was given, and whether it is right; None if none was."""
     told = stored.prediction(panel.show, panel.of, position)
     if told is None:
         return None
-    right = told == stored.account["labels"][position]
-    name = class_name(stored.account["cell"]["dataset"], told)
+    right = told == stored.metadata["labels"][position]
+    name = class_name(stored.metadata["cell"]["dataset"], told)
     return f"{name} {'✓' if right else '✗'}", right
 
 
@@ -55,7 +55,7 @@ def subtitle(grid: Grid, blocks: list[Block]) -> str:
     return ". ".join(parts) + "."
 
 
-def account(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[str]) -> Dict:
+def account(grid: Grid, blocks: list[Block], pictures: ImagesByCell, missing: list[str]) -> Dict:
     """All that a page says about a figure; `alt` is one sentence."""
     panels = [panel for block in blocks for panel in block.panels]
     shown = [words for show, words in _SHOWN.items() if any(p.show == show for p in panels)]
@@ -80,7 +80,7 @@ def account(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[s
     }
 
 
-def _rights(grid: Grid, blocks: list[Block], pictures: Pictures) -> str:
+def _rights(grid: Grid, blocks: list[Block], pictures: ImagesByCell) -> str:
     """How many of the purified pictures shown are classified rightly, by kind."""
     said = []
     for kind in ("clean", "adversarial"):

@@ -13,7 +13,7 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import EIGHTHS, Block, Grid, Panel, Row
 from atop.reporting.image_grids import captions
-from atop.results.stored_images import Array, Pictures
+from atop.results.stored_images import Array, ImagesByCell
 
 SIDE, GAP, MARGIN = 1.2, 0.07, 0.1
 """Of a picture, between two of a row, around all of them."""
@@ -25,7 +25,7 @@ FRAME, INSET = "#ffd400", 0.4
 """Colour of an enlarged patch, and which share of its picture's side it takes."""
 
 
-def lay_out(grid: Grid, blocks: list[Block], pictures: Pictures, missing: list[str]) -> Figure:
+def lay_out(grid: Grid, blocks: list[Block], pictures: ImagesByCell, missing: list[str]) -> Figure:
     """A page with a title, the blocks that can be shown, and why others cannot."""
     width, height = _size(grid, blocks[0])
     columns, rows = (len(blocks), 1) if grid.spec.get("across") else (1, len(blocks))
@@ -79,7 +79,7 @@ class Painter:
 
     page: Page
     block: Block
-    pictures: Pictures
+    pictures: ImagesByCell
     enlarge: bool
 
     def paint(self, positions: list[int], left: float, top: float) -> None:

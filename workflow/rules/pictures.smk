@@ -1,4 +1,4 @@
-# Picture grids: a few test pictures on their way through each defence, and the figures that show them.
+# Image grids: test images at each stage of each defence, and the figures that show them.
 
 from atop.experiment import image_grids
 
@@ -43,7 +43,7 @@ rule pictures:
 rule draw:
     input:
         pictures=lambda w: image_grids.grid(
-            w.figure, preset_in(w), **said("init", "recipe", "seed", "files")
+            w.figure, preset_in(w), **options("init", "recipe", "seed", "files")
         ).files(),
         settings=lambda w: dag.grid(preset_in(w)),
         source=RENDERING,
@@ -64,7 +64,7 @@ rule draw:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**said("init", "recipe", "seed")),
+        flags=flags(**options("init", "recipe", "seed")),
     shell:
         "python -m atop draw --figure {wildcards.figure} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-# Released tables: from the records in results/released/, offline, a section for each preset.
+# Released tables: from the records in results/released/, offline, with a section for each preset.
 
 from atop.results import released as releases
 
@@ -11,7 +11,7 @@ localrules:
 rule released_table:
     input:
         records=lambda w: [file for file in [releases.file(w.table)] if file.exists()],
-        told=lambda w: [
+        settings=lambda w: [
             file
             for preset in settings.presets()
             for file in dag.table(tables.table(w.table, preset))
@@ -38,7 +38,7 @@ rule released_findings:
             for name in settings.tables()
             if (file := releases.file(name)).exists()
         ],
-        told=[
+        numbers=[
             *sorted(Path("results/benchmarks").glob("*.json")),
             *sorted(Path("tables/paper").glob("*.csv")),
         ],

@@ -57,10 +57,8 @@ def black_box_beats_white_box(reading: Reading) -> Findings:
         return
     exact = [entry for entry in reading.own if entry.exact]
     for square in reading.own:
-        white = _strongest(exact, square.ball)
-        if not square.black_box or not white or not reading.starts_clean(square):
-            continue
-        if clearly(white, square, MIN_POINTS):
+        white = _strongest(exact, square.ball) if square.black_box else None
+        if white and reading.starts_clean(square) and clearly(white, square, MIN_POINTS):
             text = f"{square} started from clean images and beats the best gradient attack, {white}"
             yield "black-box-beats-white-box", text + reading.sample_size
 
@@ -105,11 +103,10 @@ def square_lowers_autoattack(reading: Reading) -> Findings:
     if reading.grey_box:
         return
     for square in reading.own:
-        if square.black_box and _ends_autoattack(reading, square):
-            left = _accuracy_before(reading, square)
-            if left is not None and left - square.accuracy > SQUARE_POINTS:
-                text = f"{square} lowers what AutoAttack's gradient attacks leave ({left:.1f}%)"
-                yield "black-box-beats-white-box", text + reading.sample_size
+        left = _accuracy_before(reading, square) if _ends_autoattack(reading, square) else None
+        if square.black_box and left is not None and left - square.accuracy > SQUARE_POINTS:
+            text = f"{square} lowers what AutoAttack's gradient attacks leave ({left:.1f}%)"
+            yield "black-box-beats-white-box", text + reading.sample_size
 
 
 def _accuracy_before(reading: Reading, square: Entry) -> float | None:
@@ -171,9 +168,7 @@ def noise_is_as_harmful(reading: Reading) -> Findings:
     exact = [entry for entry in reading.own if entry.exact]
     for noise in _largest(_method(reading, "noise")):
         best = _strongest(exact, noise.ball)
-        if best is None or best.accuracy <= MIN_POINTS:
-            continue
-        if noise.accuracy - best.accuracy <= NOISE_POINTS:
+        if best and best.accuracy > MIN_POINTS and noise.accuracy - best.accuracy <= NOISE_POINTS:
             text = f"{noise} does as much as the best attack in the same ball, {best}"
             yield "noise-as-harmful-as-attack", text + reading.sample_size
 

@@ -1,7 +1,5 @@
 """Checks that an attack had enough draws and steps, and that a large ball breaks the defence."""
 
-from collections import defaultdict
-
 from atop.core import stats
 from atop.results.checks.reading import Entry, Findings, Reading, clearly, series
 
@@ -28,7 +26,7 @@ def not_converged(reading: Reading) -> Findings:
     for key in ("eot", "steps"):
         for group in series(reading.own, key):
             yield from _still_falling(reading, key, *group[-2:])
-    for group in _joint(reading):
+    for group in series(reading.own, "eot", "steps", shortest=SWEEP):
         yield from _still_falling(reading, "joint", *group[-2:])
 
 
@@ -42,22 +40,10 @@ def _still_falling(reading: Reading, key: str, smaller: Entry, larger: Entry) ->
         yield f"{key}-not-converged", text + reading.sample_size
 
 
-def _joint(reading: Reading) -> list[list[Entry]]:
-    """Attacks whose draws and steps rise in the same ratio and that differ in nothing else."""
-    groups: dict[tuple[str, float], list[Entry]] = defaultdict(list)
-    for entry in reading.own:
-        if entry.attacks and entry.budget.get("steps") and entry.budget.get("eot"):
-            ratio = entry.number("steps") / entry.number("eot")
-            groups[entry.without("eot", "steps"), ratio].append(entry)
-    ordered = [sorted(group, key=lambda entry: entry.number("steps")) for group in groups.values()]
-    return [group for group in ordered if len(group) >= SWEEP]
-
-
 def sweep_does_not_reach_zero(reading: Reading) -> Findings:
     """An attack without bound must succeed (Athalye et al., 2018a): 0% at the largest radius."""
-    for group in () if reading.grey_box else series(reading.own, "eps"):
-        last = group[-1]
-        if len(group) >= SWEEP and last.accuracy > REACHED:
+    for *_, last in series(reading.own, "eps", shortest=SWEEP):
+        if last.accuracy > REACHED and not reading.grey_box:
             text = f"{last} is not 0% at the largest radius of the sweep, {last.budget['eps']}"
             yield "eps-sweep-does-not-reach-zero", text + reading.sample_size
 

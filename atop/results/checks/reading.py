@@ -190,11 +190,16 @@ def clearly(higher: Entry, lower: Entry, points: float) -> stats.Paired | None:
     return gap if gap.value > points and gap.low > 0 else None
 
 
-def series(entries: Iterable[Entry], key: str) -> list[list[Entry]]:
-    """Return groups of two or more attacks that differ in one number of their budget, sorted."""
-    groups: dict[str, dict[float, Entry]] = defaultdict(dict)
+def series(entries: Iterable[Entry], *keys: str, shortest: int = 2) -> list[list[Entry]]:
+    """Return groups of attacks that differ only in numbers of their budget, in rising order.
+
+    Of several `keys`, the numbers rise in the same ratio.
+    """
+    groups: dict[tuple[object, ...], dict[float, Entry]] = defaultdict(dict)
     for entry in entries:
-        if entry.attacks and entry.budget.get(key) is not None:
-            groups[entry.without(key)][entry.number(key)] = entry
+        if entry.attacks and all(entry.budget.get(key) is not None for key in keys):
+            first, *others = (entry.number(key) for key in keys)
+            ratios = (number / first for number in others)
+            groups[entry.without(*keys), *ratios][first] = entry
     ordered = [[group[value] for value in sorted(group)] for group in groups.values()]
-    return [group for group in ordered if len(group) > 1]
+    return [group for group in ordered if len(group) >= shortest]

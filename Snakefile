@@ -1,20 +1,19 @@
-# AToP benchmark suite: the table of contents. Rules lie in workflow/rules, settings in workflow/config,
-# and what a rule does in atop/ (python -m atop --help).
+# AToP benchmark suite: table of contents. Rules are in workflow/rules, settings in workflow/config, and the commands
+# that rules call in atop/ (python -m atop --help).
 #
 #   snakemake --cores all --resources gpu=1 -- tables/table7.tex    the paper's Table 7, one GPU
-#   snakemake --cores all -- tables/smoke/table7.md                 the same in small, minutes on a CPU
-#   snakemake --cores all -- smoke                                  its other tables too
-#   snakemake --cores all -- tables/smoke/report.html               ... and one page that holds everything
-#   snakemake --cores all -- released                               what was measured already, offline
+#   snakemake --cores all -- tables/smoke/table7.md                 a small Table 7, minutes on a CPU
+#   snakemake --cores all -- smoke                                  all small tables and figures, on one page
+#   snakemake --cores all -- released                               the released tables, offline
 #   snakemake -n -- tables/table7.tex                               the plan
 
 from snakemake.utils import min_version
 
 min_version("9.12")
 
-# The limit of 100 jobs a second looks for work anew every second, once more for each finished job: of
-# hundreds of short jobs on one machine it takes a third of a core. A cluster's queue keeps it.
-if workflow.local_exec and workflow.scheduling_settings:  # none in plans
+# Snakemake's limit of 100 jobs per second makes it search for jobs every second, and after each finished job: with
+# hundreds of short jobs that takes a third of a core. It stays on for cluster queues.
+if workflow.local_exec and workflow.scheduling_settings:  # None in plans
     workflow.scheduling_settings.max_jobs_per_timespan = None
 
 

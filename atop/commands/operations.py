@@ -43,8 +43,8 @@ def cost(options: Namespace) -> None:
     """Print the cost of a table before it is made, cell by cell, and its true cost afterwards.
 
     Hours of one device, memory, and disk. Unknown speeds of this device are measured first, for a
-    few seconds each, with random weights on random images; results/benchmarks/calibration-DEVICE.json
-    keeps them.
+    few seconds each, with random weights on random images, and kept in
+    results/benchmarks/calibration-DEVICE.json.
     """
     from atop.experiment import config, presets
     from atop.experiment.stages import plan

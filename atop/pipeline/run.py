@@ -1,6 +1,8 @@
-"""Runs a stage of the DAG: the one place where classes of stages meet the code that does them."""
+"""Runs a stage of the DAG: the one place where its classes meet the code that does the work."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,22 +15,17 @@ from atop.pipeline.evaluation.evaluate import evaluate
 from atop.pipeline.evaluation.trace_images import trace
 from atop.pipeline.training import jobs
 
+_RUN: dict[type[Stage], Callable[[Any, torch.device], Path]] = {
+    TrainClassifier: jobs.classifier,
+    Pretrain: jobs.pretrain,
+    Finetune: jobs.finetune,
+    Tune: jobs.tune,
+    Attack: make_adversarial,
+    Evaluate: evaluate,
+    TraceImages: trace,
+}
+
 
 def run(stage: Stage, device: torch.device) -> Path:
     """Run a stage on a device; return the path of its file."""
-    match stage:
-        case TrainClassifier():
-            return jobs.classifier(stage, device)
-        case Pretrain():
-            return jobs.pretrain(stage, device)
-        case Finetune():
-            return jobs.finetune(stage, device)
-        case Tune():
-            return jobs.tune(stage, device)
-        case Attack():
-            return make_adversarial(stage, device)
-        case Evaluate():
-            return evaluate(stage, device)
-        case TraceImages():
-            return trace(stage, device)
-    raise TypeError(f"{type(stage).__name__}: no code runs it")
+    return _RUN[type(stage)](stage, device)

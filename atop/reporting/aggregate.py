@@ -208,8 +208,7 @@ def _objection(
     attacks = [budget.given() for budget in budgets.values() if not budget.clean]
     objections = {
         f"preset {table.preset}": not table.preset.settings.comparable,
-        "another target than the paper's": column.target
-        != config.suite(column.suite).target,
+        "another target than the paper's": column.target != config.suite(column.suite).target,
         "another network or dataset": (named.dataset, named.classifier)
         != (cell.dataset, cell.classifier),
         f"another initialisation ({cell.init})": named.init != cell.init,

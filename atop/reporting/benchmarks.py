@@ -18,7 +18,7 @@ GROUPS = (
     "Data and randomness",
     "Suite",
     "Batch size",
-    "Picture size",
+    "Image size",
     "EOT",
 )
 """Groups of benchmarks in the order of their tables; other groups come last."""
@@ -100,9 +100,9 @@ def _cell(row: Dict | None) -> str:
         return f"{row['apart']:.2f}"
     if "ratio" in row:
         return f"{row['ratio']:.2f} of the time"
-    if "pictures_per_second" not in row:
+    if "images_per_second" not in row:
         return f"{row['seconds']:.3g} s"
-    rate = f"{row['pictures_per_second']:.3g}/s"
+    rate = f"{row['images_per_second']:.3g}/s"
     if "tflops" in row:
         rate += f", {row['tflops']:.2g} TFLOP/s ({100 * row['share']:.0f}%)"
     return rate

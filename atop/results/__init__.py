@@ -1,1 +1,1 @@
-"""What was measured: records, released records, their verification, checks and findings."""
+"""Measured results: records, released records, their verification, checks and findings."""

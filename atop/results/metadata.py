@@ -1,4 +1,4 @@
-"""JSON files of which the page needs certain keys."""
+"""JSON files of which the report page needs certain keys."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,16 @@ from atop.core.values import Dict
 
 
 def read(path: Path, *keys: str) -> Dict:
-    """A JSON object with all of `keys`, such as "settings.budget".
+    """Load a JSON object that has all of `keys`, such as "settings.budget".
 
     Raises:
-        AtopError: no such file, no JSON, or no such key; names both.
+        AtopError: no such file, no JSON, or a key is missing; names both.
     """
     content: Dict = read_json(path)
     for key in keys:
-        inside: Any = content
+        value: Any = content
         for name in key.split("."):
-            if not isinstance(inside, dict) or name not in inside:
+            if not isinstance(value, dict) or name not in value:
                 raise AtopError(f"{path}: no {key}; delete it and run again")
-            inside = inside[name]
+            value = value[name]
     return content

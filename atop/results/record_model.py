@@ -1,6 +1,6 @@
-"""What a record holds: results/<preset>/records/<cell>/<suite>-<target>.json.
+"""Model of a record file: results/<preset>/records/<cell>/<suite>-<target>.json.
 
-Lengths that must agree, and integers by the ten thousand, atop/results/records.py checks.
+atop/results/records.py checks the long lists of integers and the lengths that must agree.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -14,7 +14,7 @@ Draws = Annotated[list[list[Any]], Field(min_length=1)]
 
 
 class RecordCell(Settings):
-    """The cell, as `Cell.as_dict` writes it."""
+    """A cell as `Cell.as_dict` writes it."""
 
     id: str
     dataset: str
@@ -29,7 +29,7 @@ class RecordCell(Settings):
 
 
 class Budget(Settings):
-    """The row of attacks.yaml as run; what it holds, its method decides."""
+    """The row of attacks.yaml as run; its other keys depend on the method."""
 
     model_config = {"extra": "allow"}
 
@@ -38,7 +38,7 @@ class Budget(Settings):
 
 
 class Data(Settings):
-    """The test images: their ordered hash, how it is known, what `indices` are places in."""
+    """The test images: hash of the ordered images, how it was verified, meaning of `indices`."""
 
     name: str
     sha256: str
@@ -47,7 +47,7 @@ class Data(Settings):
 
 
 class Provenance(Settings):
-    """What made a file. `data_sha256` and `tf32` are older than `data` and `compute`."""
+    """Code, machine and inputs of a file. `data` replaced `data_sha256`, `compute` `tf32`."""
 
     nullable = ("commit",)
 
@@ -69,7 +69,7 @@ class Provenance(Settings):
 
 
 class EvaluationProvenance(Provenance):
-    """The same of an evaluation, which names its settings and its data."""
+    """Provenance of an evaluation, which also names its settings and its data."""
 
     config_digest: str
 
@@ -81,20 +81,21 @@ class EvaluationProvenance(Provenance):
 
 
 class AdversarialSet(Settings):
-    """How an adversarial set was made; older records have its hash alone.
+    """Metadata of an adversarial set; older records have its hash only.
 
     Attributes:
-        after_sha256: of the set that it went on from.
-        attacked: how many images.
-        classified: images classified on the way, draws counted.
-        resumed: whether a killed run was taken up, of which neither that nor the time is counted.
-        flags: what AutoAttack's own checks object to.
+        attacked_cell: the cell that the attack differentiates.
+        after_sha256: hash of the set that the attack starts from.
+        attacked: number of images attacked.
+        classified: number of images classified by the attack, times draws.
+        resumed: whether a killed run was continued; its images and its time are not counted.
+        flags: warnings of AutoAttack's own checks.
     """
 
     nullable = ("after_sha256",)
 
     sha256: str
-    victim: RecordCell | None = None
+    attacked_cell: Annotated[RecordCell | None, Field(alias="victim")] = None
     attack: str = ""
     budget: Budget | None = None
     fingerprint: str = ""
@@ -107,14 +108,14 @@ class AdversarialSet(Settings):
 
 
 class Selection(Settings):
-    """Predictions under the selection draws, and mean margins of the true logit."""
+    """Predictions under the selection draws, and the mean margin of each true logit."""
 
     predictions: Draws
     margins: SomeList
 
 
 class Distance(Settings):
-    """How far an adversarial set went: largest Linf, mean and largest L2, share of unmoved."""
+    """Distances of a set from clean images: largest Linf, mean and largest L2, unmoved share."""
 
     nullable = ("l2_max",)
 
@@ -125,7 +126,7 @@ class Distance(Settings):
 
 
 class EvaluationModel(Settings):
-    """Outcomes under an entry of a suite; `adversarial` is null for clean images."""
+    """Outcomes under one entry of a suite; `adversarial` is null for clean images."""
 
     attack: str
     budget: Budget
@@ -136,21 +137,21 @@ class EvaluationModel(Settings):
 
 
 class FindingModel(Settings):
-    """By the checks as they were when it was made; tables show what those of today find."""
+    """A finding of the checks when the record was written; tables show those of current checks."""
 
     name: str
     text: str
 
 
 class Network(Settings):
-    """A network by name and size."""
+    """Name and size of a network."""
 
     name: str
     parameters: Count
 
 
 class Networks(Settings):
-    """Those of the cell."""
+    """Networks of the cell."""
 
     nullable = ("purifier",)
 
@@ -159,7 +160,7 @@ class Networks(Settings):
 
 
 class TrainingProvenance(Settings):
-    """What is always known of a training."""
+    """Provenance that every training has."""
 
     model_config = {"extra": "allow"}
 
@@ -178,13 +179,14 @@ class Record(Settings):
     """A record.
 
     Attributes:
-        schema_: 1: AutoAttack's budgets have no `version`; it was the official one.
-        fingerprint: of all settings behind it; older records lack it.
-        resumed: whether a killed evaluation was taken up; the time before is not counted.
-        selection: draws on which a worst case over several attacks is picked.
-        probe: what gradients and outputs of the defence look like.
+        schema_: in schema 1, AutoAttack's budgets have no `version`; it was the official one.
+        attacked_cell: id of the cell that attacks without a named target differentiate.
+        fingerprint: of all settings of the record; older records have none.
+        resumed: whether a killed evaluation was continued; the time before is not counted.
+        selection: number of draws on which a worst case over several attacks is picked.
+        probe: properties of the defence's gradients and outputs.
         seed: of evaluation and attacks.
-        transform: its row of transforms.yaml.
+        transform: row of transforms.yaml.
         training: null for the bare classifier.
     """
 
@@ -195,7 +197,7 @@ class Record(Settings):
     cell: RecordCell
     suite: str
     target: str
-    victim: str
+    attacked_cell: Annotated[str, Field(alias="victim")]
     fingerprint: str = ""
     resumed: bool = False
     n: Positive

@@ -1,5 +1,6 @@
-"""Records: one evaluation on disk, a cell under the attacks of a suite, an outcome per example."""
+"""Records: the evaluation of a cell under a suite of attacks, with an outcome per example."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ from atop.core.files import read_json
 from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import AttackSpec
 from atop.experiment.tables import Column
 from atop.results.record_model import Record
 
 Records = dict[Path, Dict]
-"""Records by the paths at which the workflow makes them."""
+"""Records by the paths that the workflow gives them."""
 
 
 def read(path: Path, *, cell: Cell) -> Dict:
-    """A record of a cell, checked against record_model.py and against itself.
+    """Load the record of a cell and check it.
 
     Raises:
         AtopError: names the file and the key that is wrong.
@@ -31,108 +33,124 @@ def read(path: Path, *, cell: Cell) -> Dict:
 
 
 def check(record: Dict, *, where: str) -> Dict:
-    """A record, if it is one by record_model.py and its lengths agree; brought up to date.
+    """Check a record against record_model.py, and its lengths; return it in the newest schema.
 
     Raises:
-        AtopError: names where it comes from and the key that is wrong.
+        AtopError: names `where` and the key that is wrong.
     """
     config.validate(record, Record, where=where)
     record = up_to_date(record)
     n = record["n"]
-    _shaped(where, "indices", record["indices"], (n,))
-    _shaped(where, "labels", record["labels"], (n,))
-    for i, one in enumerate(record["evaluations"]):
+    _check_shape(where, "indices", record["indices"], (n,))
+    _check_shape(where, "labels", record["labels"], (n,))
+    for i, outcome in enumerate(record["evaluations"]):
         key = f"evaluations.{i}"
-        draws = 1 if one["budget"].get("through") == "fixed" else record["draws"]
-        _shaped(where, f"{key}.predictions", one["predictions"], (draws, n))
-        if "selection" in one:
-            shape, picked = (record.get("selection", 0), n), one["selection"]
-            _shaped(where, f"{key}.selection.predictions", picked["predictions"], shape)
-            _shaped(where, f"{key}.selection.margins", picked["margins"], (n,), numbers="fi")
+        draws = 1 if outcome["budget"].get("through") == "fixed" else record["draws"]
+        _check_shape(where, f"{key}.predictions", outcome["predictions"], (draws, n))
+        if selection := outcome.get("selection"):
+            shape, key = (record.get("selection", 0), n), f"{key}.selection"
+            _check_shape(where, f"{key}.predictions", selection["predictions"], shape)
+            _check_shape(where, f"{key}.margins", selection["margins"], (n,), kinds="fi")
     return record
 
 
 def up_to_date(record: Dict) -> Dict:
-    """A record of schema 1 as schema 2 writes it.
+    """Return a record of schema 1 as schema 2 writes it.
 
-    AutoAttack had one version, which is called official now; its budgets lacked the word, and
-    fingerprints of settings without it say nothing of those of today. They are left out, as in
-    records from before fingerprints; `verify` compares the settings one by one.
+    Budgets of AutoAttack did not name its version, official. Fingerprints of settings without it
+    differ from those of today and are left out; `verify` compares the settings one by one.
     """
     if record["schema"] != 1:
         return record
-    evaluations = [_with_version(one) for one in record["evaluations"]]
-    whole = {**record, "schema": 2, "evaluations": evaluations}
+    evaluations = [_with_version(outcome) for outcome in record["evaluations"]]
+    updated = {**record, "schema": 2, "evaluations": evaluations}
     if evaluations != record["evaluations"]:
-        whole.pop("fingerprint", None)
-    return whole
+        updated.pop("fingerprint", None)
+    return updated
 
 
-def _with_version(one: Dict) -> Dict:
-    """An evaluation and the account of its set, with the version of AutoAttack."""
-    if one["budget"]["method"] != "autoattack":
-        return one
-    versioned = {**one, "budget": {**one["budget"], "version": "official"}}
-    if account := one["adversarial"]:
-        account = {key: told for key, told in account.items() if key != "fingerprint"}
-        if "budget" in account:
-            account["budget"] = {**account["budget"], "version": "official"}
-        versioned["adversarial"] = account
+def _with_version(outcome: Dict) -> Dict:
+    """Add the version of AutoAttack to an evaluation and to the metadata of its set."""
+    if outcome["budget"]["method"] != "autoattack":
+        return outcome
+    versioned = {**outcome, "budget": {**outcome["budget"], "version": "official"}}
+    if metadata := outcome["adversarial"]:
+        metadata = {key: value for key, value in metadata.items() if key != "fingerprint"}
+        if "budget" in metadata:
+            metadata["budget"] = {**metadata["budget"], "version": "official"}
+        versioned["adversarial"] = metadata
     return versioned
 
 
+def budget_of(evaluation: Dict) -> AttackSpec:
+    """Return the attack of an evaluation with the budget that was run."""
+    return AttackSpec(**evaluation["budget"])
+
+
 def evaluation(record: Dict, entry: str) -> Dict | None:
-    """What a record holds on an entry of its suite, if anything."""
-    return next((found for found in record["evaluations"] if found["attack"] == entry), None)
+    """Return the evaluation of a record under an entry of its suite, if there is one."""
+    return next((run for run in record["evaluations"] if run["attack"] == entry), None)
 
 
 def data(record: Dict) -> Dict:
-    """Which test pictures a record is of; older ones have a hash instead, which was checked."""
+    """Return how the test images were verified; older records hold a hash that was checked."""
     older = {"name": record["cell"]["dataset"], "verified": "pixels", "positions": "published"}
     return record["provenance"].get("data", older)  # type: ignore[no-any-return]
 
 
+def steps(record: Dict) -> Iterator[tuple[str, Dict]]:
+    """Yield the steps behind a record, "evaluated", "trained" or an entry, with provenance."""
+    yield "evaluated", record["provenance"]
+    if training := record.get("training"):
+        yield "trained", training["provenance"]
+    for outcome in record["evaluations"]:
+        if provenance := (outcome["adversarial"] or {}).get("provenance"):
+            yield outcome["attack"], provenance
+
+
 def lacking(record: Dict, column: Column) -> str | None:
-    """What a column needs and a record does not have; None if it has all."""
+    """Return what a column needs and a record does not have; None if it has all."""
     for entry in column.entries:
-        found = evaluation(record, entry)
-        if found is None:
+        outcome = evaluation(record, entry)
+        if outcome is None:
             return f"the attack {entry}"
-        if len(column.entries) > 1 and "selection" not in found:
+        if len(column.entries) > 1 and "selection" not in outcome:
             return f"selection draws of {entry}"
-        if stats.tries(column.metric) > len(found["predictions"]):
+        if stats.tries(column.metric) > len(outcome["predictions"]):
             return f"enough draws of {entry} for {column.metric}"
     return None
 
 
 def correct(record: Dict, column: Column) -> stats.Outcomes:
-    """(draws, n): which examples count as classified rightly in a column.
+    """Return (draws, n) whether each example is classified correctly in a column.
 
-    Of several entries, each example's worst counts: picked on the selection draws, judged on the
-    evaluation draws, which are others. Picked on the draws that judge, luck would look like attack.
+    Of several entries, the worst for each example counts: it is picked on the selection draws and
+    judged on the evaluation draws. Otherwise luck in the draws would look like a stronger attack.
 
     Raises:
-        KeyError: the record lacks something, as `lacking` tells.
+        KeyError: the record has not all that `lacking` checks.
     """
     if missing := lacking(record, column):
         raise KeyError(missing)
     labels = np.asarray(record["labels"])
-    found = [evaluation(record, entry) or {} for entry in column.entries]
-    predictions = np.asarray([one["predictions"] for one in found])
+    outcomes = [evaluation(record, entry) or {} for entry in column.entries]
+    predictions = np.asarray([outcome["predictions"] for outcome in outcomes])
     picked = np.zeros(len(labels), dtype=int)
-    if len(found) > 1:
-        selected = np.asarray([one["selection"]["predictions"] for one in found])
-        margins = np.asarray([one["selection"]["margins"] for one in found])
+    if len(outcomes) > 1:
+        selected = np.asarray([outcome["selection"]["predictions"] for outcome in outcomes])
+        margins = np.asarray([outcome["selection"]["margins"] for outcome in outcomes])
         picked = stats.worst((selected == labels).sum(axis=1), margins)
     return stats.correct(predictions[picked, :, np.arange(len(labels))].T, labels, column.metric)
 
 
-def _shaped(where: str, key: str, values: Any, shape: tuple[int, ...], numbers: str = "i") -> None:
+def _check_shape(
+    where: str, key: str, values: Any, shape: tuple[int, ...], kinds: str = "i"
+) -> None:
     """Raise AtopError unless values are numbers ("i" integers, "f" floats) of a shape."""
     try:
         array = np.asarray(values)
     except ValueError:
         array = np.empty(0)
-    if array.shape != shape or array.dtype.kind not in numbers:
-        kind = "integers" if numbers == "i" else "numbers"
+    if array.shape != shape or array.dtype.kind not in kinds:
+        kind = "integers" if kinds == "i" else "numbers"
         raise AtopError(f"{where}: {key}: expected {kind} of shape {shape}; delete and run again")

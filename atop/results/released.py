@@ -1,4 +1,4 @@
-"""Released records: results/released/TABLE.jsonl, a record a line, from which tables render."""
+"""Released records, from which tables render: results/released/TABLE.jsonl, a record per line."""
 
 import json
 from collections.abc import Iterable
@@ -8,8 +8,9 @@ from pathlib import Path
 from atop.core.errors import AtopError
 from atop.core.files import writing
 from atop.core.values import Dict
-from atop.experiment import config, paths, tables
+from atop.experiment import paths, presets, tables
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
 from atop.results import records
 from atop.results.records import Records
@@ -18,17 +19,17 @@ FOLDER = paths.RESULTS / "released"
 
 
 def file(table: str) -> Path:
-    """Where the released records of a table lie."""
+    """Return the path of a table's released records."""
     return FOLDER / f"{table}.jsonl"
 
 
 def read(path: Path) -> Records:
-    """The records of a file, by the paths at which the workflow makes them.
+    """Load the records of a file, by the paths that the workflow gives them.
 
     Raises:
         AtopError: a line that is no record, or a record twice; names file, line and key.
     """
-    found: Records = {}
+    content: Records = {}
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
@@ -37,122 +38,116 @@ def read(path: Path) -> Records:
         where = f"{path}:{number}"
         try:
             record = records.check(json.loads(line), where=where)
-            made = place(record)
         except ValueError as error:
             raise AtopError(f"{where}: not JSON ({error})") from error
-        if record["preset"] not in config.presets():
+        if record["preset"] not in presets.names():
             raise AtopError(f"{where}: preset: no '{record['preset']}'")
-        if made in found:
-            raise AtopError(f"{where}: {made} a second time")
-        found[made] = record
-    return found
+        key = record_path(record)
+        if key in content:
+            raise AtopError(f"{where}: {key} a second time")
+        content[key] = record
+    return content
 
 
 def write(path: Path, content: Records) -> None:
     """Write records as JSON lines, those of preset `paper` first and of `smoke` last."""
-    ordered = sorted(content.items(), key=lambda one: (_rank(one[1]["preset"]), str(one[0])))
+    ordered = sorted(content, key=lambda key: (_rank(content[key]["preset"]), str(key)))
     with writing(path) as temporary:
-        lines = (json.dumps(record, separators=(",", ":")) + "\n" for _, record in ordered)
+        lines = (json.dumps(content[key], separators=(",", ":")) + "\n" for key in ordered)
         temporary.write_text("".join(lines))
 
 
-def place(record: Dict) -> Path:
-    """Where the workflow makes a record."""
-    return paths.record(record["preset"], cell(record), record["suite"], record["target"])
+def record_path(record: Dict) -> Path:
+    """Return the path that the workflow gives to a record."""
+    preset = presets.get(record["preset"])
+    return paths.record(preset, cell(record), record["suite"], record["target"])
 
 
 def cell(record: Dict) -> Cell:
-    """The cell that a record is of; AtopError if its id is not what its words say."""
-    words = {name: word for name, word in record["cell"].items() if name != "id"}
-    found = Cell(**words)
-    if found.id != record["cell"]["id"]:
-        raise AtopError(f"cell {record['cell']['id']}: its words say {found.id}")
-    return found
+    """Return the cell of a record; AtopError if its id does not fit its other keys."""
+    fields = {name: value for name, value in record["cell"].items() if name != "id"}
+    parsed = Cell(**fields)
+    if parsed.id != record["cell"]["id"]:
+        raise AtopError(f"cell {record['cell']['id']}: its other keys say {parsed.id}")
+    return parsed
 
 
 def release(table: Table, results: Path, path: Path) -> tuple[int, list[Path]]:
-    """Put all records of a table that were made into its file, in place of older ones.
+    """Put the records of a table that exist into its file, in place of older ones.
 
     Returns:
-        How many were put there, and which the table lacks.
+        The number of records put there, and the paths of those that do not exist.
     """
     content = read(path) if path.exists() else {}
-    wanted, missing, new = _records_of(table), [], 0
-    for one, of in wanted.items():
-        made = results / one.relative_to(paths.RESULTS)
-        if made.exists():
-            content[one] = records.read(made, cell=of)
-            new += 1
+    missing = []
+    wanted = _records_of(table)
+    for key, cell in wanted.items():
+        source = results / key.relative_to(paths.RESULTS)
+        if source.exists():
+            content[key] = records.read(source, cell=cell)
         else:
-            missing.append(one)
-    if not new:
+            missing.append(key)
+    if len(missing) == len(wanted):
         raise AtopError(f"{results}: no record of {table.name} under preset {table.preset}")
     write(path, content)
-    return new, missing
+    return len(wanted) - len(missing), missing
 
 
 def sections(name: str, content: Records) -> list[Table]:
-    """A table under each preset, and each init and recipe, that some of its records were made with.
+    """Return a table under each preset, init and recipe that some of its records have.
 
-    Rows that only --config extras=true shows, or that the preset leaves out, are there as far as
-    there are records of them. Without records it is that of preset `paper`.
+    Rows that only --config extras=true shows, or that the preset leaves out, are there if there
+    are records of them. Without records the table is that of preset `paper`.
     """
-    found = []
-    for preset in sorted({one["preset"] for one in content.values()}, key=_rank):
-        left = {path for path, one in content.items() if one["preset"] == preset}
-        tried = _choices(name, preset, [content[path] for path in left])
-        choices = [(one, _records_of(one).keys()) for one in tried]
+    shown = []
+    for preset in sorted({record["preset"] for record in content.values()}, key=_rank):
+        left = {key for key, record in content.items() if record["preset"] == preset}
+        tried = _choices(name, presets.get(preset), [content[key] for key in left])
+        choices = [(table, _records_of(table).keys()) for table in tried]
         while left:
-            # Of equals the first, which says the least.
-            best, asked = max(choices, key=lambda choice: len(left & choice[1]))
-            if not left & asked:
-                break  # no row asks for these; `verify` says so
-            found.append(_shown(best, content))
-            left -= asked
-    return found or [tables.table(name, "paper")]
+            # Of equals the first, which overrides least.
+            best, wanted = max(choices, key=lambda choice: len(left & choice[1]))
+            if not left & wanted:
+                break  # no row shows these; `verify` says so
+            shown.append(_with_records(best, content))
+            left -= wanted
+    return shown or [tables.table(name, presets.get("paper"))]
 
 
-def strangers(name: str, content: Records) -> list[Path]:
-    """Records for which a table has no row."""
-    asked = {path for table in sections(name, content) for path in _records_of(table)}
-    return [path for path in content if path not in asked]
+def without_row(name: str, content: Records) -> list[Path]:
+    """Return the paths of records for which a table has no row."""
+    wanted = {key for table in sections(name, content) for key in _records_of(table)}
+    return [key for key in content if key not in wanted]
 
 
-def _choices(name: str, preset: str, content: list[Dict]) -> Iterable[Table]:
-    """The table with the words that the records' cells may have come of."""
-    trained = [one["cell"] for one in content if not cell(one).undefended]
-    inits = sorted({one["init"] for one in trained} & _inits(preset, trained))
-    for recipe in [None, *sorted({one["recipe"] for one in trained})]:
+def _choices(name: str, preset: Preset, content: list[Dict]) -> Iterable[Table]:
+    """The table under each init and recipe that the records' cells may come from."""
+    trained = [record["cell"] for record in content if not cell(record).undefended]
+    nameable = set().union(*(preset.inits(fields["purifier"]) for fields in trained))
+    inits = sorted({fields["init"] for fields in trained} & nameable)
+    for recipe in [None, *sorted({fields["recipe"] for fields in trained})]:
         for init in [None, *inits]:
             yield tables.table(name, preset, extras=True, init=init, recipe=recipe)
 
 
-def _inits(preset: str, cells: list[Dict]) -> set[str]:
-    """Inits that a user can name."""
-    return set().union(*(config.inits(one["purifier"], preset) for one in cells))
-
-
 def _records_of(table: Table) -> dict[Path, Cell]:
     """All records that a table can show, with their cells."""
-    found = {}
-    for row, column in table.numbers():
-        path, of = table.record(row, column), table.cell(row, column)
-        if path and of:
-            found[path] = of
-    return found
+    numbers = ((table.record(*number), table.cell(*number)) for number in table.numbers())
+    return {path: cell for path, cell in numbers if path and cell}
 
 
-def _shown(table: Table, content: Records) -> Table:
-    """A table without the rows of no record that are extra, or that its preset leaves out."""
-    left_out = table.left_out()
-
-    def shown(row: tables.Row) -> bool:
-        there = any(table.record(row, column) in content for column in table.columns)
-        return there or not (row.extra or row.key in left_out)
-
-    return replace(table, rows=tuple(row for row in table.rows if shown(row)))
+def _with_records(table: Table, content: Records) -> Table:
+    """The table; of its extra and left-out rows only those that have records."""
+    optional = {row.key for row in table.rows if row.extra} | set(table.left_out())
+    rows = [
+        row
+        for row in table.rows
+        if row.key not in optional
+        or any(table.record(row, column) in content for column in table.columns)
+    ]
+    return replace(table, rows=tuple(rows))
 
 
 def _rank(preset: str) -> tuple[bool, bool, str]:
-    """Preset `paper` first, `smoke` last, the others by name."""
+    """Sorting key: preset `paper` first, `smoke` last, the others by name."""
     return preset != "paper", preset == "smoke", preset

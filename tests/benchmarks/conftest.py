@@ -98,12 +98,12 @@ def measure(benchmark: Any) -> Callable[..., Any]:
         seconds = benchmark.stats.stats.median
         row = {"what": what, "seconds": seconds}
         if pictures:
-            row |= {"pictures": pictures, "pictures_per_second": pictures / seconds}
+            row |= {"pictures": pictures, "images_per_second": pictures / seconds}
         if operations := counted.total:
             speed = operations / seconds / 1e12
             row |= {"tflops": speed, "share": speed / ceiling(precision)}
             if pictures:
-                row["gflop_per_picture"] = operations / pictures / 1e9
+                row["gflop_per_image"] = operations / pictures / 1e9
         if DEVICE.type == "cuda":
             row["peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
         benchmark.extra_info |= {key: _short(value) for key, value in row.items()}

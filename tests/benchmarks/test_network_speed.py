@@ -149,7 +149,7 @@ def test_batch_size(measure: Any, cifar_slice: Dataset, size: dict[str, int], ba
     assert all(torch.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.benchmark(group="Picture size")
+@pytest.mark.benchmark(group="Image size")
 @pytest.mark.parametrize("pixels", [32, 64, 128, 256])
 def test_picture_size(measure: Any, size: dict[str, int], pixels: int) -> None:
     compute = WAYS["bfloat16"] if ON_GPU else FLOAT32

@@ -48,7 +48,7 @@ class Side:
         seconds = statistics.median(self.seconds[1:])  # the first one warms up
         row = {
             "seconds": seconds,
-            "gflop_per_picture": self.operations / self.batch / 1e9,
+            "gflop_per_image": self.operations / self.batch / 1e9,
             "tflops": self.operations / seconds / 1e12,
         }
         return {f"{name}_{key}": float(f"{value:.4g}") for key, value in row.items()}

@@ -40,7 +40,7 @@ def prepare(change: Change) -> None:
             checkpoints.save(paths.purifier("smoke", replace(cell, finetune=finetune)), network, {})
 
 
-def made(cell: Cell) -> stored_images.Stored:
+def made(cell: Cell) -> stored_images.StoredImages:
     """What is stored of a cell."""
     return stored_images.read(make("smoke", cell, "fgsm", device=CPU))
 

@@ -92,7 +92,7 @@ def test_pairs_refuse_other_examples(tmp_path: Path) -> None:
     other = {"indices": list(range(1, N + 1))}
     whole = made(tmp_path, rt1_none=other)
     found = pair(whole.pairs, "rt1-atop")
-    assert found["reason"] == "measured on other examples"
+    assert found["reason"] == "measured on different examples"
     assert pd.isna(found["difference"])
     assert names(whole) == ["different-examples"]
 

@@ -22,7 +22,7 @@ def run(device: str, *rows: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    step = {"what": "step", "seconds": 2.0, "pictures_per_second": 0.512345}
+    step = {"what": "step", "seconds": 2.0, "images_per_second": 0.512345}
     small = run(
         "A processor",
         ("Networks", {**step, "tflops": 0.11, "share": 0.875}),
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     )
     large = run(
         "A card",
-        ("Networks", {**step, "pictures_per_second": 81.0}),
+        ("Networks", {**step, "images_per_second": 81.0}),
         ("Beside the published step", {"what": "published step", "ratio": 0.478}),
         ("What bfloat16 costs", {"what": "PGD", "points": -0.1, "low": -0.42, "high": 0.24}),
         ("What bfloat16 costs", {"what": "loss", "apart": 0.031}),

@@ -93,7 +93,8 @@ def test_square_from_clean_images_is_held_against_the_best_gradient() -> None:
 
     found = [one for one in findings(beside(24)) if one["name"] == "black-box-beats-white-box"]
     assert [one["text"] for one in found] == [
-        "square (24.0%) began from clean images and beats the best gradient attack, strict (30.0%)"
+        "square (24.0%) started from clean images and beats the best gradient attack, "
+        "strict (30.0%)"
     ]
     black = "black-box-beats-white-box"
     assert black in names(beside(24, {**SQUARE, "pixels": "native"}))  # went on from nothing
@@ -109,7 +110,7 @@ def test_pgd_that_beats_autoattack_in_the_same_ball() -> None:
     chain = {**SQUARE, "pixels": "native", "after": "aa-3"}
     ends = entry("rand", 40, apgd), entry("standard", 45, chain, attacked=45)
     assert text(record(*ends, entry("pgd", 30, STRICT))) == (
-        "pgd (30.0%) beats AutoAttack in the same ball, rand (40.0%): that is no worst case"
+        "pgd (30.0%) beats AutoAttack in the same ball, rand (40.0%), which is no worst case then"
     )
     two = entry("weak", 39, {**STRICT, "loss": "margin"}), entry("pgd", 30, STRICT)
     assert names(record(*ends, *two)) == ["pgd-beats-autoattack"]  # once, the best
@@ -155,7 +156,7 @@ def test_an_attack_that_goes_on_and_finds_nothing_repeats_another() -> None:
 
 def test_square_at_the_end_of_autoattack_has_autoattacks_own_rule() -> None:
     after = {**SQUARE, "after": "aa-3"}
-    assert "gradient attacks (41.0%)" in text(record(entry("aa", 40, after, attacked=41)))
+    assert "gradient attacks leave (41.0%)" in text(record(entry("aa", 40, after, attacked=41)))
     for silent in (
         entry("aa", 40, after, attacked=40),
         entry("aa", 40, after),
@@ -191,7 +192,7 @@ def test_what_knowing_the_draw_is_worth() -> None:
     few, many = entry("few", 60, {**STRICT, "eot": 5}), entry("many", [40, 50], STRICT)
     fixed = entry("fixed", 10, {**STRICT, "through": "fixed", "eot": 1})
     (found,) = (one for one in findings(record(few, many, fixed)) if "stoch" in one["name"])
-    assert "fixed (10.0%), which knows the draw, against many (45.0%)" in found["text"]
+    assert "fixed (10.0%) knows the draw, many (45.0%) does not" in found["text"]
     assert "carry 35.0 points [2" in found["text"]
     level = entry("fixed", 40, {**STRICT, "through": "fixed", "eot": 1})
     assert findings(record(many, level)) == []
@@ -214,7 +215,7 @@ def test_noise_that_does_what_the_best_attack_does() -> None:
 
 def test_an_attack_that_raises_accuracy_leaks_labels() -> None:
     assert names(made({"clean": 80, "fgsm": 90})) == ["label-leaking"]
-    assert text(made({"clean": 80, "fgsm": 90})).startswith("fgsm (90.0%) leaves more than clean")
+    assert text(made({"clean": 80, "fgsm": 90})).startswith("fgsm (90.0%) leaves more accuracy")
     assert "grey box" in text(made({"clean": 80, "pgd-20": 90}, grey=True))
     assert findings(made({"clean": 80, "fgsm": 82})) == []  # two examples may be chance
     assert findings(made({"clean": 80, "noise": 90})) == []

@@ -18,7 +18,7 @@ def test_a_budget_whose_last_enlargement_still_lowers_accuracy(key: str) -> None
 
     found = sweep(80, 60, 50)
     assert names(found) == [f"{key}-not-converged"]
-    assert text(found).startswith("at-40 (50.0%) still takes 10.0 points [3.4, 16.2] off at-20")
+    assert text(found).startswith("at-40 (50.0%) is still 10.0 points [3.4, 16.2] below at-20")
     slack = int(10 * STILL_FALLING)
     assert findings(sweep(800, 600, 600 - slack, n=1000)) == []
     assert len(findings(sweep(800, 600, 599 - slack, n=1000))) == 1
@@ -36,7 +36,7 @@ def test_draws_and_steps_may_only_help_together() -> None:
         return record(*(entry(f"at-{k}", count, rows[k]) for k, count in enumerate(right)))
 
     assert names(joint(80, 60, 50)) == ["joint-not-converged"]
-    assert text(joint(80, 60, 50)).startswith("at-2 (50.0%) still takes 10.0 points")
+    assert text(joint(80, 60, 50)).startswith("at-2 (50.0%) is still 10.0 points")
     assert findings(joint(80, 60, 58)) == []
     assert findings(joint(80, 60)) == []  # two may as well be two attacks
     assert findings(joint(80, 60, 50, steps=500)) == []
@@ -51,7 +51,9 @@ def test_a_sweep_of_radii_ends_at_zero() -> None:
         return record(*reversed(made), **more)
 
     assert names(sweep(90, 40, 3)) == ["eps-sweep-does-not-reach-zero"]
-    assert text(sweep(90, 40, 3)) == "at-2 (3.0%) ends the sweep at eps 4/255 and not at 0%"
+    assert (
+        text(sweep(90, 40, 3)) == "at-2 (3.0%) is not 0% at the largest radius of the sweep, 4/255"
+    )
     assert findings(sweep(90, 40, int(REACHED))) == []
     assert len(findings(sweep(90, 40, [1, 2]))) == 1
     assert findings(sweep(90, 40)) == []

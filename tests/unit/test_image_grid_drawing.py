@@ -64,7 +64,7 @@ def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
     said = words(figure)
     for title in ("noisy", "masked, noisy", "purified", "perturbation ×10"):
         assert title in said
-    told, names = content.account, captions.class_name
+    told, names = content.metadata, captions.class_name
     for position in (0, 1):
         label = told["labels"][position]
         heading = f"CIFAR-10, test image {told['indices'][position]}: {names('cifar10', label)}"

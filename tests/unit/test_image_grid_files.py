@@ -50,7 +50,7 @@ def test_what_is_missing_is_said_and_what_makes_it(
 def test_a_broken_file_is_named(small: Change, broken: bytes | None) -> None:
     path = make("smoke", replace(CELL, transform="rt1"), "fgsm", device=CPU)
     path.write_bytes(path.read_bytes()[:-100] if broken is None else broken)
-    with pytest.raises(AtopError, match=r"fgsm\.npz: not a file of pictures; delete it and run"):
+    with pytest.raises(AtopError, match=r"fgsm\.npz: not a file of images; delete it and run"):
         draw("figure5")
 
 

@@ -76,7 +76,8 @@ def test_a_row_that_no_attack_touches_is_out_of_regime(tmp_path: Path) -> None:
     (reason,) = whole.groups[0].reasons
     taken = 100 - quoted(whole, "pgd-20")
     assert reason.startswith(
-        f"no attack takes 10 points from it: PGD-20 takes most, {taken:.1f} points ["
+        "no attack lowers its accuracy by 10 points: "
+        f"PGD-20 lowers it most, by {taken:.1f} points ["
     )
     assert reason.endswith("], n = 200")
 
@@ -132,7 +133,7 @@ def test_a_large_ball_is_no_attack_of_the_tables_threat(tmp_path: Path) -> None:
     made = table("convergence")
     write_suite(tmp_path, made, "rt2-none", rate=0.8, conv_eps_128=0.0, conv_noise_128=0.0)
     (group,) = aggregate(table=made, results=tmp_path).groups
-    assert group.reasons[0].startswith("no attack takes 10 points from it")
+    assert group.reasons[0].startswith("no attack lowers its accuracy by 10 points")
     write_suite(tmp_path, made, "rt2-none", rate=0.8, strict_pgd=0.4)
     assert aggregate(table=made, results=tmp_path).groups[0].reasons == ()
 
@@ -222,6 +223,6 @@ def test_no_claim_is_drawn_from_the_released_records_of_native_cpu() -> None:
     assert any(record["preset"] == "native_cpu" for record in content)
     said = quotes.regime("table7", "native_cpu")
     assert said.keys() == {"RT1", "RT2 (seed 0)", "RT2 (seed 1)", "RT2 (seed 2)", "RT3"}
-    assert all("no attack takes 10 points from it" in why for why in said.values())
-    assert "FGSM takes most, 1.6 points [0.4, 2.8], n = 512" in said["RT2 (seed 0)"]
+    assert all("no attack lowers its accuracy by 10 points" in why for why in said.values())
+    assert "FGSM lowers it most, by 1.6 points [0.4, 2.8], n = 512" in said["RT2 (seed 0)"]
     assert "RT2, no purifier" in quotes.regime("strict", "native_cpu")["RT2"]

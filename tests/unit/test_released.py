@@ -89,12 +89,12 @@ def test_words_of_the_records_choose_the_cells(
             cell["id"] = cell["id"].replace("-paper-", "-official-")
             wrong = [{**one, "predictions": [[0] * record["n"]]} for one in record["evaluations"]]
             made = {**record, "cell": cell, "evaluations": wrong}
-            official[released.place(made)] = made
+            official[released.record_path(made)] = made
     assert official
     shown = released.sections("table7", content | official)
     recipes = [one.words.get("recipe") for one in shown if one.preset == "smoke"]
     assert recipes == [None, "official"]
-    assert released.strangers("table7", content | official) == []
+    assert released.without_row("table7", content | official) == []
     file = tmp_path / "table7.jsonl"
     released.write(file, content | official)
     page = render_released(name="table7", file=file, out=tmp_path)[1].read_text()
@@ -188,7 +188,9 @@ def test_the_front_page_says_first_that_nothing_is_in_regime() -> None:
     for name in ("table7", "strict"):
         for preset, whole in quotes.read(name).items():
             assert len(quotes.regime(name, preset)) == len(whole.groups) > 0
-    assert all("no attack takes 10 points" in reasons for reasons in grey_box.values())
+    assert all(
+        "no attack lowers its accuracy by 10 points" in reasons for reasons in grey_box.values()
+    )
     assert "not clearly better on clean images" in strict["RT2"]
 
 

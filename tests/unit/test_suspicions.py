@@ -301,4 +301,4 @@ def test_robustness_that_lies_in_not_knowing_the_draw(defended: Make, split: Spl
     rows = {"clean": CLEAN, "pgd": {**PGD, "eot": 4}, "fixed": FIXED}
     record = attacked(defended(Drawn(secret), network=Bright()), two, rows, draws=4)
     assert names(record) == ["stochasticity-carries-robustness"]
-    assert "fixed (3.1%), which knows the draw, against pgd (9" in findings(record)[0]["text"]
+    assert "fixed (3.1%) knows the draw, pgd (9" in findings(record)[0]["text"]

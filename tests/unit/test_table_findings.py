@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("small_config")
 FLAT = {"probe": {"zero_gradient": 0.1, "examples": 30}}
 FLAT_FOUND = {
     "name": "zero-gradient",
-    "text": "10.0% of 30 probed pictures have no gradient of cross-entropy",
+    "text": "cross-entropy has no gradient for 10.0% of 30 probed images",
 }
 
 
@@ -85,8 +85,8 @@ def test_a_worst_case_picked_by_luck_is_a_finding(tmp_path: Path) -> None:
     worst = line(whole, "rt2-atop", "worst")["measured"]
     assert whole.findings[0] == {
         "name": "worst-case-above-an-attack",
-        "text": f"Worst case ({worst:.1f}%) lies above pgd (0.0%), one of its attacks: "
-        "3 selection draws are too few to pick by",
+        "text": f"Worst case ({worst:.1f}%) is above pgd (0.0%), one of its attacks: "
+        "3 selection draws are too few to pick the worst",
         "rows": ["rt2-atop"],
     }
 

@@ -36,7 +36,7 @@ def test_what_is_stored_is_what_the_defence_computes(small: Change, cell: Cell) 
     defense, bare = (assemble.defense("smoke", one) for one in (cell, cell.bare))
     draw = Randomness(0, "evaluate", split.index)
     judge = Evaluation(defense, split, seed=0, batch=KEPT, device=torch.device("cpu"))
-    told = found.account
+    told = found.metadata
     for kind, x in enumerate(one[:KEPT] for one in handed):
         arrays = {name: torch.from_numpy(one[kind]) for name, one in found.arrays.items()}
         assert torch.equal(arrays["picture"], x)
@@ -81,7 +81,7 @@ def test_noise_is_drawn_under_the_mask_too(small: Change) -> None:
 
 
 def test_the_account_names_what_made_it(small: Change) -> None:
-    told = made(CELL).account
+    told = made(CELL).metadata
     adversarial = paths.adversarial("smoke", CELL.bare, "fgsm")
     assert told["adversarial_sha256"] == sha256(adversarial)
     assert told["provenance"]["checkpoints"]["purifier"] == sha256(paths.purifier("smoke", CELL))
@@ -104,5 +104,5 @@ def test_an_account_of_other_pictures_is_refused(small: Change) -> None:
     kept = path.read_bytes()
     make("smoke", CELL, "fgsm", device=CPU)
     path.write_bytes(kept)
-    with pytest.raises(AtopError, match=r"fgsm\.npz: not the pictures of its account"):
+    with pytest.raises(AtopError, match=r"fgsm\.npz: does not fit its metadata"):
         stored_images.read(path)

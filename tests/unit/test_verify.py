@@ -72,7 +72,7 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
     ),
     "a set of other pictures": (
         lambda r: pgd(r)["adversarial"].update(sha256="0"),
-        ["another set"],
+        ["another adversarial set"],
     ),
     "a set made on another classifier": (
         lambda r: pgd(r)["adversarial"]["provenance"]["checkpoints"].update(classifier="0"),
@@ -81,7 +81,7 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
     "out of its ball": (lambda r: pgd(r)["distance"].update(linf=0.04), ["its ball is 8/255"]),
     "changed clean pictures": (
         lambda r: r["evaluations"][0]["distance"].update(linf=0.01),
-        ["clean pictures that were changed"],
+        ["clean images that were changed"],
     ),
     "other training": (
         lambda r: r["training"]["settings"].update(fingerprint="0"),
@@ -128,8 +128,8 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         lambda r: pgd(r)["adversarial"].update(fingerprint="0"),
         ["pgd-20: fingerprint"],
     ),
-    "no account": (lambda r: pgd(r).update(adversarial=None), ["no account"]),
-    "half an account": (lambda r: pgd(r)["adversarial"].pop("victim"), ["no account"]),
+    "no metadata": (lambda r: pgd(r).update(adversarial=None), ["no metadata"]),
+    "half of the metadata": (lambda r: pgd(r)["adversarial"].pop("victim"), ["no metadata"]),
     "no distance": (lambda r: pgd(r)["distance"].update(linf=None), ["reaches None"]),
     "no weights": (
         lambda r: r["provenance"]["checkpoints"].pop("purifier"),

@@ -1,4 +1,4 @@
-# Adversarial sets: made once on a cell (the bare classifier is one too), shared by every evaluation.
+# Adversarial sets: made once per cell (the bare classifier is a cell, too), shared by all evaluations.
 
 
 rule attack:

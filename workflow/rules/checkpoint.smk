@@ -1,4 +1,4 @@
-# Public weights: fetched once, or taken from the user's folder, and verified.
+# Public weights: fetched once, or copied from the user's folder, and verified.
 
 
 rule checkpoint:

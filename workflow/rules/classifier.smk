@@ -1,4 +1,4 @@
-# Classifiers, where the preset names no checkpoint; and the question whether there is a GPU at all.
+# Training of classifiers for which the preset names no checkpoint; and the check for a GPU.
 
 
 rule device:
@@ -9,7 +9,7 @@ rule device:
     priority: 100
     conda:
         "../../envs/conda.yaml"
-    # First and on all cores, so that no download or training starts before the answer.
+    # First and on all cores, so that no download or training starts before the result.
     threads: workflow.cores
     resources:
         gpu=gpus,

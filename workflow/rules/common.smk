@@ -1,4 +1,4 @@
-# Functions that rules share: wildcards to paths, through atop/experiment.
+# Functions that several rules use: from wildcards to paths, with atop/experiment.
 
 import os
 import shlex
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-# Jobs run the Python that runs Snakemake.
+# Jobs run with the Python of Snakemake.
 here = str(Path(sys.executable).parent)
 os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]))
 
@@ -39,12 +39,12 @@ wildcard_constraints:
     target="|".join(cells.TARGETS),
 
 
-# Rendering is cheap, so its source is an input: editing a template or a check renders again.
+# Rendering is cheap, so its source code is an input: an edited template or check renders again.
 RENDERING = plan.rendering()
 
 
 def stage_of(kind, wildcards):
-    """The stage of a rule: a class of atop/experiment/stages, named by the rule's wildcards."""
+    """Return the stage of a rule: a class of atop/experiment/stages and its names."""
     try:
         return kind.parse(**wildcards)
     except AtopError as error:
@@ -72,7 +72,7 @@ def cpus(wildcards):
 
 
 def gate(wildcards):
-    # GPU presets first ask whether there is a GPU; the answer's age is no reason to run again.
+    # GPU presets first check for a GPU; an old result of this check is no reason to run again.
     return [ancient(paths.DEVICE.format(**wildcards))] if gpus(wildcards) else []
 
 
@@ -80,26 +80,26 @@ def preset_in(wildcards):
     return paths.preset_of(wildcards.where)
 
 
-def user(*keys):
-    """Values of --config, by key."""
-    return {key: config[key] for key in keys}
+def options(*names):
+    """Return options of the command line by name."""
+    return {name: config[name] for name in names}
 
 
 def table_of(wildcards):
+    overrides = options("target", "init", "recipe", "seed", "extras", "files")
     preset = presets.get(preset_in(wildcards))
-    keys = ("target", "init", "recipe", "seed", "extras", "files")
-    return tables.table(wildcards.table, preset, **user(*keys))
+    return tables.table(wildcards.table, preset, **overrides)
 
 
 def labels(wildcards):
-    """What Snakemake's report calls a table or figure."""
+    """Return the labels of a table or figure in Snakemake's report."""
     name = wildcards.get("table") or wildcards.figure
     shown = settings.image_grids().figures.get(name) or settings.table(name)
     return {"Name": paper.title(name), "Title": shown.title}
 
 
 def flags(**values):
-    """Command-line options for the values that are set."""
+    """Return command-line options for the values that are set."""
     return " ".join(
         f"--{name.replace('_', '-')}"
         + ("" if value is True else f" {shlex.quote(str(value))}")
@@ -109,12 +109,12 @@ def flags(**values):
 
 
 def files_of(wildcards, threads):
-    """Where files come from. What is there was verified, so another folder fetches nothing again."""
+    """Return the source of files. Files are verified, so another source fetches none again."""
     return flags(folder=config["files"], offline=config["offline"])
 
 
 def how(wildcards, threads):
-    """Options that change no number. As a function of threads they run nothing again either."""
+    """Return options that change no number. As a function of threads they cause no rerun."""
     return flags(
         preset=wildcards.preset, threads=threads, allow_cpu=config["allow_cpu"]
     )

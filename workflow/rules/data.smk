@@ -1,4 +1,4 @@
-# Data: fetched or decoded once, verified by the hash of the pixels. Other rules ask for about.json,
+# Datasets: fetched or decoded once, verified by the hash of the pixels. The input of other rules is about.json,
 # which is written last.
 
 

@@ -1,5 +1,5 @@
-# What lies in workflow/resources: made from all of CIFAR-10 by `snakemake --cores 2 -- embedded`, and
-# never asked for by another rule, so that a clone needs no download.
+# Files of workflow/resources: made from all of CIFAR-10 by `snakemake --cores 2 -- embedded`. They are no input of
+# another rule, so that a clone needs no download.
 
 
 rule embedded:

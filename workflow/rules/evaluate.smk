@@ -1,4 +1,4 @@
-# Evaluation: one job a cell, since importing torch costs more than classifying.
+# Evaluation: one job per cell and suite, since importing torch takes longer than classifying.
 
 
 rule evaluate:

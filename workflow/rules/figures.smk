@@ -1,4 +1,4 @@
-# Figures: from the data of rendered tables, which lies beside them.
+# Figures: from the .csv of rendered tables.
 
 
 localrules:
@@ -22,7 +22,7 @@ rule plot:
     log:
         "results/logs/figures/{where}{table}.log",
     wildcard_constraints:
-        where="|".join(["", "released/", *(f"{one}/" for one in presets.names())]),
+        where="|".join(["", "released/", *(f"{name}/" for name in presets.names())]),
     conda:
         "../../envs/conda.yaml"
     shell:

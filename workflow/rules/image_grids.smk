@@ -1,4 +1,4 @@
-# Picture grids: a few test pictures on their way through each defence, and the figures that show them.
+# Image grids: test images at each stage of each defence, and the figures that show them.
 
 localrules:
     draw,
@@ -33,7 +33,7 @@ rule draw:
         images=lambda w: image_grids.grid(
             w.figure,
             presets.get(preset_in(w)),
-            **user("init", "recipe", "seed", "files"),
+            **options("init", "recipe", "seed", "files"),
         ).files(),
         settings=lambda w: plan.of_grid(presets.get(preset_in(w))),
         source=RENDERING,
@@ -54,7 +54,7 @@ rule draw:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**user("init", "recipe", "seed")),
+        flags=flags(**options("init", "recipe", "seed")),
     shell:
         "python -m atop draw --figure {wildcards.figure} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

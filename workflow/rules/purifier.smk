@@ -1,4 +1,4 @@
-# Purifiers: pretraining from scratch (or public weights, checkpoint.smk), then the L_org stage, then AToP or a control.
+# Purifiers: pretraining (or public weights, checkpoint.smk), then the L_org stage, then AToP or a control.
 
 
 rule pretrain:

@@ -1,4 +1,4 @@
-# Released tables: from the records in results/released/, offline, a section for each preset.
+# Released tables: from the records in results/released/, offline, with a section for each preset.
 
 from atop.results import released as releases
 
@@ -38,7 +38,7 @@ rule released_findings:
             for name in settings.tables()
             if (file := releases.file(name)).exists()
         ],
-        settings=[
+        numbers=[
             *sorted(Path("results/benchmarks").glob("*.json")),
             *sorted(Path("tables/paper").glob("*.csv")),
         ],

@@ -1,4 +1,4 @@
-# The one page of a preset: everything that its tables and figures say, from what lies beside it.
+# The report page of a preset: all its tables and figures, from the files beside it.
 
 from atop.reporting.report import figures
 
@@ -24,6 +24,6 @@ rule page:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**user("target", "init", "recipe", "seed", "extras")),
+        flags=flags(**options("target", "init", "recipe", "seed", "extras")),
     shell:
         "python -m atop report --preset {params.preset} {params.flags} 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-# Tables: from records, beside the paper's numbers; no torch from here on.
+# Tables: from records and the paper's numbers; no torch from here on.
 
 
 localrules:
@@ -33,7 +33,7 @@ rule table:
         "../../envs/conda.yaml"
     params:
         preset=preset_in,
-        flags=flags(**user("target", "init", "recipe", "seed", "extras")),
+        flags=flags(**options("target", "init", "recipe", "seed", "extras")),
     shell:
         "python -m atop table --table {wildcards.table} --preset {params.preset}"
         " {params.flags} 2>&1 | tee {log}"

@@ -14,7 +14,7 @@ def flip(images: Tensor, randomness: Randomness) -> Tensor:
 
 
 def shift(images: Tensor, randomness: Randomness, *, most: int) -> Tensor:
-    """(B, H, W, 3) -> the same, each shifted by up to `most` pixels in each direction, padded with black."""
+    """(B, H, W, 3) -> the same, each shifted by at most `most` pixels and padded with black."""
     batch, height, width, _ = images.shape
     padded = F.pad(images, (0, 0, most, most, most, most))
     offset = (randomness.uniform((2,), "shift") * (2 * most + 1)).long()

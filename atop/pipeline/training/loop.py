@@ -1,8 +1,8 @@
 """The one training loop.
 
-A run that was killed and started again ends bit-identical to one that was not: a step depends on the
-trainer's state and the step's number alone, since batch order, augmentation, noise and masks all come
-from `atop.core.randomness`.
+A run that was killed and started again ends bit-identical to one that was not: a step depends on
+the trainer's state and the step's number alone, since batch order, augmentation, noise and masks
+all come from `atop.core.randomness`.
 """
 
 import math

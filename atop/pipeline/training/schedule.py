@@ -43,7 +43,7 @@ def _cosine(progress: float) -> float:
 def positions(
     number: int, *, size: int, batch: int, seed: int, stream: str, device: torch.device
 ) -> tuple[Tensor, int]:
-    """Positions of batch `number` in the dataset, and its epoch; an epoch has whole batches only."""
+    """Positions of batch `number` in the dataset, and its epoch, which has whole batches only."""
     per_epoch = size // batch
     if per_epoch == 0:
         raise AtopError(f"a batch of {batch} does not fit a dataset of {size} images; lower batch")

@@ -4,10 +4,10 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import Block, Grid, Panel
 from atop.reporting import attack_budgets
-from atop.results.stored_images import Pictures, Stored
+from atop.results.stored_images import ImagesByCell, StoredImages
 
 _SHOWN = {
-    "picture": "the input image",
+    "image": "the input image",
     "perturbation": "its perturbation",
     "noisy": "the noisy image",
     "masked": "the masked image",
@@ -22,10 +22,10 @@ def class_name(dataset: str, label: int) -> str:
     return names[label] if label < len(names) else f"class {label}"
 
 
-def heading(block: Block, stored: Stored, position: int) -> str:
+def heading(block: Block, stored: StoredImages, position: int) -> str:
     """Return the heading of a test image: dataset, index and class."""
-    index, label = (stored.account[key][position] for key in ("indices", "labels"))
-    name = class_name(stored.account["cell"]["dataset"], label)
+    index, label = (stored.metadata[key][position] for key in ("indices", "labels"))
+    name = class_name(stored.metadata["cell"]["dataset"], label)
     return f"{block.label}, test image {index}: {name}"
 
 
@@ -35,27 +35,31 @@ def title(panel: Panel) -> str:
     return f"{panel.title} ×{factor:g}" if panel.show == "perturbation" else panel.title
 
 
-def prediction(panel: Panel, stored: Stored, position: int) -> tuple[str, bool] | None:
+def prediction(panel: Panel, stored: StoredImages, position: int) -> tuple[str, bool] | None:
     """Return the predicted class of a panel's image and whether it is correct, if there is one."""
     predicted = stored.prediction(panel.show, panel.of, position)
     if predicted is None:
         return None
-    correct = predicted == stored.account["labels"][position]
-    name = class_name(stored.account["cell"]["dataset"], predicted)
+    correct = predicted == stored.metadata["labels"][position]
+    name = class_name(stored.metadata["cell"]["dataset"], predicted)
     return f"{name} {'✓' if correct else '✗'}", correct
 
 
 def subtitle(grid: Grid, blocks: list[Block]) -> str:
     """Return the preset, substituted data and networks, and the attack if one is shown."""
     parts = [f"Preset {grid.preset}"]
-    parts += [f"{block.label} here {', '.join(block.substitutes)}" for block in blocks if block.substitutes]
+    parts += [
+        f"{block.label} here {', '.join(block.substitutes)}"
+        for block in blocks
+        if block.substitutes
+    ]
     if any(panel.of == "adversarial" for block in blocks for panel in block.panels):
         ball = attack_budgets.ball(grid.preset.attack(grid.attack))
         parts.append(f"{grid.attack.upper()}, {ball}, on the bare classifier")
     return ". ".join(parts) + "."
 
 
-def metadata(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Dict:
+def metadata(grid: Grid, blocks: list[Block], images: ImagesByCell, missing: list[str]) -> Dict:
     """Return what a page says about a figure; `alt` is one sentence."""
     panels = [panel for block in blocks for panel in block.panels]
     present = {panel.show for panel in panels}
@@ -76,7 +80,7 @@ def metadata(grid: Grid, blocks: list[Block], images: Pictures, missing: list[st
     }
 
 
-def _accuracy(grid: Grid, blocks: list[Block], images: Pictures) -> str:
+def _accuracy(grid: Grid, blocks: list[Block], images: ImagesByCell) -> str:
     """Count the correctly classified purified images, by kind."""
     counts = []
     for kind in ("clean", "adversarial"):

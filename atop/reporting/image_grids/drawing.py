@@ -10,7 +10,7 @@ from atop.experiment.image_grids import Grid
 from atop.reporting.image_grids import captions
 from atop.reporting.image_grids.layout import lay_out
 from atop.results import stored_images
-from atop.results.stored_images import Pictures
+from atop.results.stored_images import ImagesByCell
 
 ENDINGS = ("png", "pdf", "svg")
 
@@ -37,14 +37,14 @@ def draw(grid: Grid, *, results: Path, out: Path) -> list[Path]:
     return [*written, about]
 
 
-def _read(grid: Grid, results: Path) -> Pictures:
+def _read(grid: Grid, results: Path) -> ImagesByCell:
     """Read the images of all cells that have some."""
     cells = dict.fromkeys(cell for block in grid.blocks for cell in block.cells)
     files = {cell: results / grid.file(cell).relative_to(paths.RESULTS) for cell in cells}
     return {cell: stored_images.read(path) for cell, path in files.items() if path.exists()}
 
 
-def _missing(grid: Grid, images: Pictures) -> Iterator[str]:
+def _missing(grid: Grid, images: ImagesByCell) -> Iterator[str]:
     """Yield the reason for each dataset that cannot be shown."""
     for block in grid.blocks:
         absent = [grid.file(cell) for cell in block.cells if cell not in images]

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.image_grids import EIGHTHS, Block, Grid, Panel, Row
+from atop.experiment.settings.image_grids import Patch
 from atop.reporting.image_grids import captions
-from atop.results.stored_images import Array, Pictures
+from atop.results.stored_images import Array, ImagesByCell
 
 SIDE, GAP, MARGIN = 1.2, 0.07, 0.1
 """Side of an image, distance of two images in a row, margin of the page."""
@@ -25,7 +25,7 @@ FRAME, INSET = "#ffd400", 0.4
 """Colour of an enlarged patch, and its share of the side of its image."""
 
 
-def lay_out(grid: Grid, blocks: list[Block], images: Pictures, missing: list[str]) -> Figure:
+def lay_out(grid: Grid, blocks: list[Block], images: ImagesByCell, missing: list[str]) -> Figure:
     """Return a page with a title, the available blocks and the reasons why others are missing."""
     width, height = _size(grid, blocks[0])
     columns, rows = (len(blocks), 1) if grid.spec.across else (1, len(blocks))
@@ -79,7 +79,7 @@ class Painter:
 
     page: Page
     block: Block
-    images: Pictures
+    images: ImagesByCell
     enlarge: bool
 
     def paint(self, positions: list[int], left: float, top: float) -> None:
@@ -136,10 +136,10 @@ def _titles(rows: tuple[Row, ...]) -> list[list[str]]:
     return shown
 
 
-def _enlarge(axes: Axes, image: Array, patch: Dict) -> None:
+def _enlarge(axes: Axes, image: Array, patch: Patch) -> None:
     """Frame a patch, and show it enlarged in the corner farthest from it."""
     eighth = len(image) / EIGHTHS
-    row, column, side = (patch[key] * eighth for key in ("row", "column", "side"))
+    row, column, side = (each * eighth for each in (patch.row, patch.column, patch.side))
     corner = (column - 0.5, row - 0.5)
     axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=FRAME, linewidth=1))
     middle = len(image) / 2

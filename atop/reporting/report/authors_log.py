@@ -11,8 +11,8 @@ import pandas as pd
 
 from atop.core.values import Dict
 from atop.experiment.cells import Cell
-from atop.experiment.presets import Preset
 from atop.experiment.paper import FOLDER
+from atop.experiment.presets import Preset
 
 FILE = FOLDER / "training_log.csv"
 

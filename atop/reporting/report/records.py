@@ -48,7 +48,9 @@ def entry(path: Path, record: Dict) -> Dict:
         "suite": record["suite"],
         "target": record["target"],
         "lists": {name: dict(_flat(values)) for name, values in lists.items()},
-        "attacks": [_attack(attack, presets.get(record["preset"])) for attack in record["evaluations"]],
+        "attacks": [
+            _attack(attack, presets.get(record["preset"])) for attack in record["evaluations"]
+        ],
         "findings": [(finding["name"], finding["text"]) for finding in checks.findings(record)],
     }
 

@@ -1,49 +1,50 @@
-"""Gradients and outputs themselves: what the probe, the attacks and AutoAttack saw of them."""
+"""Checks of gradients and outputs, as the probe, the attacks and AutoAttack measured them."""
 
-from atop.results.checks.reading import Found, Reading
+from atop.results.checks.reading import Findings, Reading
 
 MISMATCH = 0.01
 """Relative error of exact gradients against finite differences. RT1, RT2 and RT3 with the embedded
 networks stay below 1e-6; BPDA's gradient is wrong by 0.3 and more."""
 
 
-def unmoved_pictures(reading: Reading) -> Found:
-    """A gradient of zero leaves pictures as they are.
+def unmoved_images(reading: Reading) -> Findings:
+    """An attack left images unchanged, because their gradient is zero.
 
-    So does a search that found nothing: of restarts, after another attack, in AutoAttack.
+    A search that finds nothing also does so: restarts, an attack after another, AutoAttack.
     """
-    for one in reading.entries:
-        searches = one.budget["method"] == "autoattack" or "after" in one.budget
-        moves = one.attacks and not searches and one.budget.get("restarts", 1) == 1
-        if moves and one.budget.get("eps") and one.unmoved > 0:
-            yield "zero-gradient", f"{one.name} left {one.unmoved:.1%} of pictures unchanged"
+    for entry in reading.entries:
+        searches = entry.budget["method"] == "autoattack" or "after" in entry.budget
+        moves = entry.attacks and not searches and entry.budget.get("restarts", 1) == 1
+        if moves and entry.budget.get("eps") and entry.unmoved > 0:
+            yield "zero-gradient", f"{entry.name} left {entry.unmoved:.1%} of images unchanged"
 
 
-def probed(reading: Reading) -> Found:
-    """What the probe of the whole defence found (atop/pipeline/evaluation/gradient_probe.py)."""
+def probed(reading: Reading) -> Findings:
+    """The probe of the whole defence (atop/pipeline/evaluation/gradient_probe.py) failed."""
     probe = reading.probe
-    few = f"of {probe.get('examples', 'the')} probed pictures"
+    images = f"of {probe.get('examples', 'the')} probed images"
     if share := probe.get("zero_gradient"):
-        yield "zero-gradient", f"{share:.1%} {few} have no gradient of cross-entropy"
+        yield "zero-gradient", f"cross-entropy has no gradient for {share:.1%} {images}"
     if share := probe.get("nonfinite_gradient"):
-        yield "nonfinite-gradient", f"{share:.1%} {few} have gradients that are not finite"
+        yield "nonfinite-gradient", f"gradients are not finite for {share:.1%} {images}"
     if probe.get("probabilities"):
-        yield "softmax-output", "outputs are probabilities: softmax twice masks gradients"
-    if not probe.get("repeatable", True):  # and then differences compare two draws
-        text = "one draw gives different logits each time: randomness that no attack here averages"
+        yield "softmax-output", "outputs are probabilities: a second softmax masks gradients"
+    if not probe.get("repeatable", True):  # finite differences then compare two draws
+        text = "the same draw gives different logits: no attack here averages this randomness"
         yield "hidden-randomness", text
     elif (error := probe.get("finite_difference", 0)) > MISMATCH:
-        yield "gradient-mismatch", f"exact gradients are off finite differences by {error:.1%}"
+        text = f"exact gradients differ from finite differences by {error:.1%}"
+        yield "gradient-mismatch", text
 
 
-def flagged(reading: Reading) -> Found:
-    """What AutoAttack's own checks object to, each once."""
-    said: dict[str, list[str]] = {}
-    for one in reading.entries:
-        for flag in one.account.get("flags", ()):
-            said.setdefault(flag, []).append(one.name)
-    for flag, names in said.items():
+def flagged(reading: Reading) -> Findings:
+    """AutoAttack's own checks warned; each warning once."""
+    entries: dict[str, list[str]] = {}
+    for entry in reading.entries:
+        for flag in entry.metadata.get("flags", ()):
+            entries.setdefault(flag, []).append(entry.name)
+    for flag, names in entries.items():
         yield "autoattack-flag", f"{flag} ({', '.join(dict.fromkeys(names))})"
 
 
-CHECKS = (unmoved_pictures, probed, flagged)
+CHECKS = (unmoved_images, probed, flagged)

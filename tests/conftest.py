@@ -19,7 +19,7 @@ from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.data.dataset import Dataset, Split
 from atop.data.source import Images
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.method.registry import build
 from atop.pipeline import assemble
 
@@ -79,7 +79,7 @@ def classifier() -> nn.Module:
 @pytest.fixture
 def purifier() -> nn.Module:
     """The smoke preset's DeepFill with its pretrained weights, frozen."""
-    network = assemble.purifier("smoke", "deepfill")
+    network = assemble.purifier(presets.get("smoke"), "deepfill")
     checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
     return network.eval().requires_grad_(False)
 

@@ -14,12 +14,12 @@ from torch import nn
 from atop.core.execution import FLOAT32, Compute
 from atop.core.resizing import resize
 from atop.data.dataset import Split
-from atop.experiment import config, training_budgets
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.method.defense import Defense, Sizes
 from atop.method.purifiers import deepfill
 from atop.pipeline import assemble
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 CELL = Cell(
     dataset="cifar10",
@@ -50,7 +50,7 @@ def atop_stage(
     discriminator_width: int = 64,
     compute: Compute = FLOAT32,
     **options: Any,
-) -> PurifierStage:
+) -> PurifierTrainer:
     """AToP of preset `paper`, with everything at `pixels`.
 
     Args:
@@ -62,12 +62,12 @@ def atop_stage(
         recipe: a row of recipes.yaml.
         discriminator_width: of its discriminator, with random weights.
         compute: how all networks are run.
-        options: what else a PurifierStage takes.
+        options: what else a PurifierTrainer takes.
     """
     compute.prepare(classifier)
     torch.manual_seed(0)
     loss = deepfill.build_loss(recipe=recipe, discriminator_width=discriminator_width)
-    transform = assemble.transform("paper", CELL)
+    transform = assemble.transform(presets.get("paper"), CELL)
     whole = Defense(
         transform=transform,
         purifier=purifier,
@@ -77,7 +77,7 @@ def atop_stage(
     )
     bare = recipe["attack_target"] == "classifier"
     target = (lambda x, _: classifier(x)) if bare else whole
-    return PurifierStage(
+    return PurifierTrainer(
         purifier=purifier,
         loss=loss.to(data.labels.device),
         transforms=[transform],
@@ -85,19 +85,21 @@ def atop_stage(
         input_size=pixels,
         resize=lambda x: resize(x, pixels),
         recipe=recipe,
-        budget={**training_budgets.finetune("paper", CELL), "batch": batch},
+        budget={**presets.get("paper").finetuning(CELL), "batch": batch},
         seed=CELL.seed,
         stream="train",
         classification=Classification(
             classify=partial(compute.run, whole.classify),
-            attack=partial(assemble.attack("paper", "fgsm"), partial(compute.run, target)),
+            attack=partial(
+                assemble.attack(presets.get("paper"), "fgsm"), partial(compute.run, target)
+            ),
         ),
         compute=compute,
         **options,
     )
 
 
-def published(stage: PurifierStage, classifier: nn.Module) -> Published:
+def published(stage: PurifierTrainer, classifier: nn.Module) -> Published:
     """The published way of that stage's steps, from copies of its networks, contiguous again."""
     copies = deepcopy((stage.purifier.generator, stage.loss.discriminator, classifier))
     generator, discriminator, f = (one.to(memory_format=torch.contiguous_format) for one in copies)

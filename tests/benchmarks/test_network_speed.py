@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
+from atop.experiment import presets
 from atop.method.purifiers import deepfill
 from atop.method.purifiers.deepfill.attention import ContextualAttention
 from atop.method.transform import patch_ranks
 from atop.pipeline import assemble
-from atop.pipeline.training.purifier import PurifierStage
+from atop.pipeline.training.purifier import PurifierTrainer
 
 ON_GPU = DEVICE.type == "cuda"
 COUNT = 16 if ON_GPU else 1
@@ -76,7 +77,7 @@ def test_generator(measure: Any, size: dict[str, int], way: str, backward: bool)
 @pytest.mark.benchmark(group="Networks")
 def test_dmae(measure: Any, benchmark: Any) -> None:
     preset = "paper" if benchmark.enabled else "smoke"
-    network = assemble.purifier(preset, "dmae").to(DEVICE)
+    network = assemble.purifier(presets.get(preset), "dmae").to(DEVICE)
     x, count = pictures(2 * COUNT, network.pixels), 2 * COUNT
     mask = torch.zeros_like(x[:, :1])
     weights = [one for one in network.parameters() if one.requires_grad]
@@ -106,7 +107,7 @@ def test_attention(measure: Any, size: dict[str, int], batched: bool) -> None:
     assert torch.isfinite(measure(run, what, pictures=count)).all()
 
 
-def stage(data: Dataset, size: dict[str, int], batch: int, compute: Compute) -> PurifierStage:
+def stage(data: Dataset, size: dict[str, int], batch: int, compute: Compute) -> PurifierTrainer:
     """AToP under RT2 with a batch that comes again and again."""
     purifier, classifier = networks(DEVICE, width=size["width"])
     compute.prepare(classifier)
@@ -171,7 +172,7 @@ def test_picture_size(measure: Any, size: dict[str, int], pixels: int) -> None:
 @pytest.mark.benchmark(group="Networks")
 @pytest.mark.parametrize("name", ["deepfill", "dmae"])
 def test_purifiers_of_preset_smoke(measure: Any, name: str) -> None:
-    network = assemble.purifier("smoke", name).to(DEVICE)
+    network = assemble.purifier(presets.get("smoke"), name).to(DEVICE)
     pixels = {"deepfill": 48, "dmae": 32}[name]
     x = pictures(32, pixels)
     mask = torch.zeros_like(x[:, :1])

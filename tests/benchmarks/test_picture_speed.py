@@ -9,6 +9,7 @@ from measuring import DEVICE, pictures
 from atop.core.randomness import Randomness
 from atop.core.resizing import resize
 from atop.data.dataset import Dataset, Split
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 
@@ -43,7 +44,10 @@ def test_masks(measure: Any, randomness: Randomness) -> None:
 def test_transform(measure: Any, randomness: Randomness, name: str) -> None:
     purifier = "dmae" if name == "tokens" else "deepfill"
     cell = Cell(dataset="cifar10", classifier="any", purifier=purifier, transform=name)
-    t, pixels = assemble.transform("paper", cell), assemble.sizes("paper", cell).purifier
+    t, pixels = (
+        assemble.transform(presets.get("paper"), cell),
+        assemble.sizes(presets.get("paper"), cell).purifier,
+    )
     x, what = pictures(COUNT, pixels), f"transform {name}, {pixels} pixels"
     views = measure(lambda: t(x, randomness), what, pictures=COUNT)
     assert 0.2 < views.mask.mean() < 0.3

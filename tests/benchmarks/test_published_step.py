@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from atop.core.execution import FLOAT32, Compute
 from atop.data.dataset import Dataset
 from atop.method.transforms.rt2 import RT2
-from atop.pipeline.training.purifier import PurifierStage
+from atop.pipeline.training.purifier import PurifierTrainer
 
 GPU = (pytest.mark.gpu, pytest.mark.skipif(DEVICE.type == "cpu", reason="no CUDA device"))
 BFLOAT16 = Compute(precision="bfloat16", channels_last=True)
 
 
-def draws(stage: PurifierStage, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def draws(stage: PurifierTrainer, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """What a step takes, in the form that the published one does: x, labels, noise, mask."""
     x, labels, randomness = stage._batch(number)
     (rt2,) = stage.transforms

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.suite_records import write_suite
 
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.tables import Table, table
 from atop.reporting.aggregate import aggregate
 from atop.reporting.render import render
@@ -21,7 +21,7 @@ def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     results = tmp_path_factory.mktemp("results")
     whole = request.config.getoption("benchmark_enable")
     names = config.tables() if whole else ["table7"]
-    tables = [table(name, "paper") for name in names]
+    tables = [table(name, presets.get("paper")) for name in names]
     for made in tables:
         done = set()
         for row, column in made.numbers():

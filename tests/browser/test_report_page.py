@@ -15,7 +15,7 @@ from browsing import (
 from support.released_records import smoke_run
 
 from atop.core.files import write_json
-from atop.experiment import config, paths
+from atop.experiment import config, paths, presets
 from atop.experiment.tables import table
 from atop.reporting.report import authors_log
 from atop.reporting.report.making import report
@@ -31,7 +31,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the released records, as if two stages had logged and one had a reference."""
     out = tmp_path_factory.mktemp("page")
     results = shutil.copytree(RUN, out / "results")
-    made = [table(name, "smoke") for name in config.tables()]
+    made = [table(name, presets.get("smoke")) for name in config.tables()]
     (one,) = (one for one in made if one.name == "table7")
     tuned, before = (one.cell(one.row(f"rt2-{which}")) for which in ("atop", "none"))
     assert tuned
@@ -42,7 +42,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     points = [{"step": step, "clean": 50.0, "fgsm": 9.0, "pgd-20": 8.0} for step in (0, 30, 60)]
     curve = {"n": 64, "points": points}
     for cell, more in ((before, {"history": other}), (tuned, {"history": losses, "curve": curve})):
-        file = results / paths.purifier("smoke", cell).relative_to(paths.RESULTS)
+        file = results / paths.purifier(presets.get("smoke"), cell).relative_to(paths.RESULTS)
         about = {"settings": {"budget": {"batch": 16}}} | more
         write_json(file.with_suffix(".json"), about)
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ from atop.core.errors import AtopError
 from atop.core.randomness import Randomness
 from atop.core.values import number
 from atop.data.dataset import Split
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.method.attack import Attack
 from atop.method.registry import KINDS, build, members, module_of
@@ -28,7 +28,7 @@ BLIND = {"deepfill", "dmae", "grey_fill"}  # to what is missing
 BOUNDED = {"deepfill", "dmae"}  # whatever they are shown
 WITHOUT_WEIGHTS = {"identity", "grey_fill"}  # controls
 NOT_CLIPPED = {"tokens", "tokens75"}
-ATTACKS = config.read("attacks")["attacks"]
+ATTACKS = config.attacks()["attacks"]
 ORDER = torch.tensor([2, 0, 3])
 KEYS = Path(__file__).parents[1] / "parity" / "fixtures" / "keys.json"
 
@@ -49,7 +49,7 @@ def timed(name: str) -> Any:
     return pytest.param(name, marks=pytest.mark.slow) if slow else name
 
 
-CLASSIFIERS = config.read("classifiers")
+CLASSIFIERS = config.classifiers()
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_controls_leave_what_is_there_and_fill_holes_with_black_or_grey(
 @pytest.mark.parametrize("name", config.read("transforms"))
 def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
     cell = Cell(dataset="cifar10", classifier="resnet18", transform=name)
-    method, options = config.transform_of("smoke", cell)
+    method, options = presets.get("smoke").transform(cell)
     transform: Transform = build("transforms", method, **options)
     x.requires_grad_()
     images, mask = transform(x, draw)

@@ -15,7 +15,7 @@ from serving import FETCH, FILE, ROW, WEIGHTS, AddRow, Fetch, Host, left, servin
 
 from atop.__main__ import main
 from atop.core.files import write_json
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.pipeline import assemble
 from atop.pipeline.checkpoints import hosts
 from atop.pipeline.datasets import fetch
@@ -43,8 +43,8 @@ def small(change: Callable[..., None], workdir: Path, stored: Path) -> Path:
     change("tables/table7", {"columns": columns})
     data = paths.dataset("cifar10_slice").parent
     shutil.copytree(stored, data, copy_function=os.link)
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
-    adversarial = paths.adversarial("smoke", BARE, "fgsm")
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
+    adversarial = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     adversarial.parent.mkdir(parents=True)
     save_file({"images": split.inputs(32), "index": split.index}, adversarial)
     write_json(adversarial.with_suffix(".json"), {"attack": "fgsm"})

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from atop.__main__ import main
 from atop.core.files import ROOT, sha256
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 
 Change = Callable[[str, dict[str, Any]], None]
@@ -52,7 +52,7 @@ def test_checkpoint_missing(complain: Complain, small: Path, change: Change) -> 
 
 def test_purifier_missing(complain: Complain, small: Path) -> None:
     line = complain("evaluate", *SMOKE, "--cell", NONE.id, "--suite", "table7")
-    assert f"{paths.purifier('smoke', NONE)}: no such checkpoint" in line
+    assert f"{paths.purifier(presets.get('smoke'), NONE)}: no such checkpoint" in line
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
@@ -89,13 +89,13 @@ def test_checkpoint_with_another_hash(complain: Complain, small: Path, change: C
 
 
 def test_adversarial_set_missing(complain: Complain, small: Path) -> None:
-    path = paths.adversarial("smoke", BARE, "fgsm")
+    path = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     path.unlink()
     assert f"{path}: no such" in complain(*EVALUATE)
 
 
 def test_adversarial_set_truncated(complain: Complain, small: Path, truncate: Cut) -> None:
-    path = paths.adversarial("smoke", BARE, "fgsm")
+    path = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     truncate(path)
     line = complain(*EVALUATE)
     assert f"{path}: not a complete" in line
@@ -104,7 +104,7 @@ def test_adversarial_set_truncated(complain: Complain, small: Path, truncate: Cu
 
 @pytest.mark.parametrize("what", ["other", "fewer"])
 def test_adversarial_set_of_other_pictures(complain: Complain, small: Path, what: str) -> None:
-    path = paths.adversarial("smoke", BARE, "fgsm")
+    path = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     tensors = load_file(path)
     if what == "other":
         tensors["index"] = tensors["index"] + 1
@@ -115,7 +115,7 @@ def test_adversarial_set_of_other_pictures(complain: Complain, small: Path, what
 
 
 def test_adversarial_set_that_is_something_else(complain: Complain, small: Path) -> None:
-    path = paths.adversarial("smoke", BARE, "fgsm")
+    path = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     save_file({"weights": torch.zeros(3)}, path)
     assert f"{path}: not an adversarial set" in complain(*EVALUATE)
 
@@ -123,7 +123,7 @@ def test_adversarial_set_that_is_something_else(complain: Complain, small: Path)
 def test_account_of_an_adversarial_set_truncated(
     complain: Complain, small: Path, truncate: Cut
 ) -> None:
-    path = paths.adversarial("smoke", BARE, "fgsm").with_suffix(".json")
+    path = paths.adversarial(presets.get("smoke"), BARE, "fgsm").with_suffix(".json")
     truncate(path)
     line = complain(*EVALUATE)
     assert f"{path}: not readable as JSON" in line
@@ -134,7 +134,7 @@ def test_account_of_an_adversarial_set_truncated(
 def record(small: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert main(list(ATTACK)) == 0
     assert main(list(EVALUATE)) == 0
-    return paths.record("smoke", BARE, "table7", "classifier")
+    return paths.record(presets.get("smoke"), BARE, "table7", "classifier")
 
 
 def test_record_broken(complain: Complain, record: Path, truncate: Cut) -> None:

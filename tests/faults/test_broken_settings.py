@@ -136,4 +136,4 @@ def test_names_that_files_do_not_share(
 def test_words_of_the_command_line() -> None:
     said = {"allow_cpu": "true", "init": "null", "recipe": "official", "seed": 1}
     plain = {"allow_cpu": True, "init": None, "recipe": "official", "seed": 1}
-    assert validate.words(said) == plain
+    assert validate.plain(said) == plain

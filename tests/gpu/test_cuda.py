@@ -7,6 +7,7 @@ import torch
 
 from atop.core.execution import FLOAT32
 from atop.core.randomness import Randomness
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.method.defense import Defense
 from atop.pipeline import assemble
@@ -29,9 +30,9 @@ CELLS = {
 def defense(request: pytest.FixtureRequest) -> Defense:
     torch.manual_seed(0)
     cell = CELLS[request.param]
-    network = assemble.purifier("smoke", cell.purifier)
+    network = assemble.purifier(presets.get("smoke"), cell.purifier)
     classifier = assemble.classifier(cell.dataset, cell.classifier)
-    return assemble.pipeline("smoke", cell, network, classifier).eval()
+    return assemble.join("smoke", cell, network, classifier).eval()
 
 
 def draw(device: str) -> Randomness:
@@ -43,7 +44,7 @@ def test_uniform_bits_and_masks_equal_those_of_the_cpu() -> None:
     assert torch.equal(cpu.uniform((100,), "a"), gpu.uniform((100,), "a").cpu())
     x = torch.rand(5, 3, 32, 32)
     for name in ("rt1", "rt3", "tokens"):
-        t = assemble.transform("smoke", replace(CELLS["dmae"], transform=name))
+        t = assemble.transform(presets.get("smoke"), replace(CELLS["dmae"], transform=name))
         assert torch.equal(t(x, cpu).mask, t(x.cuda(), gpu).mask.cpu())
 
 
@@ -69,6 +70,6 @@ def test_the_defence_and_its_gradient_agree_with_the_cpu(defense: Defense) -> No
 def test_an_adversarial_step_stays_in_the_ball(defense: Defense) -> None:
     defense = defense.cuda()
     x, y = torch.rand(5, 3, 32, 32, device="cuda"), torch.arange(5, device="cuda")
-    x_adv = assemble.attack("smoke", "pgd-10")(defense, x, y, draw("cuda"))
+    x_adv = assemble.attack(presets.get("smoke"), "pgd-10")(defense, x, y, draw("cuda"))
     assert (x_adv - x).abs().max() <= 8 / 255 + 1e-6
     assert torch.equal(x_adv, x_adv.clamp(0, 1))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atop.core.randomness import Randomness
 from atop.core.values import number
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
@@ -27,9 +27,9 @@ SMALL = {"steps": 3, "eot": 2, "queries": 10, "targets": 2}
 @pytest.fixture
 def defense() -> Defense:
     torch.manual_seed(0)
-    network = assemble.purifier("smoke", CELL.purifier)
+    network = assemble.purifier(presets.get("smoke"), CELL.purifier)
     classifier = assemble.classifier(CELL.dataset, CELL.classifier)
-    made = assemble.pipeline("smoke", CELL, network, classifier)
+    made = assemble.join("smoke", CELL, network, classifier)
     return made.cuda().eval().requires_grad_(False)
 
 
@@ -39,9 +39,9 @@ def pictures(count: int) -> tuple[Tensor, Tensor, Randomness]:
     return torch.rand(count, 3, 32, 32, device="cuda"), index % 10, Randomness(0, "test", index)
 
 
-@pytest.mark.parametrize("name", config.read("attacks")["attacks"])
+@pytest.mark.parametrize("name", config.attacks()["attacks"])
 def test_every_attack_runs_and_keeps_to_its_ball(defense: Defense, name: str) -> None:
-    row = config.read("attacks")["attacks"][name]
+    row = config.attacks()["attacks"][name]
     options: dict[str, Any] = {k: v for k, v in row.items() if k not in config.HARNESS}
     options |= {key: value for key, value in SMALL.items() if key in options}
     attack = build("attacks", row["method"], **options)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from atop.operations.cost.passes import Look, Training
 
 from atop.experiment.cells import Cell
 from atop.operations.cost import calibration, machines
-from atop.operations.cost.passes import Look, Training
 from atop.operations.cost.rates import Rates
 
 pytestmark = [

@@ -12,12 +12,12 @@ from atop.core.execution import FLOAT32, Compute
 from atop.core.resizing import resize
 from atop.core.resumable import State
 from atop.data.dataset import Dataset
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
-from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.classifier import ClassifierTrainer
 from atop.pipeline.training.loop import train
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -45,20 +45,20 @@ def stage(
     parts: int = 1,
     compute: Compute = FLOAT32,
     **recipe: Any,
-) -> PurifierStage:
+) -> PurifierTrainer:
     torch.manual_seed(0)
-    purifier = assemble.purifier("smoke", cell.purifier).to(device)
+    purifier = assemble.purifier(presets.get("smoke"), cell.purifier).to(device)
     made = {**config.recipe("paper", cell.transform, "paper"), **recipe}
-    loss = assemble.loss("smoke", cell.purifier, made)
+    loss = assemble.loss(presets.get("smoke"), cell.purifier, made)
     network = assemble.classifier(cell.dataset, cell.classifier).to(device)
     classifier = network.eval().requires_grad_(False)
-    pipeline = assemble.pipeline("smoke", cell, purifier, classifier)
-    fgsm = assemble.attack("smoke", "fgsm")
-    size = assemble.sizes("smoke", cell).purifier
-    return PurifierStage(
+    pipeline = assemble.join("smoke", cell, purifier, classifier)
+    fgsm = assemble.attack(presets.get("smoke"), "fgsm")
+    size = assemble.sizes(presets.get("smoke"), cell).purifier
+    return PurifierTrainer(
         purifier=purifier,
         loss=loss.to(device),
-        transforms=[assemble.transform("smoke", cell)],
+        transforms=[assemble.transform(presets.get("smoke"), cell)],
         data=data.train.take(slice(0, 16)).to(device),
         input_size=32,
         resize=lambda x: resize(x, size),
@@ -113,10 +113,10 @@ def test_a_run_resumes_on_the_device(
 
 
 def test_a_classifier_step(cifar_slice: Dataset) -> None:
-    budget = {**config.preset("paper").stages.given()["classifier"], "epochs": 1, "batch": 8}
+    budget = {**presets.get("paper").settings.stages.given()["classifier"], "epochs": 1, "batch": 8}
     network = assemble.classifier("cifar10", "resnet18").to(CUDA)
     data = cifar_slice.train.take(slice(0, 16)).to(CUDA)
-    metrics = ClassifierStage(network, data, size=256, budget=budget, seed=0).step(0)
+    metrics = ClassifierTrainer(network, data, size=256, budget=budget, seed=0).step(0)
     assert torch.isfinite(metrics["loss"])
 
 

@@ -15,7 +15,7 @@ from atop import load_defense
 from atop.core.files import ROOT
 from atop.data import embedded
 from atop.data.dataset import Dataset
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 from atop.method.defense import Defense
 from atop.method.robustbench_library import robustbench
@@ -38,7 +38,7 @@ def defense(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defense]:
     (folder / "workflow").symlink_to(ROOT / "workflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        weights = paths.purifier("smoke", CELL)
+        weights = paths.purifier(presets.get("smoke"), CELL)
         weights.parent.mkdir(parents=True)
         shutil.copyfile(embedded.FOLDER / "deepfill.safetensors", weights)
         yield load_defense(CELL.id)

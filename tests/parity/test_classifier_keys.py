@@ -14,7 +14,7 @@ from atop.core.errors import AtopError
 from atop.experiment import config
 from atop.method.registry import build, module_of
 
-ROWS = config.read("classifiers")
+ROWS = config.classifiers()
 FIXTURES = json.loads((Path(__file__).parent / "fixtures" / "keys.json").read_text())
 PUBLISHED: dict[str, str] = {
     "resnet18": "atop-18",

@@ -7,7 +7,7 @@ from atop.experiment import config
 from atop.method.attacks.fgsm import FGSM
 from atop.method.registry import build
 from atop.method.transform import Transform
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 TINY_DMAE: dict[str, int] = {
     "pixels": 32, "patch": 4, "width": 16, "depth": 1, "heads": 2,
@@ -29,7 +29,7 @@ def atop_term(classifier: nn.Module) -> Classification:
     )
 
 
-def gradient(stage: PurifierStage) -> Tensor:
+def gradient(stage: PurifierTrainer) -> Tensor:
     """What the last step descended."""
     parts = [p.grad.flatten() for p in stage.purifier.parameters() if p.grad is not None]
     return torch.cat(parts)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from atop.core import checkpoints
 from atop.data import embedded
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.evaluation import Evaluate
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
 from atop.pipeline.evaluation import evaluate
@@ -41,15 +42,17 @@ def prepare(change: Change) -> None:
     quick = {"target": "classifier", "attacks": ["clean", "pgd-10"], "draws": 2}
     change("attacks", {"suites": {"quick": quick}})
     fetch("cifar10_slice")
-    network = assemble.purifier("smoke", "deepfill")
+    network = assemble.purifier(presets.get("smoke"), "deepfill")
     checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
     metadata = {"settings": {"stage": "finetune"}, "provenance": TRAINED, "history": [{"step": 1}]}
-    checkpoints.save(paths.purifier("smoke", CELL), network, metadata)
+    checkpoints.save(paths.purifier(presets.get("smoke"), CELL), network, metadata)
 
 
 def run(cell: Cell, target: str = "classifier") -> dict[str, Any]:
     """The record of a cell under the suite."""
-    path = evaluate.evaluate("smoke", cell, "quick", target, device=CPU)
+    path = evaluate.evaluate(
+        Evaluate(preset=presets.get("smoke"), cell=cell, suite="quick", target=target), CPU
+    )
     return records.read(path, cell=cell)
 
 

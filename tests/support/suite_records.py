@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from atop.core.files import write_json
-from atop.experiment import config
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import Table
 from support.synthetic_records import N, answers, evaluation, frame_of, where
 
@@ -30,11 +31,11 @@ def write_suite(
     of = made.column(column) if column else None
     cell, name = made.cell(made.row(row), of), of.suite if of else made.spec["suite"]
     assert cell
-    suite = config.suite(name, made.preset)
+    suite = presets.get(made.preset).suite(name)
     drawn = np.random.default_rng(0)
     evaluations = []
     for entry in suite.attacks:
-        budget = config.attack(config.entry(entry, "")[0], made.preset)
+        budget = presets.get(made.preset).attack(parse_entry(entry, "")[0])
         under_attack = attacked is not None and budget["method"] != "clean"
         right = entries.get(entry.replace("-", "_"), attacked if under_attack else rate)
         draws = 1 if budget.get("through") == "fixed" else suite.draws
@@ -44,7 +45,7 @@ def write_suite(
             margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
             one["selection"] = {"predictions": answers(hits), "margins": margins}
         evaluations.append(one)
-    words = {"suite": name, "target": suite.target, "victim": cell.victim(suite.target).id}
+    words = {"suite": name, "target": suite.target, "victim": cell.target(suite.target).id}
     content = {
         **frame_of(cell, made.preset, suite.draws, n),
         **words,

@@ -8,8 +8,9 @@ import torch
 
 from atop.core import checkpoints
 from atop.data import embedded
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.attack import Attack
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.datasets import fetch
@@ -32,12 +33,14 @@ def prepare(change: Change) -> None:
     change("presets/smoke", {"evaluation": {"n": 8, "batch": 8}})
     change("pictures", {"pictures": KEPT})
     fetch("cifar10_slice")
-    make_adversarial("smoke", CELL.bare, "fgsm", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL.bare, attack="fgsm"), CPU)
     for cell in (*(replace(CELL, transform=one) for one in TRANSFORMS), DMAE):
         for finetune in ("none", "adversarial"):
-            network = assemble.purifier("smoke", cell.purifier)
+            network = assemble.purifier(presets.get("smoke"), cell.purifier)
             checkpoints.load(network, embedded.FOLDER / f"{cell.purifier}.safetensors")
-            checkpoints.save(paths.purifier("smoke", replace(cell, finetune=finetune)), network, {})
+            checkpoints.save(
+                paths.purifier(presets.get("smoke"), replace(cell, finetune=finetune)), network, {}
+            )
 
 
 def made(cell: Cell) -> stored_images.StoredImages:

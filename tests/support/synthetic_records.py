@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from atop.core.files import write_json
-from atop.experiment import config, paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import Table, table
 from support.synthetic_config import ATTACKS
 
@@ -36,7 +37,7 @@ def strict_record(cell: Cell, preset: str, rates: dict[str, float]) -> dict[str,
     """A record of the strict table in which each draw is right at a rate of example and attack."""
     drawn = np.random.default_rng(len(cell.id))
     evaluations = []
-    for entry in config.suite("strict", preset).attacks:
+    for entry in presets.get(preset).suite("strict").attacks:
         chances = np.clip(rates[entry] + drawn.uniform(-1, 1, size=N), 0, 1)
         selected = drawn.uniform(size=(3, N)) < chances
         one = evaluation(entry, preset, drawn.uniform(size=(4, N)) < chances)
@@ -59,11 +60,11 @@ def answers(hits: Any) -> list[list[int]]:
 
 def evaluation(entry: str, preset: str, hits: Any) -> dict[str, Any]:
     """What a record holds on an entry, with (draws, N) right answers."""
-    name, _ = config.entry(entry, "")
+    name, _ = parse_entry(entry, "")
     sha = hashlib.sha256(name.encode()).hexdigest()
     return {
         "attack": entry,
-        "budget": config.attack(name, preset),
+        "budget": presets.get(preset).attack(name),
         "predictions": answers(hits),
         "distance": {"linf": 0.031, "l2": 1.5, "unmoved": 0.0},
         "adversarial": None if name == "clean" else {"sha256": sha},
@@ -111,7 +112,7 @@ def frame_of(cell: Cell, preset: str, draws: int, n: int = N) -> dict[str, Any]:
 
 def write_records(results: Path, preset: str, **changes: dict[str, Any]) -> Table:
     """Records of RIGHT below `results`, changed at the top level by `changes`; no rt2-atop."""
-    made = table("table7", preset)
+    made = table("table7", presets.get(preset))
     for key, right in RIGHT.items():
         content = record(cell_of(made, key), preset=preset, right=right)
         content.update(changes.get(key.replace("-", "_"), {}))
@@ -121,7 +122,7 @@ def write_records(results: Path, preset: str, **changes: dict[str, Any]) -> Tabl
 
 def write_strict(results: Path, preset: str, **changes: dict[str, Any]) -> Table:
     """Records of the strict table's rows that can run below `results`, changed by `changes`."""
-    made = table("strict", preset)
+    made = table("strict", presets.get(preset))
     for key, better in (("rt2-atop", 0.0), ("no-purifier", -0.2)):
         rates = {entry: max(rate + better, 0) for entry, rate in RATES.items()}
         content = strict_record(cell_of(made, key), preset, rates)
@@ -132,7 +133,7 @@ def write_strict(results: Path, preset: str, **changes: dict[str, Any]) -> Table
 
 def write_figure(results: Path, preset: str) -> Table:
     """Records of the first panel's rows below `results`; no a-rt2-adversarial."""
-    made = table("figure4", preset)
+    made = table("figure4", presets.get(preset))
     for key, clean, fgsm in (
         ("a-rt1-clean", 150, 40),
         ("a-rt1-adversarial", 140, 80),
@@ -156,4 +157,6 @@ def where(
     results: Path, preset: str, cell: Cell, suite: str = "table7", target: str = "classifier"
 ) -> Path:
     """The path of a record."""
-    return results / paths.record(preset, cell, suite, target).relative_to(paths.RESULTS)
+    return results / paths.record(presets.get(preset), cell, suite, target).relative_to(
+        paths.RESULTS
+    )

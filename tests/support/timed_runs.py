@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.operations.cost import machines
 from atop.operations.timed_run.queue import Queue
@@ -40,7 +41,7 @@ def prepare(change: Change) -> None:
 
 def queue(preset: str = "smoke") -> Queue:
     """The queue of a machine with one thread."""
-    return Queue(preset, machines.cpu(1), None)
+    return Queue(presets.get(preset), machines.cpu(1), None)
 
 
 def done(lines: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from support.synthetic_records import RIGHT, N, cell_of, record, where, write_re
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
+from atop.experiment import presets
 from atop.experiment.tables import table
 from atop.reporting.aggregate import COLUMNS, aggregate
 
@@ -59,7 +60,7 @@ def test_missing_cells_say_why(tmp_path: Path) -> None:
 
 
 def test_an_attack_that_a_record_lacks_is_not_run(tmp_path: Path) -> None:
-    seven = table("table7", "paper")
+    seven = table("table7", presets.get("paper"))
     write_records(tmp_path / "results", "paper")
     path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
     content = read_json(path)
@@ -73,7 +74,9 @@ def test_an_attack_that_a_record_lacks_is_not_run(tmp_path: Path) -> None:
 
 def test_records_of_another_target_are_other_files(tmp_path: Path) -> None:
     write_records(tmp_path, "paper")
-    whole = aggregate(table=table("table7", "paper", target="defense"), results=tmp_path)
+    whole = aggregate(
+        table=table("table7", presets.get("paper"), target="defense"), results=tmp_path
+    )
     assert set(whole.frame["verdict"]) == {"not run", "cited"}
     assert set(whole.frame["target"]) == {"defense"}
     assert not whole.records
@@ -119,14 +122,14 @@ def test_broken_records_name_file_and_key(tmp_path: Path, change: Any, key: str)
 
 
 def test_a_record_in_the_wrong_place(tmp_path: Path) -> None:
-    seven = table("table7", "paper")
+    seven = table("table7", presets.get("paper"))
     other = cell_of(seven, "rt1-atop").as_dict()
     with pytest.raises(AtopError, match="the file's name says"):
         made(tmp_path, rt1_none={"cell": other})
 
 
 def test_several_draws(tmp_path: Path) -> None:
-    seven = table("table7", "paper")
+    seven = table("table7", presets.get("paper"))
     cell = cell_of(seven, "rt1-none")
     content = record(cell, preset="paper", right=RIGHT["rt1-none"], draws=3)
     content["evaluations"][0]["predictions"][1] = content["labels"]

@@ -17,14 +17,14 @@ from atop.experiment import config
 from atop.method.purifiers import deepfill, dmae
 from atop.method.reconstruction_loss import Loss, PixelLoss
 from atop.method.transforms import tokens
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 BUDGET: dict[str, Any] = {
     "images": 800, "batch": 8, "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.05,
     "schedule": "constant", "clip": None,
 }  # fmt: skip
 TOKENS = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
-Make = Callable[..., PurifierStage]
+Make = Callable[..., PurifierTrainer]
 
 
 class Plain(nn.Module):
@@ -58,7 +58,7 @@ def make(cifar_slice: Dataset) -> Make:
         recipe.update((key, said.pop(key)) for key in list(said) if key in recipe)
         torch.manual_seed(0)
         purifier, loss = KINDS[kind]
-        return PurifierStage(
+        return PurifierTrainer(
             purifier=purifier(),
             loss=said.pop("loss", loss),
             transforms=[said.pop("transform", TOKENS)],

@@ -11,8 +11,9 @@ import pytest
 
 from atop.core.errors import AtopError
 from atop.core.files import sha256, write_json
-from atop.experiment import dag, paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.stage import networks
 from atop.operations.cost import machines
 from atop.operations.timed_run import archives, summary
 from atop.operations.timed_run.queue import Queue
@@ -141,18 +142,18 @@ def test_records_travel_first_and_sets_and_states_never(
         dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
         transform=transform, finetune="none",
     ) for transform in ("rt1", "rt2")]  # fmt: skip
-    rt1, rt2 = (paths.purifier("smoke", cell) for cell in cells)
-    queue = Queue("smoke", machines.cpu(1), None)
-    record = paths.record("smoke", cells[0], "table7", "classifier")
+    rt1, rt2 = (paths.purifier(presets.get("smoke"), cell) for cell in cells)
+    queue = Queue(presets.get("smoke"), machines.cpu(1), None)
+    record = paths.record(presets.get("smoke"), cells[0], "table7", "classifier")
     told = [paths.RESULTS / "benchmarks" / "a.json", paths.RESULTS / "logs" / "spend" / "a.log"]
     page = paths.RESULTS / "benchmarks" / "README.md"  # of the checkout there, perhaps a newer one
-    sets = paths.adversarial("smoke", BARE, "official")
+    sets = paths.adversarial(presets.get("smoke"), BARE, "official")
     never = [sets, paths.state(rt1), paths.dataset("x"), page]
     write({str(path.relative_to("results")): 10 for path in (rt1, rt2, *told, *never)})
     for cell, path in zip(cells, (rt1, rt2), strict=True):
-        start = sha256(paths.initial("smoke", cell))
+        start = sha256(paths.initial(presets.get("smoke"), cell))
         write_json(path.with_suffix(".json"), {"settings": {"start_sha256": start}})
-    networks = dag.networks("smoke", cells[0])[1:]
+    networks = networks(presets.get("smoke"), cells[0])[1:]
     write_json(record, {"checkpoints": [sha256(path) for path in networks]})
     found = archives.finished(queue)
     assert found[0] == [record]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from atop.experiment import config
+from atop.experiment import presets
 from atop.experiment.tables import table
 from atop.reporting import attack_budgets
 
@@ -76,7 +76,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
     ],
 )  # fmt: skip
 def test_text(budget: dict[str, Any], text: str) -> None:
-    assert attack_budgets.text(budget, "paper") == text
+    assert attack_budgets.text(budget, presets.get("paper")) == text
 
 
 def test_an_attack_that_starts_from_others_lists_them_all(
@@ -86,11 +86,11 @@ def test_an_attack_that_starts_from_others_lists_them_all(
     first = {**both, "method": "pgd", "steps": 9, "after": "clean"}
     second = {**both, "method": "fgsm", "eot": 3, "after": "one"}
     change("attacks", {"attacks": {"one": first, "two": second}})
-    assert attack_budgets.text(config.attack("two", "paper"), "paper") == (
+    assert attack_budgets.text(presets.get("paper").attack("two"), presets.get("paper")) == (
         "Linf 8/255, 9 steps; then 5 judge draws, EOT 3"
     )
     assert (
-        attack_budgets.text({**second, "after": "gone"}, "paper")
+        attack_budgets.text({**second, "after": "gone"}, presets.get("paper"))
         == "Linf 8/255, 5 judge draws, EOT 3"
     )
 
@@ -102,7 +102,7 @@ def test_what_changed_in_a_header() -> None:
 
 
 def test_a_worst_case_names_its_attacks_and_an_entry_its_target() -> None:
-    strict = table("strict", "paper")
+    strict = table("strict", presets.get("paper"))
     column = strict.column("transfer")
     run = attack_budgets.as_run(strict, column, [])
     assert attack_budgets.column_text(strict, column, run) == (

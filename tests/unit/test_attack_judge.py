@@ -21,9 +21,12 @@ from support.small_evaluation import (
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+from atop.experiment import presets
+from atop.experiment.stages.attack import Attack
 from atop.method.attack import Target
 from atop.pipeline import assemble
-from atop.pipeline.attacking.adversarial_sets import Siege, Standing, make_adversarial
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.attacking.runner import AttackRunner, CandidateScore
 
 
 @pytest.fixture
@@ -34,17 +37,17 @@ def small(change: Change, workdir: Path) -> Change:
 
 def test_standing_counts_right_draws_first_and_margins_second() -> None:
     right, margin = torch.tensor([0.5, 0.5, 0.5, 0.25, 0.75]), torch.tensor([1.0, -1, 0, 9, -9])
-    other = Standing(torch.full((5,), 0.5), torch.zeros(5))
-    assert Standing(right, margin).below(other).tolist() == [False, True, False, True, False]
+    other = CandidateScore(torch.full((5,), 0.5), torch.zeros(5))
+    assert CandidateScore(right, margin).below(other).tolist() == [False, True, False, True, False]
 
 
 def test_the_judge_takes_draws_of_its_own(small: Change) -> None:
     small("attacks", {"attacks": {"mine": {**ROW, "judge": 3}}})
-    siege = Siege("smoke", CELL, "mine", CPU)
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y = split.inputs(32), split.labels
     found = siege.judge(x, y, split.index)
-    defense = assemble.defense("smoke", CELL)
+    defense = assemble.defense(presets.get("smoke"), CELL)
     logits = torch.stack(
         [defense(x, Randomness(0, "judge:mine", split.index, draw)) for draw in range(3)]
     )
@@ -61,9 +64,16 @@ def test_no_lucky_draw_takes_an_example_out_of_an_attack(small: Change) -> None:
         "many": {**ROW, "after": "clean", "judge": 30},
     }
     small("attacks", {"attacks": rows})
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     where = (split.inputs(32), split.labels, split.index)
-    one, many = (int(Siege("smoke", CELL, name, CPU).left(*where).sum()) for name in rows)
+    one, many = (
+        int(
+            AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack=name), CPU)
+            .left(*where)
+            .sum()
+        )
+        for name in rows
+    )
     assert one < many
 
 
@@ -71,11 +81,14 @@ def test_restarts_keep_the_worst_of_several_starts(small: Change) -> None:
     rows = {"once": ROW, "thrice": {**ROW, "restarts": 3}}
     small("attacks", {"attacks": rows})
     once, thrice = (
-        load_file(make_adversarial("smoke", BARE, name, device=CPU))["images"] for name in rows
+        load_file(
+            make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack=name), CPU)
+        )["images"]
+        for name in rows
     )
     split, defense = (
-        assemble.evaluation_set("smoke", "cifar10_slice"),
-        assemble.defense("smoke", BARE),
+        assemble.evaluation_set(presets.get("smoke"), "cifar10_slice"),
+        assemble.defense(presets.get("smoke"), BARE),
     )
     assert (
         margin_of(defense(thrice), split.labels)
@@ -108,13 +121,20 @@ def test_of_several_candidates_each_example_keeps_the_worst(
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
     split, defense = (
-        assemble.evaluation_set("smoke", "cifar10_slice"),
-        assemble.defense("smoke", BARE),
+        assemble.evaluation_set(presets.get("smoke"), "cifar10_slice"),
+        assemble.defense(presets.get("smoke"), BARE),
     )
     x, y = split.inputs(32), split.labels
-    runs = [Siege("smoke", BARE, "mine", CPU)._attempt(x, y, split.index, k)[0] for k in range(3)]
+    runs = [
+        AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)._attempt(
+            x, y, split.index, k
+        )[0]
+        for k in range(3)
+    ]
     monkeypatch.setattr(assemble, "attack", lambda *_: Several(runs))
-    found = Siege("smoke", BARE, "mine", CPU).run(x, x, y, split.index)
+    found = AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU).run(
+        x, x, y, split.index
+    )
     margins = torch.stack([margin_of(defense(one), y) for one in [x, *runs]])
     right = (margins > 0).float()  # misclassified first, then by margin
     which = (right * 1e6 + margins).argmin(0)
@@ -138,12 +158,14 @@ def test_autoattack_attacks_everybody_whom_the_judge_leaves(
     row = {key: value for key, value in {**APGD, **sub}.items() if value is not ...}
     row |= {"after": "clean", "judge": 3}
     small("attacks", {"attacks": {"mine": row, "gated": {**row, "version": "official"}}})
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y = split.inputs(32), split.labels
-    left = Siege("smoke", CELL, "mine", CPU).left(x, y, split.index)
+    left = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU).left(
+        x, y, split.index
+    )
     untouched = {}
     for name in ("mine", "gated"):
-        siege = Siege("smoke", CELL, name, CPU)
+        siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack=name), CPU)
         where = left.nonzero()[:, 0]
         found = siege._attempt(x[where], y[where], split.index[where], 0)
         still = torch.stack([(one == x[where]).flatten(1).all(1) for one in found])

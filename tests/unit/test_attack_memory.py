@@ -11,10 +11,13 @@ from atop.core.errors import AtopError
 from atop.core.execution import Segment
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
+from atop.experiment import presets
+from atop.experiment.stages.attack import Attack
 from atop.method.attack import Target
 from atop.pipeline import assemble
-from atop.pipeline.attacking import adversarial_sets
-from atop.pipeline.attacking.adversarial_sets import Siege, make_adversarial
+from atop.pipeline.attacking import runner
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.attacking.runner import AttackRunner
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def test_an_attack_holds_no_more_images_than_a_batch(
     small: Change, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
     small("attacks", {"attacks": {"first": ROW, "mine": {**ROW, "after": after}}})
-    make_adversarial("smoke", BARE, "first", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="first"), CPU)
     inputs, sizes = Split.inputs, []
 
     def counting(self: Split, size: int) -> Tensor:
@@ -36,7 +39,7 @@ def test_an_attack_holds_no_more_images_than_a_batch(
         return inputs(self, size)
 
     monkeypatch.setattr(Split, "inputs", counting)
-    make_adversarial("smoke", BARE, "mine", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
     assert max(sizes) <= 8 < N
 
 
@@ -44,9 +47,9 @@ def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y, index = split.inputs(32), split.labels, split.index
-    siege = Siege("smoke", BARE, "mine", CPU)
+    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
     whole = siege.run(x, x, y, index)
     method, sizes = siege.method, []
 
@@ -70,9 +73,9 @@ def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
 
 def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Change) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
-    split = assemble.evaluation_set("smoke", "cifar10_slice").take(slice(0, 1))
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice").take(slice(0, 1))
     x, y, index = split.inputs(32), split.labels, split.index
-    siege = Siege("smoke", CELL, "mine", CPU)
+    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
     whole, method = siege.run(x, x, y, index), siege.method
     segments = [one for one in siege.defense.modules() if isinstance(one, Segment)]
     assert not any(one.recompute for one in segments)
@@ -88,7 +91,10 @@ def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Chan
 
 def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:
     cuda = torch.device("cuda")
-    sizes = [adversarial_sets.at_once(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
+    sizes = [runner.batch_size(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
     assert sizes == [64, 64, 12, 5, 1]
-    assert adversarial_sets.at_once(64, 20, CPU) == 64
-    assert Siege("smoke", CELL, "strict-pgd", CPU).batch == 8
+    assert runner.batch_size(64, 20, CPU) == 64
+    assert (
+        AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="strict-pgd"), CPU).batch
+        == 8
+    )

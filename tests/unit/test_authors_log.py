@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atop.experiment import presets
 from atop.reporting.report import authors_log, figures
 
 OFFICIAL = authors_log.CELL
@@ -28,8 +29,8 @@ def test_the_log_holds_the_epochs_of_the_notebook() -> None:
 
 
 def test_the_log_is_of_one_recipe() -> None:
-    assert authors_log.matches(OFFICIAL, "paper")
-    assert authors_log.matches(replace(OFFICIAL, seed=3), "paper")
+    assert authors_log.matches(OFFICIAL, presets.get("paper"))
+    assert authors_log.matches(replace(OFFICIAL, seed=3), presets.get("paper"))
     assert OFFICIAL.id == "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0"
 
 
@@ -42,14 +43,14 @@ def test_the_log_is_of_one_recipe() -> None:
     ids=lambda word: next(iter(word)),
 )  # fmt: skip
 def test_one_other_word_is_another_recipe(word: dict[str, str]) -> None:
-    assert not authors_log.matches(replace(OFFICIAL, **word), "paper")
+    assert not authors_log.matches(replace(OFFICIAL, **word), presets.get("paper"))
 
 
 @pytest.mark.parametrize("preset", sorted({"smoke", "native"}))
 def test_a_preset_that_is_not_comparable_has_no_log(preset: str) -> None:
-    assert not authors_log.matches(OFFICIAL, preset)
-    assert authors_log.FILE.name not in {path.name for path in figures.parts(preset)}
+    assert not authors_log.matches(OFFICIAL, presets.get(preset))
+    assert authors_log.FILE.name not in {path.name for path in figures.parts(presets.get(preset))}
 
 
 def test_the_papers_page_is_made_of_the_log_too() -> None:
-    assert Path("tables/paper/training_log.csv") in figures.parts("paper")
+    assert Path("tables/paper/training_log.csv") in figures.parts(presets.get("paper"))

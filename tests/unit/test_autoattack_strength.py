@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from atop.core import stats
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.attack import Attack
 from atop.pipeline import assemble
 from atop.pipeline.attacking import adversarial_sets
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
@@ -42,13 +44,15 @@ def test_autoattack_is_not_above_pgd_of_the_same_gradients(
     change("attacks", {"attacks": ROWS})
     fetch("cifar10_slice")
     split, defense = (
-        assemble.evaluation_set("smoke", "cifar10_slice"),
-        assemble.defense("smoke", CELLS[name]),
+        assemble.evaluation_set(presets.get("smoke"), "cifar10_slice"),
+        assemble.defense(presets.get("smoke"), CELLS[name]),
     )
     judge = Evaluation(defense, split, seed=0, batch=N, device=CPU)
     right = {}
     for attack in ROWS:
-        path = make_adversarial("smoke", CELLS[name], attack, device=CPU)
+        path = make_adversarial(
+            Attack(preset=presets.get("smoke"), cell=CELLS[name], attack=attack), CPU
+        )
         predicted = judge.predictions(adversarial_sets.load_adversarial(path, split), DRAWS)
         right[attack] = np.asarray(predicted) == split.labels.numpy()
     for attack in ("ce", "dlr"):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atop.__main__ import main
-from atop.experiment import availability, paths
+from atop.experiment import availability, paths, presets
 from atop.experiment.cells import Cell
 from atop.experiment.tables import table
 from atop.pipeline import prefetch
@@ -37,59 +37,65 @@ def test_a_preset_that_downloads_nothing_says_what_a_cell_lacks(
     workdir: Path, tmp_path: Path
 ) -> None:
     cell = hundred(init="scratch")
-    assert availability.lacks(cell, "smoke", None) == (
+    assert availability.missing(cell, presets.get("smoke"), None) == (
         "preset smoke downloads nothing and lacks the dataset cifar100; "
         "--config files=FOLDER names a folder that has them"
     )
-    assert availability.lacks(cell, "native", None) is None
+    assert availability.missing(cell, presets.get("native"), None) is None
     assert (
-        availability.lacks(hundred(dataset="cifar10_slice", init="scratch"), "smoke", None) is None
+        availability.missing(
+            hundred(dataset="cifar10_slice", init="scratch"), presets.get("smoke"), None
+        )
+        is None
     )
     (tmp_path / "empty").mkdir()
-    assert availability.lacks(cell, "smoke", tmp_path / "empty") is not None
-    assert availability.lacks(cell, "smoke", mosaics(tmp_path / "files")) is None
+    assert availability.missing(cell, presets.get("smoke"), tmp_path / "empty") is not None
+    assert availability.missing(cell, presets.get("smoke"), mosaics(tmp_path / "files")) is None
     about = paths.dataset("cifar100")
     about.parent.mkdir(parents=True)
     about.touch()
-    assert availability.lacks(cell, "smoke", None) is None
+    assert availability.missing(cell, presets.get("smoke"), None) is None
 
 
 def test_public_weights_count_where_they_lie(workdir: Path, tmp_path: Path) -> None:
-    said = availability.lacks(GOWAL, "smoke", None)
+    said = availability.missing(GOWAL, presets.get("smoke"), None)
     assert said
     assert "downloads nothing and lacks public weights; " in said
-    two = availability.lacks(hundred(init="places2"), "smoke", None)
+    two = availability.missing(hundred(init="places2"), presets.get("smoke"), None)
     assert two
     assert "lacks the dataset cifar100 and public weights; " in two
     mine = tmp_path / "files" / GOWALS.removeprefix("robustbench/")
     mine.parent.mkdir(parents=True)
     mine.touch()
-    assert availability.lacks(GOWAL, "smoke", tmp_path / "files") is None
+    assert availability.missing(GOWAL, presets.get("smoke"), tmp_path / "files") is None
     here = paths.CHECKPOINTS / GOWALS
     here.parent.mkdir(parents=True)
     here.touch()
-    assert availability.lacks(GOWAL, "smoke", None) is None
+    assert availability.missing(GOWAL, presets.get("smoke"), None) is None
 
 
 def test_a_table_plans_what_is_at_hand_and_explains_the_rest(workdir: Path, tmp_path: Path) -> None:
-    four = table("table4", "smoke")
+    four = table("table4", presets.get("smoke"))
     assert four.records() == []
     row, column = four.row("ours-wrn28"), four.column("autoattack-linf")
-    assert "lacks the dataset cifar100" in (four.lacks(row, column) or "")
+    assert "lacks the dataset cifar100" in (four.missing(row, column) or "")
     files = mosaics(tmp_path / "files")
-    here = table("table4", "smoke", files=files)
-    assert here.lacks(row, column) is None
+    here = table("table4", presets.get("smoke"), files=files)
+    assert here.missing(row, column) is None
     assert {path.parent.name for path in here.records()} == {
         "cifar100-resnet_small-undefended",
         "cifar100-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0",
     }
-    others = here.lacks(here.row("pang2022-wrn28"), column)
+    others = here.missing(here.row("pang2022-wrn28"), column)
     assert "lacks public weights" in (others or "")
-    assert len(table("table4", "paper").records()) == 9
+    assert len(table("table4", presets.get("paper")).records()) == 9
 
 
 def test_extra_rows_come_when_they_are_asked_for() -> None:
-    usual, more = table("table3", "paper"), table("table3", "paper", extras=True)
+    usual, more = (
+        table("table3", presets.get("paper")),
+        table("table3", presets.get("paper"), extras=True),
+    )
     added = [row.key for row in more.rows[len(usual.rows) :]]
     assert added == ["rebuffi2021-wrn70", "wang2023-wrn28", "wang2023-wrn70", "amini2024-wrn70"]
     assert all(row.control for row in more.rows[len(usual.rows) :])
@@ -97,18 +103,22 @@ def test_extra_rows_come_when_they_are_asked_for() -> None:
 
 
 def test_what_a_table_needs_is_listed_once() -> None:
-    found = prefetch.needs(table("table2", "paper"))
+    found = prefetch.needs(table("table2", presets.get("paper")))
     names = [need.name for need in found]
     assert len(names) == len(set(names))
     assert [need.name for need in found if need.kind == "dataset"] == ["cifar10"]
     assert {GOWALS, "deepfill-places2.pth", "diffpure-wrn-70-16.pt"} < set(names)
     assert len(names) == 12
     assert "deepfill-places2.pth" not in [
-        need.name for need in prefetch.needs(table("table2", "paper", init="scratch"))
+        need.name for need in prefetch.needs(table("table2", presets.get("paper"), init="scratch"))
     ]
-    assert len(prefetch.needs(table("table2", "paper", extras=True))) == 17
-    assert prefetch.needs(table("table7", "smoke")) == []
-    both = [need.name for need in prefetch.needs(table("table5", "paper")) if need.kind[0] == "d"]
+    assert len(prefetch.needs(table("table2", presets.get("paper"), extras=True))) == 17
+    assert prefetch.needs(table("table7", presets.get("smoke"))) == []
+    both = [
+        need.name
+        for need in prefetch.needs(table("table5", presets.get("paper")))
+        if need.kind[0] == "d"
+    ]
     assert both == ["cifar10", "cifar100"]
 
 

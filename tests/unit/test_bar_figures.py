@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from support.synthetic_records import write_figure
 
 from atop.core.files import ROOT, read_json
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.tables import Table, table
 from atop.reporting import figures
 from atop.reporting.figures import bars
@@ -186,7 +186,7 @@ def test_a_figure_without_any_record_is_drawn_empty(
 def test_the_legend_says_what_a_preset_made_of_an_attack(
     tmp_path: Path, saved: list[Figure]
 ) -> None:
-    render(table=table("figure4", "smoke"), results=tmp_path, out=tmp_path)
+    render(table=table("figure4", presets.get("smoke")), results=tmp_path, out=tmp_path)
     below = plotted(tmp_path / "figure4.csv", saved).get_supxlabel()
     assert " ".join(below.split()).startswith(
         "Clean; AutoAttack: Linf 8/255, scaled down, without aa-linf-standard; PGD-20: Linf 8/255; "
@@ -195,13 +195,13 @@ def test_the_legend_says_what_a_preset_made_of_an_attack(
 
 
 def test_all_digits_of_a_note_are_raised(tmp_path: Path, saved: list[Figure]) -> None:
-    render(table=table("figure4", "paper"), results=tmp_path, out=tmp_path)
+    render(table=table("figure4", presets.get("paper")), results=tmp_path, out=tmp_path)
     found = plotted(tmp_path / "figure4.csv", saved)
     assert "not run$^{12}$" in {text for axis in found.axes for text in missing(axis).values()}
 
 
 def test_figure_4_shares_its_clean_pictures_and_pgd_with_table_7() -> None:
-    four, seven = table("figure4", "paper"), table("table7", "paper")
+    four, seven = table("figure4", presets.get("paper")), table("table7", presets.get("paper"))
     for four_key, seven_key in (("a-rt2-adversarial", "rt2-atop"), ("a-undefended", "undefended")):
         for key in ("standard", "pgd-20"):
             shared = seven.record(seven.row(seven_key), seven.column(key))

@@ -7,6 +7,7 @@ import pytest
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, write_json
+from atop.experiment import presets
 from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
 
@@ -106,12 +107,11 @@ def test_its_page_shows_the_committed_ones() -> None:
 
 def test_a_preset_attacks_in_bfloat16_only_where_its_cost_was_measured() -> None:
     """The interval of what it costs lies below one point, for each target, on some device."""
-    from atop.experiment import config
 
     coarse = [
         name
-        for name in config.presets()
-        if config.compute(name, "attack").get("precision") == "bfloat16"
+        for name in presets.names()
+        if presets.get(name).execution("attack").get("precision") == "bfloat16"
     ]
     for one in benchmarks.read(ROOT / BENCHMARKS) if coarse else []:
         costs = {row["target"]: row["high"] for row in one["rows"] if "target" in row}

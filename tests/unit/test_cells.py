@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from atop.core.errors import AtopError
-from atop.experiment import config, dag, paths
-from atop.experiment.cells import ABLATIONS, ALIKE, FINETUNES, VICTIMS, Cell
+from atop.experiment import config, paths, presets
+from atop.experiment.cells import ABLATIONS, ALIKE, FINETUNES, TARGETS, Cell
+from atop.experiment.stages.stage import networks
 
 CELL = Cell(
     dataset="cifar10", classifier="resnet18", purifier="deepfill", init="places2",
@@ -31,9 +32,9 @@ def test_a_purifier_without_weights_has_no_init() -> None:
     assert not grey.undefended  # its transform is there
     for cell in (grey, BARE, replace(BARE, transform="rt1")):
         assert not cell.purifies
-        assert dag.networks("paper", cell) == dag.networks("paper", BARE)
+        assert networks(presets.get("paper"), cell) == networks(presets.get("paper"), BARE)
     assert CELL.purifies
-    assert paths.purifier("paper", CELL) in dag.networks("paper", CELL)
+    assert paths.purifier(presets.get("paper"), CELL) in networks(presets.get("paper"), CELL)
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)
@@ -75,10 +76,10 @@ def test_what_is_no_id_is_refused_with_the_form_of_one(text: str) -> None:
 
 
 def test_the_victim_of_a_grey_box_attack_is_the_bare_classifier() -> None:
-    assert CELL.victim("classifier") == CELL.bare == BARE
-    assert CELL.victim("defense") == CELL
+    assert CELL.target("classifier") == CELL.bare == BARE
+    assert CELL.target("defense") == CELL
     with pytest.raises(AtopError, match="target 'purifier' is not known; known are cl"):
-        CELL.victim("purifier")
+        CELL.target("purifier")
 
 
 def test_what_no_example_of_a_recipe_touches_is_shared() -> None:
@@ -86,34 +87,36 @@ def test_what_no_example_of_a_recipe_touches_is_shared() -> None:
     cell, paper = replace(CELL, recipe="minmax"), replace(CELL, recipe="paper")
     assert cell.weights == cell.shared == cell
     assert cell.base == paper.base
-    assert cell.victim("untuned") == paper.victim("untuned")
+    assert cell.target("untuned") == paper.target("untuned")
     assert (
         replace(cell, finetune="continued").weights == replace(paper, finetune="continued").weights
     )
     assert replace(cell, finetune="clean").shared == replace(paper, finetune="clean")
     for one, other in ALIKE.items():
-        for preset in config.presets():
+        for preset in presets.names():
             here, there = (config.recipe(name, "rt2", preset) for name in (one, other))
             differing = {key for key in here if here[key] != there[key]}
             assert differing == {"attack_target"}
 
 
 def test_victims_of_transfer_attacks() -> None:
-    assert CELL.victim("untransformed").id == f"{CELL.id}-no_transform"
-    assert CELL.victim("untuned") == replace(CELL, finetune="none")
-    assert CELL.victim("untuned").weights == CELL.base
-    for name in VICTIMS:
-        assert BARE.victim(name) == BARE
+    assert CELL.target("untransformed").id == f"{CELL.id}-no_transform"
+    assert CELL.target("untuned") == replace(CELL, finetune="none")
+    assert CELL.target("untuned").weights == CELL.base
+    for name in TARGETS:
+        assert BARE.target(name) == BARE
 
 
 def test_a_classifier_may_be_trained_in_the_purifiers_place() -> None:
     tuned = replace(BARE, transform="rt2", finetune="classifier")
     assert not tuned.purifies
     assert CELL.purifies
-    path = paths.classifier_of("paper", tuned)
+    path = paths.classifier_of(presets.get("paper"), tuned)
     assert path == [Path(f"results/paper/tuned/{tuned.id}.safetensors")]
-    assert paths.classifier_of("paper", replace(tuned, ablation="no_noise")) == path
-    assert paths.classifier_of("paper", CELL) == paths.classifier("paper", "cifar10", "resnet18")
+    assert paths.classifier_of(presets.get("paper"), replace(tuned, ablation="no_noise")) == path
+    assert paths.classifier_of(presets.get("paper"), CELL) == paths.classifier(
+        presets.get("paper"), "cifar10", "resnet18"
+    )
 
 
 def test_l_org_knows_no_classifier() -> None:
@@ -128,29 +131,39 @@ def test_l_org_knows_no_classifier() -> None:
 
 def test_paths_of_a_run() -> None:
     results = Path("results/paper")
-    assert paths.purifier("paper", CELL) == results / f"purifiers/{CELL.id}.safetensors"
+    assert (
+        paths.purifier(presets.get("paper"), CELL) == results / f"purifiers/{CELL.id}.safetensors"
+    )
     shared = replace(CELL, finetune="none")
-    assert paths.purifier("paper", shared) == results / f"purifiers/{CELL.base.id}.safetensors"
-    assert paths.adversarial("paper", BARE, "pgd-10") == (
+    assert (
+        paths.purifier(presets.get("paper"), shared)
+        == results / f"purifiers/{CELL.base.id}.safetensors"
+    )
+    assert paths.adversarial(presets.get("paper"), BARE, "pgd-10") == (
         results / "adversarial/cifar10-resnet18-undefended/pgd-10.safetensors"
     )
-    record = paths.record("paper", CELL, "table7", "classifier")
+    record = paths.record(presets.get("paper"), CELL, "table7", "classifier")
     assert record == results / f"records/{CELL.id}/table7-classifier.json"
-    state = paths.state(paths.purifier("paper", CELL))
+    state = paths.state(paths.purifier(presets.get("paper"), CELL))
     assert state == Path(f"results/state/paper/purifiers/{CELL.id}.pt")
-    assert len({paths.state(paths.purifier(name, CELL)) for name in ("paper", "smoke")}) == 2
+    assert (
+        len({paths.state(paths.purifier(presets.get(name), CELL)) for name in ("paper", "smoke")})
+        == 2
+    )
 
 
 def test_where_networks_begin() -> None:
-    assert paths.initial("paper", CELL) == Path("results/checkpoints/deepfill-places2.pth")
+    assert paths.initial(presets.get("paper"), CELL) == Path(
+        "results/checkpoints/deepfill-places2.pth"
+    )
     scratch = replace(CELL, init="scratch")
     made = Path("results/paper/pretrained/cifar10-deepfill.safetensors")
-    assert paths.initial("paper", scratch) == made
+    assert paths.initial(presets.get("paper"), scratch) == made
     given = Path("workflow/resources/deepfill.safetensors")
-    assert paths.initial("smoke", scratch) == given
-    (f,) = paths.classifier("paper", "cifar10", "resnet18")
+    assert paths.initial(presets.get("smoke"), scratch) == given
+    (f,) = paths.classifier(presets.get("paper"), "cifar10", "resnet18")
     assert f == Path("results/paper/classifiers/cifar10-resnet18.safetensors")
-    (f,) = paths.classifier("smoke", "cifar10_slice", "resnet_small")
+    (f,) = paths.classifier(presets.get("smoke"), "cifar10_slice", "resnet_small")
     assert f == Path("workflow/resources/resnet_small.safetensors")
 
 
@@ -164,6 +177,6 @@ def test_a_file_of_a_package() -> None:
 
 
 def test_what_a_preset_names_is_never_trained_over() -> None:
-    (given,) = paths.classifier("smoke", "cifar10_slice", "resnet_small")
+    (given,) = paths.classifier(presets.get("smoke"), "cifar10_slice", "resnet_small")
     with pytest.raises(AtopError, match=r"resnet_small\.safetensors: a preset names this file"):
         paths.state(given)

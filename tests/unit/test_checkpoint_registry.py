@@ -17,7 +17,7 @@ from atop.experiment import config, paths, weight_files
 from atop.pipeline.checkpoints import download, robustbench_files
 
 Change = Callable[[str, dict[str, Any]], None]
-ROWS: dict[str, Any] = config.read("checkpoints")
+ROWS: dict[str, Any] = config.checkpoints()
 ROBUSTBENCH = [
     name for name, row in ROWS.items() if weight_files.ROBUSTBENCH.fullmatch(row.get("file", ""))
 ]
@@ -46,7 +46,7 @@ def test_ids_are_those_of_the_installed_robustbench(name: str) -> None:
 
 
 def test_every_classifier_finds_its_weights() -> None:
-    for name, row in config.read("classifiers").items():
+    for name, row in config.classifiers().items():
         for files in row.get("weights", {}).values():
             assert set(files) <= set(ROWS), name
 
@@ -73,13 +73,13 @@ FOLDER = {"google_drive": ..., "google_drive_folder": "ID", "member": "a/b.pt"}
 @pytest.mark.parametrize("changes", [PACKAGE, FOLDER, {"bytes": None}, {"member": "a/b_c-1.pt"}])
 def test_a_row_that_makes_sense(change: Change, changes: dict[str, Any]) -> None:
     change("checkpoints", {"deepfill-places2": changes})
-    assert config.read("checkpoints")
+    assert config.checkpoints()
 
 
 def test_a_name_that_makes_no_file_name(change: Change) -> None:
     change("checkpoints", {"deep fill": ROWS["deepfill-places2"]})
     with pytest.raises(AtopError, match=r"checkpoints\.yaml: .*deep fill"):
-        config.read("checkpoints")
+        config.checkpoints()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_name_that_makes_no_file_name(change: Change) -> None:
 def test_a_row_that_makes_no_sense_is_refused(change: Change, changes: dict[str, Any]) -> None:
     change("checkpoints", {"deepfill-places2": changes})
     with pytest.raises(AtopError, match=r"checkpoints\.yaml: deepfill-places2") as found:
-        config.read("checkpoints")
+        config.checkpoints()
     assert "\n" not in str(found.value)
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_file_of_robustbench(file: str) -> None:
 def test_a_model_against_corruptions_is_found_too() -> None:
     file = "robustbench/cifar10/corruptions/Hendrycks2020AugMix_WRN.pt"
     assert robustbench_files.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
-    assert re.fullmatch(weight_files.known(), file)
+    assert re.fullmatch(weight_files.pattern(), file)
 
 
 def test_a_model_of_which_robustbench_has_no_weights() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from support.attack_records import Record, entry, made, names, record, text
 
-from atop.experiment import config
+from atop.experiment import config, presets
+from atop.experiment.settings.attacks import parse_entry
 from atop.results.checks import findings
 
 SOUND = {"clean": 90, "noise": 85, "fgsm": 40, "pgd-10": 20, "pgd-20": 18}
@@ -35,11 +36,11 @@ def test_accuracy_is_a_mean_over_draws_and_few_examples_are_counted() -> None:
 
 def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Record:
     """A record of a suite of the config: shares of examples left, else 0.5; a chain finds a bit."""
-    row = config.suite(name, preset)
+    row = presets.get(preset).suite(name)
     entries = []
     for one in row.attacks:
-        budget = config.attack(config.entry(one, "")[0], preset)
-        chain = [one.get("after") for one in config.chain(budget, preset)]
+        budget = presets.get(preset).attack(parse_entry(one, "")[0])
+        chain = [one.get("after") for one in presets.get(preset).chain(budget)]
         follows = sum(name in row.attacks for name in chain if name != "clean-native")
         usual = 0.8 if one.startswith("clean") or "noise" in one else 0.5 - 0.02 * follows
         count = round(n * right.get(one, usual))
@@ -74,10 +75,10 @@ def test_the_suites_of_the_config(name: str, right: dict[str, float], expected: 
     assert names(suite(name, "paper", right)) == expected
 
 
-@pytest.mark.parametrize("preset", config.presets())
+@pytest.mark.parametrize("preset", presets.names())
 def test_every_suite_can_be_read(preset: str) -> None:
     draw = np.random.default_rng(0)
-    for name, row in config.read("attacks")["suites"].items():
+    for name, row in config.attacks()["suites"].items():
         for _ in range(5):
             right = {one: float(draw.uniform()) for one in row["attacks"]}
             assert all(one["text"] for one in findings(suite(name, preset, right)))

@@ -16,12 +16,13 @@ from atop.core import resumable
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json
 from atop.core.randomness import Randomness
-from atop.experiment import config, paths, training_budgets, validate
+from atop.experiment import config, paths, presets, validate
 from atop.experiment.cells import Cell
+from atop.experiment.stages.training import TrainClassifier
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
 from atop.pipeline.training import jobs
-from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.classifier import ClassifierTrainer
 
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
@@ -45,10 +46,10 @@ def test_a_classifier_says_how_accurate_it_is(
 ) -> None:
     options = ["--dataset", "cifar10_slice", "--preset", "smoke"]
     assert main(["classifier", "--classifier", "mine", *options]) == 0
-    path = paths.trained("smoke", "cifar10_slice", "mine")
-    assert paths.classifier("smoke", "cifar10_slice", "mine") == [path]
+    path = paths.trained(presets.get("smoke"), "cifar10_slice", "mine")
+    assert paths.classifier(presets.get("smoke"), "cifar10_slice", "mine") == [path]
     test = assemble.dataset("cifar10_slice").test
-    network = assemble.trained_classifier("smoke", "cifar10_slice", "mine").eval()
+    network = assemble.trained_classifier(presets.get("smoke"), "cifar10_slice", "mine").eval()
     with torch.no_grad():
         right = (network(test.inputs(32)).argmax(1) == test.labels).float().mean().item() * 100
     account = read_json(path.with_suffix(".json"))
@@ -68,7 +69,7 @@ def test_an_adversarial_one_learns_from_its_own_examples_at_its_own_size(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[tuple[int, ...], float]] = []
-    attack = assemble.attack("smoke", "fgsm")
+    attack = assemble.attack(presets.get("smoke"), "fgsm")
 
     def spy(target: Any, x: Tensor, y: Tensor, randomness: Randomness) -> Tensor:
         x_adv = attack(target, x, y, randomness)
@@ -76,37 +77,45 @@ def test_an_adversarial_one_learns_from_its_own_examples_at_its_own_size(
         return x_adv
 
     monkeypatch.setattr(assemble, "attack", lambda preset, name: spy if name == "fgsm" else None)
-    jobs.classifier("smoke", "cifar10_slice", "hard", device=CPU)
+    jobs.classifier(
+        TrainClassifier(
+            preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="hard")
+        ),
+        CPU,
+    )
     assert [shape for shape, _ in seen] == [(16, 3, 40, 40)] * 4
     assert all(moved == pytest.approx(8 / 255, abs=1e-4) for _, moved in seen)
     seen.clear()
-    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    jobs.classifier(
+        TrainClassifier(
+            preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="mine")
+        ),
+        CPU,
+    )
     assert not seen
 
 
 def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None:
     overrides = {"cifar10_slice": {"lr": 0.5, "epochs": 7}, "mine": {"epochs": 9}}
     small("presets/smoke", {"stages": {"classifier": {"overrides": overrides}}})
-    found = training_budgets.classifier("smoke", "cifar10_slice", "mine")
+    found = presets.get("smoke").classifier_training("cifar10_slice", "mine")
     assert (found["lr"], found["epochs"], found["batch"]) == (0.5, 9, 16)
-    assert training_budgets.classifier("smoke", "cifar10", "mine")["epochs"] == 9
-    assert training_budgets.classifier("smoke", "cifar10_slice", "resnet_small")["epochs"] == 7
+    assert presets.get("smoke").classifier_training("cifar10", "mine")["epochs"] == 9
+    assert presets.get("smoke").classifier_training("cifar10_slice", "resnet_small")["epochs"] == 7
 
 
 @pytest.mark.parametrize("preset", ["paper", "native"])
 def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
-    trained = [
-        name for name, row in config.read("classifiers").items() if row.get("training") != "never"
-    ]
+    trained = [name for name, row in config.classifiers().items() if row.get("training") != "never"]
     assert {"resnet18", "resnet34", "resnet50", "wrn28_10", "wrn70_16", "resnet18_at"} < set(
         trained
     )
     for dataset in ("cifar10", "cifar100", "imagenette"):
         for name in trained:
-            budget = training_budgets.classifier(preset, dataset, name)
+            budget = presets.get(preset).classifier_training(dataset, name)
             assert budget["epochs"] >= 30
             assert ("attack" in budget) == name.endswith("_at")
-            validate.check_cell(Cell(dataset=dataset, classifier=name), preset)
+            validate.check_cell(Cell(dataset=dataset, classifier=name), presets.get(preset))
 
 
 @pytest.mark.slow
@@ -115,27 +124,42 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(
 ) -> None:
     fast = {"precision": "bfloat16", "channels_last": True}
     small("presets/smoke", {"compute": {"train": fast}})
-    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
-    path = paths.trained("smoke", "cifar10_slice", "mine")
+    jobs.classifier(
+        TrainClassifier(
+            preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="mine")
+        ),
+        CPU,
+    )
+    path = paths.trained(presets.get("smoke"), "cifar10_slice", "mine")
     whole = path.read_bytes()
     path.unlink()
-    step = ClassifierStage.step
+    step = ClassifierTrainer.step
 
-    def dies(self: ClassifierStage, number: int) -> Any:
+    def dies(self: ClassifierTrainer, number: int) -> Any:
         if number == 2:
             raise KeyboardInterrupt
         return step(self, number)
 
-    monkeypatch.setattr(ClassifierStage, "step", dies)
+    monkeypatch.setattr(ClassifierTrainer, "step", dies)
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+        jobs.classifier(
+            TrainClassifier(
+                preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="mine")
+            ),
+            CPU,
+        )
     assert not path.exists()
     done: list[int] = []
     monkeypatch.setattr(
-        ClassifierStage, "step", lambda self, number: done.append(number) or step(self, number)
+        ClassifierTrainer, "step", lambda self, number: done.append(number) or step(self, number)
     )
-    jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
+    jobs.classifier(
+        TrainClassifier(
+            preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="mine")
+        ),
+        CPU,
+    )
     assert done == [2, 3]
     assert path.read_bytes() == whole
     assert read_json(path.with_suffix(".json"))["resumed"]
@@ -143,55 +167,70 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(
 
 def test_whose_weights_a_classifier_has(change: Change, workdir: Path) -> None:
     standard = paths.CHECKPOINTS / "robustbench/cifar10/Linf/Standard.pt"
-    assert paths.classifier("paper", "cifar10", "wrn28_10") == [standard]
+    assert paths.classifier(presets.get("paper"), "cifar10", "wrn28_10") == [standard]
     # A part of a dataset has the weights of the whole.
-    assert paths.classifier("paper", "cifar10_slice", "wrn28_10") == [standard]
-    trained = [paths.trained("paper", "cifar100", "wrn28_10")]
-    assert paths.classifier("paper", "cifar100", "wrn28_10") == trained
-    bai = paths.classifier("paper", "cifar100", "bai2023_wrn70_extra")
+    assert paths.classifier(presets.get("paper"), "cifar10_slice", "wrn28_10") == [standard]
+    trained = [paths.trained(presets.get("paper"), "cifar100", "wrn28_10")]
+    assert paths.classifier(presets.get("paper"), "cifar100", "wrn28_10") == trained
+    bai = paths.classifier(presets.get("paper"), "cifar100", "bai2023_wrn70_extra")
     assert [path.name for path in bai] == [f"Bai2023Improving_edm.pt_m{i}.pt" for i in range(3)]
     change("presets/paper", {"classifiers": {"wrn28_10": {"train": True}}})
-    trained = [paths.trained("paper", "cifar10", "wrn28_10")]
-    assert paths.classifier("paper", "cifar10", "wrn28_10") == trained
+    trained = [paths.trained(presets.get("paper"), "cifar10", "wrn28_10")]
+    assert paths.classifier(presets.get("paper"), "cifar10", "wrn28_10") == trained
     mine = {"train": False, "checkpoints": {"cifar10": {"file": "mine/wrn.pth"}}}
     change("presets/paper", {"classifiers": {"wrn28_10": mine}})
-    assert paths.classifier("paper", "cifar10", "wrn28_10") == [Path("mine/wrn.pth")]
-    assert paths.classifier("paper", "cifar100", "wrn28_10") != [Path("mine/wrn.pth")]
+    assert paths.classifier(presets.get("paper"), "cifar10", "wrn28_10") == [Path("mine/wrn.pth")]
+    assert paths.classifier(presets.get("paper"), "cifar100", "wrn28_10") != [Path("mine/wrn.pth")]
     change("presets/paper", {"classifiers": {"wrn28_10": {"train": True}}})
-    assert paths.classifier("paper", "cifar10", "wrn28_10") == trained
+    assert paths.classifier(presets.get("paper"), "cifar10", "wrn28_10") == trained
 
 
 def test_public_weights_are_verified_whenever_they_are_used(change: Change) -> None:
-    assemble.trained_classifier("native", "cifar10", "resnet18_32")
+    assemble.trained_classifier(presets.get("native"), "cifar10", "resnet18_32")
     change("checkpoints", {"resnet18-pyautoattack": {"sha256": "0" * 64}})
     with pytest.raises(AtopError, match=r"model_test\.pt: SHA-256 is 399f.*the config says 0000"):
-        assemble.trained_classifier("native", "cifar10", "resnet18_32")
+        assemble.trained_classifier(presets.get("native"), "cifar10", "resnet18_32")
 
 
 def test_a_web_page_in_the_place_of_weights_is_named(workdir: Path) -> None:
-    (path,) = paths.classifier("paper", "cifar10", "wrn28_10")
+    (path,) = paths.classifier(presets.get("paper"), "cifar10", "wrn28_10")
     path.parent.mkdir(parents=True)
     path.write_text("<!DOCTYPE html><html>quota exceeded</html>")
     with pytest.raises(AtopError, match=r"Standard\.pt: a web page, perhaps about a quota"):
-        assemble.trained_classifier("paper", "cifar10", "wrn28_10")
+        assemble.trained_classifier(presets.get("paper"), "cifar10", "wrn28_10")
 
 
 def test_somebody_elses_defence_is_never_trained_here(change: Change) -> None:
-    validate.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+    validate.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), presets.get("paper"))
     with pytest.raises(AtopError, match=r"gowal2020_wrn28: no weights for cifar100, and it is not"):
-        validate.check_cell(Cell(dataset="cifar100", classifier="gowal2020_wrn28"), "paper")
+        validate.check_cell(
+            Cell(dataset="cifar100", classifier="gowal2020_wrn28"), presets.get("paper")
+        )
     with pytest.raises(AtopError, match="gowal2020_wrn28: no weights for cifar100"):
-        jobs.classifier("paper", "cifar100", "gowal2020_wrn28", device=CPU)
+        jobs.classifier(
+            TrainClassifier(
+                preset=presets.get("paper"),
+                cell=Cell(dataset="cifar100", classifier="gowal2020_wrn28"),
+            ),
+            CPU,
+        )
     change("presets/paper", {"classifiers": {"gowal2020_wrn28": {"train": True}}})
     with pytest.raises(AtopError, match=r"classifiers\.gowal2020_wrn28: train: true, but"):
-        validate.check_cell(Cell(dataset="cifar10", classifier="gowal2020_wrn28"), "paper")
+        validate.check_cell(
+            Cell(dataset="cifar10", classifier="gowal2020_wrn28"), presets.get("paper")
+        )
 
 
 def test_no_batch_at_all_is_no_training(small: Change) -> None:
     small("presets/smoke", {"stages": {"classifier": {"images": 15, "epochs": ...}}})
     with pytest.raises(AtopError, match="cifar10_slice-mine: not one whole batch of 16; lower"):
-        jobs.classifier("smoke", "cifar10_slice", "mine", device=CPU)
-    assert not paths.trained("smoke", "cifar10_slice", "mine").exists()
+        jobs.classifier(
+            TrainClassifier(
+                preset=presets.get("smoke"), cell=Cell(dataset="cifar10_slice", classifier="mine")
+            ),
+            CPU,
+        )
+    assert not paths.trained(presets.get("smoke"), "cifar10_slice", "mine").exists()
 
 
 def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
@@ -201,7 +240,7 @@ def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
     match = re.search(r"```yaml\n(carmon2019_wrn28:.*?)```", text, re.S)
     assert match
     change("classifiers", yaml.safe_load(match[1]))
-    (path,) = paths.classifier("smoke", "cifar10_slice", "carmon2019_wrn28")
+    (path,) = paths.classifier(presets.get("smoke"), "cifar10_slice", "carmon2019_wrn28")
     torch.manual_seed(0)
     network = assemble.classifier("cifar10_slice", "carmon2019_wrn28")
     path.parent.mkdir(parents=True)
@@ -211,7 +250,7 @@ def test_a_model_of_robustbench_is_a_classifier_by_the_readmes_row(
         dataset="cifar10_slice", classifier="carmon2019_wrn28", purifier="deepfill",
         init="scratch", transform="rt2", finetune="adversarial",
     )  # fmt: skip
-    validate.check_cell(purified, "smoke")
-    bare = assemble.defense("smoke", purified.bare)
+    validate.check_cell(purified, presets.get("smoke"))
+    bare = assemble.defense(presets.get("smoke"), purified.bare)
     x = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(bare(x), network.eval()(x), rtol=1e-4, atol=1e-5)

@@ -13,17 +13,17 @@ from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
 from atop.method.attack import Target
 from atop.pipeline import assemble
-from atop.pipeline.training.classifier import ClassifierStage, accuracy
+from atop.pipeline.training.classifier import ClassifierTrainer, accuracy
 from atop.pipeline.training.schedule import positions, set_rate
 
 
-def training(data: Split, **changes: Any) -> ClassifierStage:
+def training(data: Split, **changes: Any) -> ClassifierTrainer:
     torch.manual_seed(0)
     compute = Compute(**changes.pop("compute", {}))
     budget = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
     network = assemble.classifier("cifar10_slice", "resnet_small")
     budget |= {"label_smoothing": 0.0, **changes}
-    return ClassifierStage(network, data, size=32, budget=budget, seed=0, compute=compute)
+    return ClassifierTrainer(network, data, size=32, budget=budget, seed=0, compute=compute)
 
 
 @pytest.mark.slow

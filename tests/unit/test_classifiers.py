@@ -157,8 +157,8 @@ def test_the_adversarially_trained_one_differs_in_its_training_alone(name: str) 
 
 
 def test_public_weights_have_rows_and_fit_the_dataset() -> None:
-    checkpoints = config.read("checkpoints")
-    for name, row in config.read("classifiers").items():
+    checkpoints = config.checkpoints()
+    for name, row in config.classifiers().items():
         for dataset, files in row.get("weights", {}).items():
             assert set(files) <= set(checkpoints), name
             if "dataset" in row["options"]:

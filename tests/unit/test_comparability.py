@@ -9,7 +9,7 @@ from support.aggregates import line, made
 from support.synthetic_records import RIGHT, cell_of, record, where, write_records
 
 from atop.core.files import read_json, write_json
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.tables import table
 from atop.reporting.aggregate import aggregate
 from atop.reporting.notes import notes
@@ -25,7 +25,7 @@ def test_smoke_is_not_comparable_and_keeps_the_difference(tmp_path: Path) -> Non
 
 
 def test_another_start_is_not_comparable(tmp_path: Path) -> None:
-    seven = table("table7", "paper", init="scratch")
+    seven = table("table7", presets.get("paper"), init="scratch")
     cell = cell_of(seven, "rt1-none")
     content = record(cell, preset="paper", right=RIGHT["rt1-none"])
     write_json(where(tmp_path / "results", "paper", cell), content)
@@ -43,7 +43,7 @@ def test_another_start_is_not_comparable(tmp_path: Path) -> None:
 def test_images_that_nobody_verified_are_not_comparable(
     tmp_path: Path, data: dict[str, Any], reason: str
 ) -> None:
-    seven = table("table7", "paper")
+    seven = table("table7", presets.get("paper"))
     write_records(tmp_path / "results", "paper")
     path = where(tmp_path / "results", "paper", cell_of(seven, "rt1-none"))
     content = read_json(path)
@@ -67,7 +67,7 @@ def judged(tmp_path: Path, change: Any) -> Any:
     path.write_text(yaml.safe_dump(spec))
     config.forget()
     write_records(tmp_path, "paper")
-    whole = aggregate(table=table("table7", "paper"), results=tmp_path)
+    whole = aggregate(table=table("table7", presets.get("paper")), results=tmp_path)
     found = line(whole, "rt1-none", "fgsm")
     return found["verdict"], found["reason"]
 
@@ -103,7 +103,7 @@ def test_a_budget_that_a_preset_changed_is_not_comparable(tmp_path: Path) -> Non
 
 
 def test_another_target_is_not_comparable(tmp_path: Path) -> None:
-    made = table("table7", "paper", target="defense")
+    made = table("table7", presets.get("paper"), target="defense")
     cell = cell_of(made, "rt1-none")
     content = record(cell, preset="paper", right=RIGHT["rt1-none"])
     write_json(where(tmp_path, "paper", cell, target="defense"), content)

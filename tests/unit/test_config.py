@@ -10,8 +10,11 @@ import pytest
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.core.values import number
-from atop.experiment import config, fingerprints, training_budgets, validate
+from atop.experiment import config, presets, training_budgets, validate
 from atop.experiment.cells import Cell
+from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.evaluation import Evaluate
+from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
 from atop.experiment.tables import table
 
 FOLDER = ROOT / "workflow" / "config"
@@ -38,40 +41,40 @@ def test_what_the_shipped_files_name_exists() -> None:
 
 
 MISTAKES: list[tuple[str, dict[str, Any], Callable[[], Any], str]] = [
-    ("presets/smoke", {"sede": 0}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"sede": 0}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: top level: 'sede' was unexpected; known keys are about, .*seed"),
-    ("presets/smoke", {"sizes": {"purifyer": 64}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"sizes": {"purifyer": 64}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: sizes: 'purifyer' was unexpected; known keys are input, purifier, cl"),
-    ("presets/smoke", {"evaluation": {"n": "many"}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"evaluation": {"n": "many"}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: evaluation\.n: should be a valid integer, not 'many'"),
-    ("presets/smoke", {"evaluation": {"n": 0}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"evaluation": {"n": 0}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: evaluation\.n: should be greater than or equal to 1, not 0"),
-    ("presets/smoke", {"evaluation": {"grey_box": "most"}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"evaluation": {"grey_box": "most"}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: evaluation\.grey_box: should be 'all' or be a valid integer"),
-    ("presets/smoke", {"stages": {"atop": {"clip": "none"}}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"stages": {"atop": {"clip": "none"}}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: stages\.atop\.clip: should be a valid number, not 'none'"),
-    ("presets/smoke", {"stages": {"atop": {"warmup": None}}}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"stages": {"atop": {"warmup": None}}}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: stages\.atop: 'warmup' is null"),
     ("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"warmup": None}}}}},
-     lambda: config.preset("smoke"),
+     lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: stages\.atop\.overrides\.rt3: 'warmup' is null"),
     ("presets/smoke", {"stages": {"atop": {"overrides": {"rt3": {"lr": -1}}}}},
-     lambda: config.preset("smoke"),
+     lambda: presets.get("smoke").settings,
      r"stages\.atop\.overrides\.rt3\.lr: should be greater than 0, not -1"),
-    ("presets/smoke", {"seed": ...}, lambda: config.preset("smoke"),
+    ("presets/smoke", {"seed": ...}, lambda: presets.get("smoke").settings,
      r"presets/smoke\.yaml: top level: 'seed' is a required property"),
-    ("attacks", {"attacks": {"pgd-10": {"eps": 0.03}}}, lambda: config.attack("pgd-10", "smoke"),
+    ("attacks", {"attacks": {"pgd-10": {"eps": 0.03}}}, lambda: presets.get("smoke").attack("pgd-10"),
      r"attacks\.yaml: attacks\.pgd-10\.eps: should be a valid string, not 0\.03"),
-    ("attacks", {"suites": {"table7": {"atacks": []}}}, lambda: config.suite("table7", "smoke"),
+    ("attacks", {"suites": {"table7": {"atacks": []}}}, lambda: presets.get("smoke").suite("table7"),
      r"attacks\.yaml: suites\.table7: 'atacks' was unexpected; known keys are target, attacks, dr"),
     ("recipes", {"paper": {"l1_target": "both"}}, lambda: config.recipe("paper", "rt1", "paper"),
      r"recipes\.yaml: paper\.l1_target: should be 'adversarial' or 'clean', not 'both'"),
     ("datasets", {"cifar10": {"sha256": {"test": "abc"}}}, lambda: config.dataset("cifar10"),
      r"datasets\.yaml: cifar10\.sha256\.test: should match pattern .*, not 'abc'"),
-    ("tables/table7", {"rowz": []}, lambda: table("table7", "smoke"),
+    ("tables/table7", {"rowz": []}, lambda: table("table7", presets.get("smoke")),
      r"tables/table7\.yaml: top level: 'rowz' was unexpected; known keys are .*rows"),
     ("presets/smoke", {"attacks": {"pgd-10": {"stepz": 3}}},
-     lambda: config.attack("pgd-10", "smoke"),
+     lambda: presets.get("smoke").attack("pgd-10"),
      r"presets/smoke\.yaml: attacks\.pgd-10: pgd-10 has no 'stepz'"),
 ]  # fmt: skip
 
@@ -95,10 +98,19 @@ def test_null_is_a_value_where_the_model_says_so(change: Change) -> None:
 
 
 UNKNOWN: list[tuple[Callable[[], Any], str]] = [
-    (lambda: config.preset("huge"), "presets/huge.yaml: no such file; known are embedded, native"),
-    (lambda: table("table77", "smoke"), "tables/table77.yaml: no such file; known are convergence"),
-    (lambda: config.attack("pgd-11", "smoke"), "no attack 'pgd-11'; known are clean, fgsm, pgd-10"),
-    (lambda: config.suite("table77", "smoke"), "no suite 'table77'; known: table7"),
+    (
+        lambda: presets.get("huge").settings,
+        "presets/huge.yaml: no such file; known are embedded, native",
+    ),
+    (
+        lambda: table("table77", presets.get("smoke")),
+        "tables/table77.yaml: no such file; known are convergence",
+    ),
+    (
+        lambda: presets.get("smoke").attack("pgd-11"),
+        "no attack 'pgd-11'; known are clean, fgsm, pgd-10",
+    ),
+    (lambda: presets.get("smoke").suite("table77"), "no suite 'table77'; known: table7"),
     (lambda: config.dataset("mnist"), "datasets.yaml: no 'mnist'; known are cifar10"),
     (lambda: config.transform("rt9"), "transforms.yaml: no 'rt9'; known are none, rt1, rt2, rt3"),
     (lambda: config.checkpoint("moon"), "checkpoints.yaml: no 'moon'; known are deepfill-places2"),
@@ -120,13 +132,13 @@ def test_a_file_that_is_not_yaml_is_named(change: Change) -> None:
     path.write_text("attacks: {pgd-10: [")
     config.forget()
     with pytest.raises(AtopError, match=r"attacks\.yaml: not YAML: ") as found:
-        config.read("attacks")
+        config.attacks()
     assert "\n" not in str(found.value)
     path.write_text("")
     with pytest.raises(
         AtopError, match=r"attacks\.yaml: top level: should be keys and values, not None"
     ):
-        config.read("attacks")
+        config.attacks()
 
 
 def test_numbers_stay_exact() -> None:
@@ -146,35 +158,35 @@ def test_a_recipe_has_overrides_by_transform_and_by_preset(change: Change) -> No
 
 def test_the_grey_box_may_have_more_images_than_other_suites(change: Change) -> None:
     def n(suite: str, target: str, dataset: str = "cifar10") -> int:
-        return config.evaluated(suite, "paper", dataset, target)
+        return presets.get("paper").evaluated(suite, dataset, target)
 
     assert n("table7", "classifier") == 10_000
     assert n("table7", "classifier", "imagenette") == config.dataset("imagenette").test_size
     # An attack on the whole defence is made for it alone; other suites' sets are no grey box.
     assert n("table7", "defense") == n("strict", "defense") == n("table8", "classifier") == 512
     assert n("convergence", "defense") == 64
-    assert config.examples("pgd-20", "paper", "cifar10", "classifier") == 10_000
-    assert config.examples("pgd-20", "paper", "cifar10", "defense") == 512
-    assert config.examples("strict-pgd", "paper", "cifar10", "classifier") == 512
-    assert config.evaluated("table7", "native", "cifar10", "classifier") == 512
+    assert presets.get("paper").examples("pgd-20", "cifar10", "classifier") == 10_000
+    assert presets.get("paper").examples("pgd-20", "cifar10", "defense") == 512
+    assert presets.get("paper").examples("strict-pgd", "cifar10", "classifier") == 512
+    assert presets.get("native").evaluated("table7", "cifar10", "classifier") == 512
     change("attacks", {"attacks": {"fgsm": {"after": "strict-noise", "examples": 700}}})
     assert n("table7", "classifier") == 700
-    assert config.examples("strict-noise", "paper", "cifar10", "classifier") == 10_000
+    assert presets.get("paper").examples("strict-noise", "cifar10", "classifier") == 10_000
     change("presets/paper", {"evaluation": {"grey_box": 600}})
     assert n("table7", "classifier") == 600
 
 
 def test_a_preset_scales_attacks_down_and_says_so(change: Change) -> None:
     change("presets/smoke", {"attacks": {"pgd-20": {"steps": 7}}})
-    scaled = config.attack("pgd-20", "smoke")
+    scaled = presets.get("smoke").attack("pgd-20")
     assert (scaled["steps"], scaled["scaled"]) == (7, {"steps": 20})
-    assert config.attack("pgd-20", "paper")["steps"] == 20
-    assert "scaled" not in config.attack("pgd-20", "paper")
+    assert presets.get("paper").attack("pgd-20")["steps"] == 20
+    assert "scaled" not in presets.get("paper").attack("pgd-20")
 
 
 def test_another_version_of_autoattack_is_no_smaller_budget(change: Change) -> None:
     change("presets/smoke", {"attacks": {"strict-square": {"version": "official", "queries": 7}}})
-    row = config.attack("strict-square", "smoke")
+    row = presets.get("smoke").attack("strict-square")
     assert row["version"] == "official"
     assert "version" not in row["scaled"]
     assert row["scaled"]["queries"] == 1000
@@ -183,26 +195,32 @@ def test_another_version_of_autoattack_is_no_smaller_budget(change: Change) -> N
 def test_every_row_of_autoattack_says_its_version_and_official_ones_alone_are_gated(
     change: Change,
 ) -> None:
-    rows = config.read("attacks")["attacks"]
+    rows = config.attacks()["attacks"]
     gated = {name for name, row in rows.items() if row.get("version") == "official"}
     assert gated == {"official", "official-1", "official-2", "official-3"}
     change("attacks", {"attacks": {"strict-square": {"version": ...}}})
     with pytest.raises(AtopError, match=r"attacks\.strict-square: 'version' is a required"):
-        config.read("attacks")
+        config.attacks()
 
 
 def prints() -> dict[str, str]:
     """The fingerprints of all stages."""
     return {
-        "classifier": fingerprints.classifier("embedded", "cifar10", "resnet_small"),
-        "robust": fingerprints.classifier("paper", "cifar10", "resnet18_at"),
-        "pretrain": fingerprints.pretrain("embedded", "cifar10", "deepfill"),
-        "l_org": fingerprints.finetune("smoke", CELL.base),
-        "atop": fingerprints.finetune("smoke", CELL),
-        "rt1": fingerprints.finetune("smoke", replace(CELL, transform="rt1")),
-        "attack": fingerprints.attack("smoke", CELL, "pgd-10"),
-        "evaluate": fingerprints.evaluate("smoke", CELL, "table7"),
-        "public": fingerprints.attack("native", PUBLIC, "fgsm"),
+        "classifier": TrainClassifier(
+            preset=presets.get("embedded"), cell=Cell(dataset="cifar10", classifier="resnet_small")
+        ).fingerprint,
+        "robust": TrainClassifier(
+            preset=presets.get("paper"), cell=Cell(dataset="cifar10", classifier="resnet18_at")
+        ).fingerprint,
+        "pretrain": Pretrain.of(presets.get("embedded"), "cifar10", "deepfill").fingerprint,
+        "l_org": finetuning(presets.get("smoke"), CELL.base).fingerprint,
+        "atop": finetuning(presets.get("smoke"), CELL).fingerprint,
+        "rt1": finetuning(presets.get("smoke"), replace(CELL, transform="rt1")).fingerprint,
+        "attack": Attack(preset=presets.get("smoke"), cell=CELL, attack="pgd-10").fingerprint,
+        "evaluate": Evaluate(
+            preset=presets.get("smoke"), cell=CELL, suite="table7", target="classifier"
+        ).fingerprint,
+        "public": Attack(preset=presets.get("native"), cell=PUBLIC, attack="fgsm").fingerprint,
     }
 
 
@@ -263,13 +281,19 @@ def test_a_stage_runs_again_when_and_only_when_its_settings_change(
 def prints_of_two() -> dict[str, str]:
     """The fingerprints of two purifiers' stages, and of t without any purifier."""
     return {
-        "deepfill_pretrain": fingerprints.pretrain("embedded", "cifar10", "deepfill"),
-        "deepfill": fingerprints.finetune("smoke", CELL),
-        "dmae_pretrain": fingerprints.pretrain("embedded", "cifar10", "dmae"),
-        "dmae_l_org": fingerprints.finetune("smoke", DMAE.base),
-        "dmae": fingerprints.finetune("smoke", DMAE),
-        "rt2_attack": fingerprints.attack("smoke", BARE_RT2, "pgd-10"),
-        "rt2_evaluate": fingerprints.evaluate("smoke", BARE_RT2, "table7"),
+        "deepfill_pretrain": Pretrain.of(
+            presets.get("embedded"), "cifar10", "deepfill"
+        ).fingerprint,
+        "deepfill": finetuning(presets.get("smoke"), CELL).fingerprint,
+        "dmae_pretrain": Pretrain.of(presets.get("embedded"), "cifar10", "dmae").fingerprint,
+        "dmae_l_org": finetuning(presets.get("smoke"), DMAE.base).fingerprint,
+        "dmae": finetuning(presets.get("smoke"), DMAE).fingerprint,
+        "rt2_attack": Attack(
+            preset=presets.get("smoke"), cell=BARE_RT2, attack="pgd-10"
+        ).fingerprint,
+        "rt2_evaluate": Evaluate(
+            preset=presets.get("smoke"), cell=BARE_RT2, suite="table7", target="classifier"
+        ).fingerprint,
     }
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from atop.experiment.steps import Step
+from atop.operations.cost.passes import Training
 
 from atop.__main__ import main
 from atop.core.files import ROOT, write_json
-from atop.experiment import config, steps
-from atop.experiment.steps import Step
+from atop.experiment import config, presets
+from atop.experiment.stages import plan
 from atop.experiment.tables import Table, table
 from atop.operations.cost import estimates, machines
 from atop.operations.cost.estimates import Estimate, estimate
-from atop.operations.cost.passes import Training
 from atop.operations.cost.rates import Rate, Rates
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
@@ -26,14 +27,14 @@ PGD = 7 + 4 * 20 + 3 * 40  # looks at a picture by FGSM, PGD-10, PGD-20, PGD-100
 
 @pytest.fixture
 def small(workdir: Path) -> Table:
-    return table("table7", "smoke")
+    return table("table7", presets.get("smoke"))
 
 
 def known(made: Table, ms: float = 1.0, *, without: str = "") -> tuple[list[Step], Rates]:
     """The steps of a table, and rates of all their passes, each the same, but some."""
-    jobs, rates = steps.of_tables([made]), Rates(machines.cpu(1))
+    jobs, rates = plan.of_tables([made]), Rates(machines.cpu(1))
     rates.add_start(2.0)
-    for one in rates.lacking(estimates.passes(jobs)):
+    for one in rates.lacking(estimates.operations(jobs)):
         if not (without and without in one.words):
             weights = 0.5 if isinstance(one, Training) else 0.0
             rates.add(one, Rate(ms=ms, peak_mb=500, weights_mb=weights))
@@ -59,7 +60,7 @@ def done(step: Step, seconds: float, **more: Any) -> None:
 
 def of(jobs: list[Step], verb: str, name: str = "", cell: str = "") -> Step:
     found = [one for one in jobs if (one.verb, one.name) == (verb, name)]
-    return next(one for one in found if not cell or one.made_for == cell)
+    return next(one for one in found if not cell or one.owner == cell)
 
 
 def test_costs_by_hand(small: Table, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,9 +120,9 @@ def test_with_all_rates_known_nothing_is_measured(small: Table) -> None:
 def test_another_devices_rates_are_used_as_they_are(
     small: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = steps.of_tables([small])
+    jobs = plan.of_tables([small])
     rates = Rates(machines.Machine(device="NVIDIA H200", cuda=True, threads=1))
-    for one in rates.lacking(estimates.passes(jobs)):
+    for one in rates.lacking(estimates.operations(jobs)):
         rates.add(one, Rate(ms=1.0, peak_mb=500))
     text = say(capsys, "--device", "nvidia-h200")
     assert text.startswith("table7 of preset smoke on NVIDIA H200, one job at a time\n")
@@ -161,7 +162,7 @@ def test_only_what_is_like_the_estimate_is_compared(
     small: Table, changes: dict[str, Any], compared: bool
 ) -> None:
     plain: dict[str, Any] = {
-        "step": steps.of_tables([small])[0], "seconds": 1, "unknown": (), "at_most": False,
+        "step": plan.of_tables([small])[0], "seconds": 1, "unknown": (), "at_most": False,
         "memory": 1.0, "few": False, "disk": 0, "took": 2.0, "resumed": False, "elsewhere": False,
     }  # fmt: skip
     assert Estimate(**{**plain, **changes}).comparable == compared
@@ -183,7 +184,7 @@ def test_all_tables_share_their_steps(workdir: Path, capsys: pytest.CaptureFixtu
     assert main(["cost", "all", "--preset", "smoke", "--no-calibration"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(", ".join(config.tables()))
-    several = [len(steps.of_tables([table(name, "smoke")])) for name in config.tables()]
+    several = [len(plan.of_tables([table(name, presets.get("smoke"))])) for name in config.tables()]
     (jobs,) = re.findall(r"start of (\d+) jobs", text)
     assert max(several) < int(jobs) < sum(several)
     assert "numbers are not run here" in text

@@ -12,11 +12,11 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
 from atop.data import embedded
-from atop.experiment import config, paths, steps
+from atop.experiment import attack_workload, config, paths, presets, steps
 from atop.experiment.cells import Cell
+from atop.experiment.stages.attack import Attack
 from atop.method.attacks import fgsm
 from atop.method.workload import Queries
-from atop.operations.cost import counts, work
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.datasets import fetch
@@ -72,15 +72,18 @@ def small(change: Change, workdir: Path) -> Change:
     """
     change("presets/smoke", {"evaluation": {"n": N, "batch": BATCH}})
     fetch("cifar10_slice")
-    split, bare = assemble.evaluation_set("smoke", "cifar10_slice"), assemble.defense("smoke", BARE)
+    split, bare = (
+        assemble.evaluation_set(presets.get("smoke"), "cifar10_slice"),
+        assemble.defense(presets.get("smoke"), BARE),
+    )
     about = read_json(paths.dataset("cifar10_slice"))
     said = dict(zip(split.index.tolist(), bare(split.inputs(32)).argmax(1).tolist(), strict=True))
     pairs = zip(about["test"]["index"], about["test"]["labels"], strict=True)
     about["test"]["labels"] = [said.get(index, label) for index, label in pairs]
     write_json(paths.dataset("cifar10_slice"), about)
-    network = assemble.purifier("smoke", "deepfill")
+    network = assemble.purifier(presets.get("smoke"), "deepfill")
     checkpoints.load(network, embedded.FOLDER / "deepfill.safetensors")
-    checkpoints.save(paths.purifier("smoke", CELL), network, {})
+    checkpoints.save(paths.purifier(presets.get("smoke"), CELL), network, {})
     return change
 
 
@@ -88,8 +91,10 @@ def told_and_done(change: Change, cell: Cell, row: dict[str, Any]) -> tuple[int,
     """Pictures that an attack's work has beforehand, and the account of the attack."""
     change("attacks", {"attacks": {"mine": row}})
     *_, step = steps.attacked("smoke", cell, "mine")
-    path = make_adversarial("smoke", cell, "mine", device=torch.device("cpu"))
-    return sum(work.work_of(step).pictures.values()), read_json(path.with_suffix(".json"))
+    path = make_adversarial(
+        Attack(preset=presets.get("smoke"), cell=cell, attack="mine"), torch.device("cpu")
+    )
+    return sum(step.workload().pictures.values()), read_json(path.with_suffix(".json"))
 
 
 @pytest.mark.slow
@@ -106,7 +111,9 @@ def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
     told, account = told_and_done(small, BARE, WHOLE[name])
     assert account["attacked"] == N
     assert account["classified"] == told
-    assert counts.at_most(WHOLE[name], counts.of_method(WHOLE[name], random=True, classes=10))
+    assert attack_workload.at_most(
+        WHOLE[name], attack_workload.of_method(WHOLE[name], random=True, classes=10)
+    )
 
 
 @pytest.mark.slow
@@ -139,7 +146,7 @@ def test_what_a_random_target_lets_go_is_not_attacked(small: Change) -> None:
 
 def test_counts_by_hand() -> None:
     def of(row: dict[str, Any], random: bool) -> list[Queries]:
-        return [*counts.of_method(row, random=random, classes=CLASSES).queries]
+        return [*attack_workload.of_method(row, random=random, classes=CLASSES).queries]
 
     assert of(PGD, True) == [Queries(True, 3, 2)]
     assert of(PGD, False) == [Queries(True, 1, 2)]
@@ -157,10 +164,10 @@ def test_counts_by_hand() -> None:
 
 
 def test_every_attack_of_the_suite_is_known() -> None:
-    for name in config.read("attacks")["attacks"]:
-        row = config.attack(name, "paper")
+    for name in config.attacks()["attacks"]:
+        row = presets.get("paper").attack(name)
         if row["method"] != "clean":
-            found = counts.of_method(row, random=True, classes=10)
+            found = attack_workload.of_method(row, random=True, classes=10)
             assert found.queries or row["method"] == "noise"
 
 
@@ -169,7 +176,7 @@ def test_an_attack_that_does_not_say_what_it_takes_is_named(
 ) -> None:
     change("attacks", {"attacks": {"mine": {"method": "fgsm", **BALL, "eot": 1}}})
     *_, step = steps.attacked("smoke", BARE, "mine")
-    assert work.work_of(step).pictures
+    assert step.workload().pictures
     monkeypatch.delattr(fgsm, "workload")
     with pytest.raises(AtopError, match=r"fgsm\.py: no function workload, so what it takes is not"):
-        work.work_of(step)
+        step.workload()

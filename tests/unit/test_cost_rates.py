@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from atop.operations.cost.passes import Look, Pass, Training
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import read_json
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.operations.cost import calibration, machines, ready
 from atop.operations.cost.calibration import measure
 from atop.operations.cost.machines import Machine
-from atop.operations.cost.passes import Look, Pass, Training
 from atop.operations.cost.rates import Rate, Rates
 from atop.pipeline import assemble
 
@@ -82,7 +83,7 @@ def test_every_training_is_measured(quick: None, change: Change, one: Training) 
     if not one.cell.purifies:
         network = assemble.classifier("cifar10_slice", classifier)
     else:
-        network = assemble.purifier("smoke", "deepfill")
+        network = assemble.purifier(presets.get("smoke"), "deepfill")
     path = Path("weights.safetensors")
     checkpoints.save(path, network, {})
     assert rate.weights_mb == pytest.approx(path.stat().st_size / 2**20, rel=0.05)

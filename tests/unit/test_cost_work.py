@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from atop.experiment.steps import Step
+from atop.operations.cost.dataset_sizes import size_of
+from atop.operations.cost.passes import Look, Pass, Training
+from atop.operations.cost.work import Work
 
 from atop.data.dataset import Dataset
-from atop.experiment import config, steps
+from atop.experiment import presets, steps
 from atop.experiment.cells import ANY, Cell
-from atop.experiment.steps import Step
+from atop.experiment.stages import plan
 from atop.experiment.tables import table
-from atop.operations.cost.dataset_sizes import size_of
-from atop.operations.cost.passes import Look, Pass, Training, key_of
-from atop.operations.cost.work import Work, work_of
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
@@ -36,7 +37,7 @@ Change = Callable[[str, dict[str, Any]], None]
 def work(verb: str, cell: Cell, preset: str = "smoke", **more: str) -> Work:
     kind = {"attack": "attacks", "evaluate": "evaluation"}.get(verb, "training")
     step = Step(kind=kind, verb=verb, preset=preset, cell=cell, file=Path("x"), **more)
-    return work_of(step)
+    return step.workload()
 
 
 def looks(done: Work) -> list[tuple[str, bool, int, int, int, int]]:
@@ -81,7 +82,7 @@ def test_epochs_are_of_what_is_not_held_out(change: Change) -> None:
     change("presets/paper", {"stages": {"classifier": {"epochs": 30, "batch": 128}}})
     done = work("classifier", bare, preset="paper")
     assert trained(done) == 30 * ((50_000 - 512) // 128) * 128
-    batch = config.preset("paper").evaluation.batch
+    batch = presets.get("paper").settings.evaluation.batch
     assert looks(done) == [("identity", False, batch, 1, 256, 10_000)]  # its accuracy in the end
 
 
@@ -141,7 +142,7 @@ def test_an_evaluation_draws_and_selects(change: Change) -> None:
 @pytest.mark.parametrize("preset", ["paper", "native"])
 @pytest.mark.parametrize("row", ["rt2-atop", "undefended"])
 def test_the_stronger_strict_attacks_take_no_more_than_the_others(preset: str, row: str) -> None:
-    made = table("strict", preset)
+    made = table("strict", presets.get(preset))
     cell = made.cell(made.row(row))
     assert cell
     taken = {True: 0, False: 0}
@@ -149,7 +150,7 @@ def test_the_stronger_strict_attacks_take_no_more_than_the_others(preset: str, r
         one.file: one for one in steps.of_record(preset, cell, "strict", "defense")
     }.values():
         if step.kind == "attacks":
-            for one, count in work_of(step).pictures.items():
+            for one, count in step.workload().pictures.items():
                 assert isinstance(one, Look)
                 # A gradient is a way there and about two back.
                 taken[step.name in STRONGER] += (3 if one.gradient else 1) * count
@@ -157,8 +158,8 @@ def test_the_stronger_strict_attacks_take_no_more_than_the_others(preset: str, r
 
 
 def test_a_chain_is_made_in_order_and_once() -> None:
-    made = table("table2", "native")
-    found = [one for one in steps.of_tables([made, made]) if one.kind == "attacks"]
+    made = table("table2", presets.get("native"))
+    found = [one for one in plan.of_tables([made, made]) if one.kind == "attacks"]
     chain = [one.name for one in found if one.cell == found[0].cell]
     ends = ["-1", "-2", "-3", ""]
     assert chain[:4] == [f"aa-linf-standard{end}" for end in ends]
@@ -168,13 +169,13 @@ def test_a_chain_is_made_in_order_and_once() -> None:
 @pytest.mark.parametrize("one", [LOOK, TRAINING, replace(TRAINING, cell=CELL.base)])
 def test_names_and_seeds_do_not_matter(one: Pass) -> None:
     other = replace(one, cell=replace(one.cell, seed=7, init="places2"))
-    assert key_of(other) == key_of(one)
+    assert other.key == one.key
 
 
 def test_fine_tuning_on_clean_pictures_is_another_pass() -> None:
-    assert key_of(replace(TRAINING, cell=replace(CELL, finetune="clean"))) != key_of(TRAINING)
+    assert replace(TRAINING, cell=replace(CELL, finetune="clean")).key != TRAINING.key
     more = replace(CELL, finetune="continued").weights  # as L_org, for longer
-    assert key_of(replace(TRAINING, cell=more)) == key_of(replace(TRAINING, cell=CELL.base))
+    assert replace(TRAINING, cell=more).key == replace(TRAINING, cell=CELL.base).key
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_fine_tuning_on_clean_pictures_is_another_pass() -> None:
     ids=lambda one: next(iter(one)),
 )  # fmt: skip
 def test_looks_that_differ(changes: dict[str, Any]) -> None:
-    assert key_of(replace(LOOK, **changes)) != key_of(LOOK)
+    assert replace(LOOK, **changes).key != LOOK.key
 
 
 FAST = {"precision": "bfloat16", "channels_last": True}
@@ -209,9 +210,9 @@ def test_settings_that_shape_the_speed_make_another_pass(
     change: Change, file: str, changes: dict[str, Any]
 ) -> None:
     several = replace(LOOK, how="attack"), replace(LOOK, how="judge"), TRAINING
-    before = [key_of(one) for one in several]
+    before = [one.key for one in several]
     change(file, changes)
-    assert not set(before) & {key_of(one) for one in several}
+    assert not set(before) & {one.key for one in several}
 
 
 @pytest.mark.parametrize(
@@ -231,25 +232,25 @@ def test_settings_that_shape_the_speed_make_another_pass(
 def test_settings_of_training_make_another_pass(
     change: Change, file: str, changes: dict[str, Any]
 ) -> None:
-    before = key_of(TRAINING)
+    before = TRAINING.key
     change(file, changes)
-    assert key_of(TRAINING) != before
+    assert TRAINING.key != before
 
 
 def test_budgets_that_change_no_speed_are_the_same_pass(change: Change) -> None:
-    before = key_of(TRAINING)
+    before = TRAINING.key
     change("presets/smoke", {"stages": {"atop": {"images": 64, "lr": 1.0e-5}}})
     change("recipes", {"paper": {"ce_weight": 0.5}})
-    assert key_of(TRAINING) == before
+    assert TRAINING.key == before
 
 
 def test_evaluation_runs_in_float32_and_a_judge_too() -> None:
     paper = replace(LOOK, preset="paper", cell=replace(CELL, dataset="cifar10"))
     attack, judge = (replace(paper, how=how).compute for how in ("attack", "judge"))
-    assert attack == config.compute("paper", "attack")
+    assert attack == presets.get("paper").execution("attack")
     assert judge == {**attack, "precision": "float32"}
     assert paper.compute == {}
-    assert replace(paper, how="train").compute == config.compute("paper", "train")
+    assert replace(paper, how="train").compute == presets.get("paper").execution("train")
 
 
 def test_passes_are_told_in_words() -> None:

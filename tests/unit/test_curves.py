@@ -13,12 +13,13 @@ from atop.core import resumable
 from atop.core.files import read_json, sha256
 from atop.core.resumable import State
 from atop.data.dataset import Dataset, Split
-from atop.experiment import config, paths
+from atop.experiment import config, paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.training import finetuning
 from atop.method.attacks.fgsm import FGSM
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
-from atop.pipeline.training import jobs
+from atop.pipeline.run import run
 from atop.pipeline.training.curves import Curve, curve_of
 from atop.pipeline.training.loop import train
 
@@ -31,8 +32,10 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def curve(purifier: nn.Module, classifier: nn.Module, cifar_slice: Dataset) -> Curve:
-    defense = assemble.pipeline("smoke", RT2, purifier, classifier)
-    bare = assemble.pipeline("smoke", RT2.bare, assemble.purifier("smoke", "identity"), classifier)
+    defense = assemble.join("smoke", RT2, purifier, classifier)
+    bare = assemble.join(
+        "smoke", RT2.bare, assemble.purifier(presets.get("smoke"), "identity"), classifier
+    )
     fgsm = {"fgsm": FGSM(norm="Linf", eps=8 / 255, eot=1)}
     pictures = cifar_slice.test.take(slice(0, 44))
     return curve_of(defense, bare, pictures, fgsm, batch=20, points=2)
@@ -116,8 +119,8 @@ def small(change: Any, workdir: Path) -> Any:
 def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> None:
     data = assemble.dataset("cifar10_slice")
     assert (len(data.train), len(data.validation)) == (2000, 128)
-    jobs.finetune("smoke", RT2.base, device=CPU)
-    made = jobs.finetune("smoke", RT2, device=CPU)
+    run(finetuning(presets.get("smoke"), RT2.base), CPU)
+    made = run(finetuning(presets.get("smoke"), RT2), CPU)
     about = read_json(made.with_suffix(".json"))
     curve = about["curve"]
     rows = curve["points"]
@@ -129,27 +132,27 @@ def test_a_fine_tuning_writes_its_curve_and_is_not_changed_by_it(small: Any) -> 
     assert not set(curve["indices"]) & set(data.train.index.tolist())
     before = sha256(made)
     small("presets/smoke", {"curves": ...})
-    assert sha256(jobs.finetune("smoke", RT2, device=CPU)) == before
+    assert sha256(run(finetuning(presets.get("smoke"), RT2), CPU)) == before
     assert "curve" not in read_json(made.with_suffix(".json"))
 
 
 def test_a_tuned_classifier_has_a_curve_too(small: Any) -> None:
     small("presets/smoke", {"stages": {"tune": {"epochs": ..., "images": 64, "batch": 16}}})
     cell = replace(RT2, purifier="identity", init="none", finetune="classifier")
-    made = jobs.finetune("smoke", cell, device=CPU)
+    made = run(finetuning(presets.get("smoke"), cell), CPU)
     rows = read_json(made.with_suffix(".json"))["curve"]["points"]
     assert [row["step"] for row in rows] == [0, 1, 2, 4]
     assert len({row["clean"] for row in rows}) > 1  # of the classifier in training
     before = sha256(made)
     small("presets/smoke", {"curves": ...})
-    assert sha256(jobs.finetune("smoke", cell, device=CPU)) == before
+    assert sha256(run(finetuning(presets.get("smoke"), cell), CPU)) == before
 
 
 def test_what_knows_no_classifier_has_no_curve(small: Any) -> None:
-    jobs.finetune("smoke", RT2.base, device=CPU)
-    about = read_json(paths.purifier("smoke", RT2.base).with_suffix(".json"))
+    run(finetuning(presets.get("smoke"), RT2.base), CPU)
+    about = read_json(paths.purifier(presets.get("smoke"), RT2.base).with_suffix(".json"))
     assert "curve" not in about
-    jobs.finetune("smoke", replace(RT2, finetune="continued"), device=CPU)
+    run(finetuning(presets.get("smoke"), replace(RT2, finetune="continued")), CPU)
 
 
 class Counting:

@@ -12,7 +12,7 @@ from atop.core.errors import AtopError
 from atop.core.files import write_json
 from atop.data import cache, imagenette
 from atop.data.source import SPLITS, Source
-from atop.experiment import dataset_files, paths
+from atop.experiment import dataset_files, paths, presets
 from atop.pipeline import assemble
 from atop.pipeline.datasets import doubt, fetch
 
@@ -225,12 +225,12 @@ def test_found_pictures_are_chosen_by_where_they_were_found(
     assert (facts["verified"], facts["positions"]) == (None, "found")
     assert facts["test"]["shape"] == [14, 256, 256, 3]
     change("presets/smoke", {"evaluation": {"n": 12, "seed": 5}})
-    chosen = assemble.evaluation_set("smoke", "imagenette")
+    chosen = assemble.evaluation_set(presets.get("smoke"), "imagenette")
     assert chosen.index.tolist() == np.random.RandomState(5).permutation(14)[:12].tolist()
     test = assemble.dataset("imagenette").test
     assert np.array_equal(chosen.images, test.images[chosen.index])
     with pytest.raises(AtopError, match=r"14 test pictures, .* takes 15; lower evaluation\.n"):
-        assemble.evaluation_set("smoke", "imagenette", 15)
+        assemble.evaluation_set(presets.get("smoke"), "imagenette", 15)
 
 
 def test_published_places_are_looked_up(
@@ -241,7 +241,7 @@ def test_published_places_are_looked_up(
     synthetic.write_mosaics(tmp_path / "cifar10", mixed, places=places)
     fetch("cifar10", folder=tmp_path)
     change("presets/smoke", {"evaluation": {"n": 3, "seed": 5}})
-    chosen = assemble.evaluation_set("smoke", "cifar10")
+    chosen = assemble.evaluation_set(presets.get("smoke"), "cifar10")
     order = np.random.RandomState(5).permutation(4)[:3]
     assert chosen.index.tolist() == order.tolist()
     assert np.array_equal(chosen.images, arrays["test_images"][order])

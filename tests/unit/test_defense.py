@@ -130,7 +130,7 @@ def test_the_undefended_pipeline_is_the_bare_classifier(
 ) -> None:
     cell = Cell(dataset="cifar10_slice", classifier="resnet_small", recipe="official")
     # "native" for its purifier that works at 64 pixels, were there one
-    pipeline = assemble.pipeline("native", cell, Identity(), classifier)
+    pipeline = assemble.join("native", cell, Identity(), classifier)
     x = images.inputs(32)
     assert torch.equal(pipeline(x), classifier(x))
     assert torch.equal(pipeline(x, randomness), classifier(x))
@@ -149,7 +149,7 @@ def test_the_range_that_the_classifier_receives(recipe: str, expected: float) ->
         dataset="cifar10_slice", classifier="resnet_small", purifier="identity", transform="none"
     )
     defended = Cell(**{**vars(cell), "purifier": "deepfill", "init": "scratch", "recipe": recipe})
-    pipeline = assemble.pipeline("smoke", defended, Identity(), Mean())
+    pipeline = assemble.join("smoke", defended, Identity(), Mean())
     logits = pipeline(torch.full((1, 3, 32, 32), 0.25))
     assert logits.flatten().tolist() == pytest.approx([expected] * 3)
 
@@ -169,7 +169,7 @@ def test_resizing_keeps_flat_pictures_and_averages_downwards() -> None:
 def test_a_cells_seed_is_that_of_its_private_draws(x: Tensor, parts: dict[str, Any]) -> None:
     def logits(seed: int) -> Tensor:
         cell = Cell(dataset="cifar10_slice", classifier="resnet_small", transform="rt2", seed=seed)
-        return assemble.pipeline("smoke", cell, Identity(), parts["classifier"])(x)
+        return assemble.join("smoke", cell, Identity(), parts["classifier"])(x)
 
     assert torch.equal(logits(1), logits(1))
     assert not torch.equal(logits(1), logits(2))

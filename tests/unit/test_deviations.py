@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.paper import numbers
 from atop.pipeline import assemble
 
-LEDGER: list[dict[str, Any]] = config.read("deviations")["deviations"]
+LEDGER: list[dict[str, Any]] = config.deviations()["deviations"]
 CLAIMS = [
     pytest.param(key, preset, value, id=f"{row['id']}-{key}-{preset}")
     for row in LEDGER
@@ -28,13 +28,13 @@ def runs(key: str, preset: str) -> Any:
     """What a preset does under a key of the ledger; None if it says nothing of it."""
     where, *path = key.split(".")
     if where == "compute":
-        found: Any = assemble.compute(preset, path.pop(0)).as_dict()
+        found: Any = assemble.compute(presets.get(preset), path.pop(0)).as_dict()
     elif where == "recipe":
         found = config.recipe(path.pop(0), "rt2", preset)
     elif where == "attack":
-        found = config.attack(path.pop(0), preset)
+        found = presets.get(preset).attack(path.pop(0))
     else:
-        found = config.preset(preset).given().get(where)
+        found = presets.get(preset).settings.given().get(where)
     for name in path:
         found = (found or {}).get(name)
     return found
@@ -47,8 +47,8 @@ def named(row: dict[str, Any]) -> set[str]:
     words = {word for one in lists for word in re.findall(r"\w+", one)}
     words |= set(re.findall(r"\w+", text)) - {"paper"}  # which is also what the authors wrote
     devices = {one for words, ones in GROUPS.items() if re.search(words, text) for one in ones}
-    known = config.presets()
-    grouped = {name for name in known if config.preset(name).device in devices}
+    known = presets.names()
+    grouped = {name for name in known if presets.get(name).settings.device in devices}
     return words & set(known) | grouped
 
 
@@ -57,7 +57,7 @@ def test_the_ledger_and_the_tables_of_this_repository_are_valid() -> None:
     assert len(set(ids)) == len(ids)
     assert {f"B{i}" for i in range(1, 36)} | {"O1", "O2", "O3"} <= set(ids)
     for name in config.tables():
-        spec = config.read(f"tables/{name}", "table")
+        spec = config.table(f"{name}")
         rows, columns = ({entry["key"] for entry in spec[part]} for part in ("rows", "columns"))
         forgotten = [key for key in numbers(name) if key[0] not in rows or key[1] not in columns]
         assert not forgotten, f"{name}: numbers of the paper that no cell shows"
@@ -73,7 +73,7 @@ def test_a_row_that_names_a_preset_says_every_presets_value(row: dict[str, Any])
     claims = row.get("presets", {})
     assert not named(row) or claims
     for key, told in claims.items():
-        assert set(told) == set(config.presets()), key
+        assert set(told) == set(presets.names()), key
         assert named(row), f"{key} says more than the text"
 
 
@@ -89,7 +89,7 @@ def test_presets_are_found_in_words() -> None:
     assert found("3 in smoke.") == {"smoke"}
     assert found("All.", "GAN term in small presets") == {"smoke", "native_cpu", "embedded"}
     assert found("TF32 in the GPU presets.") == {"paper", "native"}
-    assert found("Elsewhere, as in the other presets, none.") == set(config.presets())
+    assert found("Elsewhere, as in the other presets, none.") == set(presets.names())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from atop.core.files import sha256
-from atop.experiment import config, paths
+from atop.experiment import paths, presets
 from atop.operations import embed_resources
 from atop.pipeline.datasets import fetch
 
@@ -20,7 +20,7 @@ def test_all_purifiers_of_the_preset_are_installed(
 ) -> None:
     change("presets/embedded", {"purifiers": {"identity": {}}})
     names = ["deepfill", "dmae", "identity"]
-    assert sorted(config.preset("embedded").purifiers) == names
+    assert sorted(presets.get("embedded").settings.purifiers) == names
     fetch("cifar10_slice")
     data = paths.dataset("cifar10_slice").parent
     shutil.copytree(data, data.with_name("cifar10"))

@@ -25,7 +25,8 @@ from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.core.randomness import Randomness
 from atop.data import embedded
-from atop.experiment import config, paths
+from atop.experiment import config, paths, presets
+from atop.experiment.stages.attack import Attack
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.evaluation import evaluate
@@ -44,7 +45,7 @@ def test_an_evaluation_that_was_stopped_goes_on_after_the_set_that_it_saved(
     suite = {"target": "classifier", "attacks": ["clean", "fgsm", "pgd-10"], "draws": 2}
     small("attacks", {"suites": {"quick": suite}})
     for attack in ("fgsm", "pgd-10"):
-        make_adversarial("smoke", BARE, attack, device=CPU)
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack=attack), CPU)
     whole = run(CELL)
     outcomes, asked = evaluate.Evaluation.outcomes, []
 
@@ -58,22 +59,24 @@ def test_an_evaluation_that_was_stopped_goes_on_after_the_set_that_it_saved(
     with pytest.raises(SystemExit) as stopped:
         run(CELL)
     assert stopped.value.code == 143
-    assert paths.state(paths.record("smoke", CELL, "quick", "classifier")).exists()
+    assert paths.state(paths.record(presets.get("smoke"), CELL, "quick", "classifier")).exists()
     if changed:  # another set under the same name
         small("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}})
-        make_adversarial("smoke", BARE, "fgsm", device=CPU)
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="fgsm"), CPU)
     again = run(CELL)
     assert asked == ["clean", "fgsm", *(["clean", "fgsm"] if changed else []), "pgd"]
     assert (again["evaluations"] == whole["evaluations"]) is not changed
     assert (again["resumed"], whole["resumed"]) == (True, False)
-    assert not paths.state(paths.record("smoke", CELL, "quick", "classifier")).exists()
+    assert not paths.state(paths.record(presets.get("smoke"), CELL, "quick", "classifier")).exists()
 
 
 def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
-    adversarial = make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    adversarial = make_adversarial(
+        Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU
+    )
     record = run(CELL)
     assert (record["n"], record["draws"], record["indices"]) == (N, 2, PLACES)
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     assert record["labels"] == split.labels.tolist()
     assert record["cell"] == CELL.as_dict()
     assert (record["target"], record["victim"]) == ("classifier", BARE.id)
@@ -89,7 +92,7 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
     provenance = record["provenance"]
     assert provenance["checkpoints"] == {
         "classifier": sha256(embedded.FOLDER / "resnet_small.safetensors"),
-        "purifier": sha256(paths.purifier("smoke", CELL)),
+        "purifier": sha256(paths.purifier(presets.get("smoke"), CELL)),
     }
     expected = config.dataset("cifar10_slice").sha256.test
     known = {"verified": "pixels", "positions": "published"}
@@ -100,11 +103,11 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
 
 
 def test_predictions_are_those_of_the_defence_on_the_stored_pictures(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(CELL)
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
-    images = load_file(paths.adversarial("smoke", BARE, "pgd-10"))["images"]
-    defense = assemble.defense("smoke", CELL)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
+    images = load_file(paths.adversarial(presets.get("smoke"), BARE, "pgd-10"))["images"]
+    defense = assemble.defense(presets.get("smoke"), CELL)
     for name, x in (("clean", split.inputs(32)), ("pgd-10", images)):
         for draw, found in enumerate(predictions(record, name)):
             logits = defense(x, Randomness(0, "evaluate", split.index, draw))
@@ -112,7 +115,7 @@ def test_predictions_are_those_of_the_defence_on_the_stored_pictures(small: Chan
 
 
 def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     first = run(CELL)
     torch.manual_seed(7)
     small("presets/smoke", {"evaluation": {"batch": 5}})
@@ -123,8 +126,8 @@ def test_a_record_is_the_same_in_a_second_run_and_with_another_batch(small: Chan
 
 
 def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) -> None:
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
-    defense, x = assemble.defense("smoke", CELL), split.inputs(32)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
+    defense, x = assemble.defense(presets.get("smoke"), CELL), split.inputs(32)
     whole = evaluate.Evaluation(defense, split, seed=0, batch=8, device=CPU)
     expected = whole.predictions(x, draws=2)
     sizes, room = [], [3]
@@ -146,7 +149,7 @@ def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) ->
 
 
 def test_the_undefended_classifier_falls_to_the_attack_on_it(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(BARE)
     assert record["networks"]["purifier"]["parameters"] == 0
     labels = record["labels"]
@@ -172,7 +175,7 @@ def test_distances_by_hand() -> None:
 
 
 def test_a_record_says_how_its_purifier_was_trained(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(CELL)
     assert record["training"] == {"settings": {"stage": "finetune"}, "provenance": TRAINED}
     assert record["transform"] == config.transform("rt2")
@@ -181,11 +184,11 @@ def test_a_record_says_how_its_purifier_was_trained(small: Change) -> None:
 
 def test_a_worst_case_is_picked_on_other_draws_than_it_is_reported_on(small: Change) -> None:
     small("attacks", {"suites": {"quick": {"selection": 3}}})
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(CELL)
     assert record["selection"] == 3
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
-    defense = assemble.defense("smoke", CELL)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
+    defense = assemble.defense(presets.get("smoke"), CELL)
     chosen = record["evaluations"][0]["selection"]
     margins = []
     for draw, found in enumerate(chosen["predictions"]):
@@ -218,11 +221,11 @@ def test_a_known_draw_is_the_one_that_the_attack_knew(small: Change) -> None:
                       "steps": 8, "random_start": True, "eot": 1, "through": "fixed"}}  # fmt: skip
     suite = {"target": "defense", "attacks": ["clean", "fixed"], "selection": 2}
     small("attacks", {"attacks": rows, "suites": {"quick": suite}})
-    path = make_adversarial("smoke", CELL, "fixed", device=CPU)
+    path = make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL, attack="fixed"), CPU)
     record = run(CELL, "defense")
     (answers,) = predictions(record, "fixed")
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
-    images, defense = load_file(path)["images"], assemble.defense("smoke", CELL)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
+    images, defense = load_file(path)["images"], assemble.defense(presets.get("smoke"), CELL)
     known = Randomness(0, "fixed", split.index)
     assert answers == defense(images, known).argmax(1).tolist()
     assert "selection" not in record["evaluations"][1]

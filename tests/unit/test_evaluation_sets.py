@@ -10,7 +10,9 @@ from support.small_evaluation import BARE, CELL, CPU, PLACES, Change, N, predict
 from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.data.dataset import Split
-from atop.experiment import paths
+from atop.experiment import paths, presets
+from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.evaluation import Evaluate
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.evaluation import evaluate
@@ -24,7 +26,7 @@ def small(change: Change, workdir: Path) -> Change:
 
 
 def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
-    chosen = assemble.evaluation_set("smoke", "cifar10_slice")
+    chosen = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     assert chosen.index.tolist() == PLACES
     test = assemble.dataset("cifar10_slice").test
     by_place = {int(i): picture for i, picture in zip(test.index, test.images, strict=True)}
@@ -32,15 +34,15 @@ def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
         assert torch.equal(by_place[place], picture)
     small("presets/smoke", {"evaluation": {"n": 513}})
     with pytest.raises(AtopError, match=r"about\.json: lacks test picture \d+ .*lower eval"):
-        assemble.evaluation_set("smoke", "cifar10_slice")
+        assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
 
 
 def test_with_the_whole_defence_as_target_its_own_set_is_taken(small: Change) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     with pytest.raises(AtopError, match=f"{CELL.id}/pgd-10.safetensors: no such checkpoint"):
         run(CELL, "defense")
     small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
-    own = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
+    own = make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL, attack="pgd-10"), CPU)
     record = run(CELL, "defense")
     assert record["victim"] == CELL.id
     assert record["evaluations"][1]["adversarial"]["sha256"] == sha256(own)
@@ -52,10 +54,15 @@ def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> No
     small("attacks", {"suites": {"quick": {"target": "defense", "attacks": entries}}})
     small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
     sets = {
-        "pgd-10": make_adversarial("smoke", CELL, "pgd-10", device=CPU),
-        "pgd-10@classifier": make_adversarial("smoke", BARE, "pgd-10", device=CPU),
+        "pgd-10": make_adversarial(
+            Attack(preset=presets.get("smoke"), cell=CELL, attack="pgd-10"), CPU
+        ),
+        "pgd-10@classifier": make_adversarial(
+            Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU
+        ),
         "pgd-10@untransformed": make_adversarial(
-            "smoke", CELL.victim("untransformed"), "pgd-10", device=CPU
+            Attack(preset=presets.get("smoke"), cell=CELL.target("untransformed"), attack="pgd-10"),
+            CPU,
         ),
     }
     sets["pgd-10@defense"] = sets["pgd-10"]
@@ -70,17 +77,17 @@ def test_a_suite_has_as_many_pictures_as_its_smallest_set(small: Change) -> None
     small("attacks", {"attacks": {"fgsm": {"examples": 5}}})
     small("attacks", {"suites": {"quick": {"attacks": ["clean", "pgd-10", "fgsm"]}}})
     for attack in ("pgd-10", "fgsm"):
-        make_adversarial("smoke", BARE, attack, device=CPU)
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack=attack), CPU)
     record = run(CELL)
     assert (record["n"], record["indices"]) == (5, PLACES[:5])
-    assert len(load_file(paths.adversarial("smoke", BARE, "fgsm"))["images"]) == 5
+    assert len(load_file(paths.adversarial(presets.get("smoke"), BARE, "fgsm"))["images"]) == 5
     assert all(len(answers) == 5 for answers in predictions(record, "pgd-10"))
 
 
 def test_the_attacker_may_work_at_another_size_than_the_preset(small: Change) -> None:
     small("attacks", {"attacks": {"fgsm": {"pixels": 48}}})
     small("attacks", {"suites": {"quick": {"attacks": ["clean", "fgsm"], "target": "defense"}}})
-    path = make_adversarial("smoke", CELL, "fgsm", device=CPU)
+    path = make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL, attack="fgsm"), CPU)
     assert load_file(path)["images"].shape == (N, 3, 48, 48)
     clean, fgsm = run(CELL, "defense")["evaluations"]
     assert fgsm["distance"]["linf"] == pytest.approx(8 / 255)
@@ -93,22 +100,24 @@ def test_in_the_grey_box_a_preset_may_take_more_images(small: Change) -> None:
     small("presets/smoke", {"evaluation": {"grey_box": 24}})
     entries = ["clean", "pgd-10"]
     small("attacks", {"suites": {"other": {"target": "defense", "attacks": entries, "draws": 2}}})
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(CELL)
     assert record["n"] == 24
     assert record["indices"][:N] == PLACES  # those of the other suites come first
     assert all(len(answers) == 24 for answers in predictions(record, "pgd-10"))
-    made = make_adversarial("smoke", CELL, "pgd-10", device=CPU)
+    made = make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL, attack="pgd-10"), CPU)
     assert len(load_file(made)["images"]) == N
     for cell in (CELL, BARE):  # of the set on the bare classifier the first
-        path = evaluate.evaluate("smoke", cell, "other", "defense", device=CPU)
+        path = evaluate.evaluate(
+            Evaluate(preset=presets.get("smoke"), cell=cell, suite="other", target="defense"), CPU
+        )
         assert records.read(path, cell=cell)["indices"] == PLACES
 
 
 def test_an_evaluation_holds_no_more_images_than_a_batch(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_adversarial("smoke", BARE, "pgd-10", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     inputs, sizes = Split.inputs, []
 
     def counting(self: Split, size: int) -> torch.Tensor:

@@ -16,14 +16,16 @@ from atop.core.execution import FLOAT32, Compute, recompute
 from atop.core.randomness import Randomness
 from atop.core.resizing import resize
 from atop.data.dataset import Dataset, Split
-from atop.experiment import config, fingerprints, training_budgets
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
 from atop.method.purifiers import deepfill, dmae
 from atop.method.transforms import tokens
 from atop.pipeline import assemble
-from atop.pipeline.attacking.adversarial_sets import Siege
+from atop.pipeline.attacking.runner import AttackRunner
 from atop.pipeline.training import parts as of_config
-from atop.pipeline.training.purifier import PurifierStage
+from atop.pipeline.training.purifier import PurifierTrainer
 
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
@@ -47,15 +49,15 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make(cifar_slice: Dataset, classifier: nn.Module) -> Callable[..., PurifierStage]:
+def make(cifar_slice: Dataset, classifier: nn.Module) -> Callable[..., PurifierTrainer]:
     """AToP stages that start from the same weights, run as they are told."""
 
-    def stage(kind: str, compute: Compute = FLOAT32, **budget: Any) -> PurifierStage:
+    def stage(kind: str, compute: Compute = FLOAT32, **budget: Any) -> PurifierTrainer:
         build, transform = KINDS[kind]
         torch.manual_seed(0)
         recipe = config.recipe("paper", "rt2", "paper")
         losses = {"deepfill": lambda: deepfill.build_loss(recipe=recipe, discriminator_width=4)}
-        return PurifierStage(
+        return PurifierTrainer(
             purifier=build(),
             loss=losses.get(kind, dmae.MaeLoss)(),
             transforms=[transform],
@@ -83,7 +85,7 @@ def dtypes(network: nn.Module, kind: type[nn.Module]) -> list[torch.dtype]:
 
 
 def test_a_bfloat16_step_learns_the_same_and_keeps_pictures_and_losses_in_float32(
-    make: Callable[..., PurifierStage], kind: str
+    make: Callable[..., PurifierTrainer], kind: str
 ) -> None:
     plain, half = make(kind), make(kind, HALF)
     inner = dtypes(half.purifier, nn.Conv2d if kind == "deepfill" else nn.Linear)
@@ -132,7 +134,7 @@ def kept(sizes: list[int]) -> Iterator[None]:
 
 
 def test_recomputing_gives_the_same_gradient_for_less_memory(
-    make: Callable[..., PurifierStage], kind: str
+    make: Callable[..., PurifierTrainer], kind: str
 ) -> None:
     x, mask = torch.rand(8, 3, 32, 32), torch.zeros(8, 1, 32, 32)
     memory, told, slopes = [], [], []
@@ -173,7 +175,7 @@ def test_only_inside_the_block_may_a_gpu_round() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-def test_a_compiled_purifier_takes_the_same_step(make: Callable[..., PurifierStage]) -> None:
+def test_a_compiled_purifier_takes_the_same_step(make: Callable[..., PurifierTrainer]) -> None:
     plain, fused = make("dmae"), make("dmae", Compute(compile=True))
     names = list(plain.purifier.state_dict())
     assert list(fused.purifier.state_dict()) == names
@@ -185,7 +187,7 @@ def test_a_compiled_purifier_takes_the_same_step(make: Callable[..., PurifierSta
 
 
 def test_in_parts_the_discriminator_learns_from_the_whole_batch(
-    make: Callable[..., PurifierStage],
+    make: Callable[..., PurifierTrainer],
 ) -> None:
     """Detached, so that g does not feel who judges; the two then take the same step."""
     made = [make("deepfill", parts=parts) for parts in (1, 4)]
@@ -247,27 +249,27 @@ def test_a_step_of_preset_paper_waits_for_nothing_and_fits_a_small_card(
     assert 2**32 < sum(sizes) < 20 * 2**30  # a card of 24 GB has room for weights beside
 
 
-def whole_stage(cell: Cell) -> PurifierStage:
+def whole_stage(cell: Cell) -> PurifierTrainer:
     """A cell's AToP stage in preset paper, with random weights, on the default device."""
     recipe = config.recipe(cell.recipe, cell.transform, "paper")
-    network = assemble.purifier("paper", cell.purifier)
+    network = assemble.purifier(presets.get("paper"), cell.purifier)
     f = assemble.classifier(cell.dataset, cell.classifier).eval().requires_grad_(False)
-    bare = assemble.pipeline("paper", cell.bare, assemble.purifier("paper", "identity"), f)
-    whole = assemble.pipeline("paper", cell, network, f)
+    bare = assemble.join("paper", cell.bare, assemble.purifier(presets.get("paper"), "identity"), f)
+    whole = assemble.join("paper", cell, network, f)
     images = torch.zeros(64, 32, 32, 3, dtype=torch.uint8)
-    return PurifierStage(
+    return PurifierTrainer(
         purifier=network,
-        loss=assemble.loss("paper", cell.purifier, recipe),
-        transforms=[assemble.transform("paper", cell)],
+        loss=assemble.loss(presets.get("paper"), cell.purifier, recipe),
+        transforms=[assemble.transform(presets.get("paper"), cell)],
         data=Split(images, torch.zeros(64, dtype=torch.int64), torch.arange(64)),
         input_size=256,
         resize=lambda x: resize(x, 256),
         recipe=recipe,
-        budget=training_budgets.finetune("paper", cell),
+        budget=presets.get("paper").finetuning(cell),
         seed=0,
         stream="meta",
         classification=of_config.classification("paper", cell, recipe, whole, bare),
-        compute=assemble.compute("paper", "train"),
+        compute=assemble.compute(presets.get("paper"), "train"),
     )
 
 
@@ -289,11 +291,18 @@ def test_how_networks_are_run_is_part_of_what_a_result_is_known_by(change: Chang
     )  # fmt: skip
     kinds: dict[str, list[Callable[[], str]]] = {
         "train": [
-            lambda: fingerprints.finetune("smoke", cell),
-            lambda: fingerprints.pretrain("smoke", "cifar10_slice", "deepfill"),
-            lambda: fingerprints.classifier("smoke", "cifar10_slice", "resnet_small"),
+            lambda: finetuning(presets.get("smoke"), cell).fingerprint,
+            lambda: Pretrain.of(presets.get("smoke"), "cifar10_slice", "deepfill").fingerprint,
+            lambda: (
+                TrainClassifier(
+                    preset=presets.get("smoke"),
+                    cell=Cell(dataset="cifar10_slice", classifier="resnet_small"),
+                ).fingerprint
+            ),
         ],
-        "attack": [lambda: fingerprints.attack("smoke", cell, "pgd-10")],
+        "attack": [
+            lambda: Attack(preset=presets.get("smoke"), cell=cell, attack="pgd-10").fingerprint
+        ],
     }
     before = {what: [digest() for digest in digests] for what, digests in kinds.items()}
     change("presets/smoke", {"compute": {}})
@@ -308,7 +317,14 @@ def test_attacks_may_be_coarse_and_their_judge_is_not(
     change: Change, workdir: Path, cifar_slice: Dataset, classifier: nn.Module
 ) -> None:
     change("presets/smoke", {"compute": {"attack": {"precision": "bfloat16"}}})
-    siege = Siege("smoke", Cell(dataset="cifar10_slice", classifier="resnet_small"), "pgd-10", CPU)
+    siege = AttackRunner(
+        Attack(
+            preset=presets.get("smoke"),
+            cell=Cell(dataset="cifar10_slice", classifier="resnet_small"),
+            attack="pgd-10",
+        ),
+        CPU,
+    )
     x = cifar_slice.test.take(slice(0, 4))
     draws = Randomness(0, "test", x.index)
     seen, judged = (one(x.inputs(32), draws) for one in (siege.seen, siege.whole))

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.evaluation import Evaluate
 from atop.method.defense import Defense, Sizes
 from atop.method.purifiers.identity import Identity
 from atop.method.surrogates import IdentityBackward
@@ -245,7 +247,10 @@ def test_records_of_white_box_suites_hold_it(change: Change, workdir: Path, targ
     suite = {"target": target, "attacks": ["clean-native"], "draws": 1}
     change("attacks", {"suites": {"quick": suite}})
     fetch("cifar10_slice")
-    path = evaluate.evaluate("smoke", BARE, "quick", target, device=torch.device("cpu"))
+    path = evaluate.evaluate(
+        Evaluate(preset=presets.get("smoke"), cell=BARE, suite="quick", target=target),
+        torch.device("cpu"),
+    )
     record = records.read(path, cell=BARE)
     if target == "classifier":
         assert "probe" not in record

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from support.synthetic_pictures import CELL, CPU, DMAE, Change, made, prepare, store_all
 
 from atop.core import checkpoints
-from atop.experiment import image_grids, paths
+from atop.experiment import image_grids, paths, presets
 from atop.pipeline import assemble
 from atop.pipeline.evaluation.trace_images import make
 from atop.reporting.image_grids import captions, drawing, layout
@@ -32,7 +32,9 @@ def drawn(small: Change, saved: list[Figure]) -> Callable[[str], Figure]:
     store_all()
 
     def run(name: str) -> Figure:
-        drawing.draw(image_grids.grid(name, "smoke"), results=paths.RESULTS, out=Path("out"))
+        drawing.draw(
+            image_grids.grid(name, presets.get("smoke")), results=paths.RESULTS, out=Path("out")
+        )
         return saved[-1]
 
     return run
@@ -49,7 +51,7 @@ def images(figure: Figure) -> list[Any]:
 
 def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
     figure = drawn("figure6")
-    content = stored_images.read(paths.pictures("smoke", CELL, "fgsm"))
+    content = stored_images.read(paths.images("smoke", CELL, "fgsm"))
     arrays = content.arrays
     shown = iter(images(figure))
     for position in (0, 1):
@@ -112,7 +114,7 @@ def test_nothing_is_cut_off(drawn: Callable[[str], Figure], small: Change, name:
 def test_two_datasets_stand_beside_or_below_each_other(
     drawn: Callable[[str], Figure], name: str, across: bool
 ) -> None:
-    grid = image_grids.grid(name, "smoke")
+    grid = image_grids.grid(name, presets.get("smoke"))
     first, second = grid.blocks
     found = {cell: stored_images.read(grid.file(cell)) for cell in second.cells}
     pairs = zip(first.cells, second.cells, strict=True)
@@ -133,8 +135,8 @@ def test_two_datasets_stand_beside_or_below_each_other(
 def test_before_and_after_come_from_two_cells(
     drawn: Callable[[str], Figure], small: Change
 ) -> None:
-    path = paths.purifier("smoke", replace(CELL, finetune="adversarial"))
-    network = assemble.purifier("smoke", "deepfill")
+    path = paths.purifier(presets.get("smoke"), replace(CELL, finetune="adversarial"))
+    network = assemble.purifier(presets.get("smoke"), "deepfill")
     with torch.no_grad():
         for one in network.parameters():
             one.zero_()
@@ -169,8 +171,10 @@ def test_views_that_leave_the_range_are_cut_for_show_only(
     cell = {"purifier": "dmae", "init": "scratch", "transform": "tokens", "finetune": "none"}
     figure = {"title": "t", "cell": cell, "positions": [0], "rows": [row]}
     small("pictures", {"figures": {"figure10": figure}})
-    drawing.draw(image_grids.grid("figure10", "smoke"), results=paths.RESULTS, out=Path("out"))
-    grid = image_grids.grid("figure10", "smoke")
+    drawing.draw(
+        image_grids.grid("figure10", presets.get("smoke")), results=paths.RESULTS, out=Path("out")
+    )
+    grid = image_grids.grid("figure10", presets.get("smoke"))
     page = layout.lay_out(grid, [grid.blocks[1]], {DMAE: content}, [])
     assert np.array_equal(images(page)[0], np.clip(image, 0, 1))
     assert not caplog.records  # matplotlib would cut too, and complain

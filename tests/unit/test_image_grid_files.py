@@ -14,7 +14,7 @@ from support.synthetic_pictures import CELL, CPU, Change, prepare, store_all
 from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json, write_json
-from atop.experiment import image_grids, paths
+from atop.experiment import image_grids, paths, presets
 from atop.pipeline.evaluation.trace_images import make
 from atop.reporting.image_grids import captions, drawing
 
@@ -27,7 +27,7 @@ def small(change: Change, workdir: Path) -> Change:
 
 def draw(name: str) -> dict[str, Any]:
     """What a page says about a drawn figure."""
-    drawing.draw(image_grids.grid(name, "smoke"), results=paths.RESULTS, out=Path())
+    drawing.draw(image_grids.grid(name, presets.get("smoke")), results=paths.RESULTS, out=Path())
     return read_json(Path(f"{name}.json"))
 
 

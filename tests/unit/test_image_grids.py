@@ -7,13 +7,15 @@ import pytest
 from support.synthetic_pictures import Change
 
 from atop.core.errors import AtopError
-from atop.experiment import image_grids
+from atop.experiment import image_grids, presets
 
 
 def test_cells_take_stand_ins_and_the_users_words() -> None:
-    smoke, paper = (image_grids.grid("figure9", preset, seed=3) for preset in ("smoke", "paper"))
-    assert [block.lacks is None for block in smoke.blocks] == [False, True]
-    assert [block.lacks for block in paper.blocks] == [None, None]
+    smoke, paper = (
+        image_grids.grid("figure9", presets.get(preset), seed=3) for preset in ("smoke", "paper")
+    )
+    assert [block.missing is None for block in smoke.blocks] == [False, True]
+    assert [block.missing for block in paper.blocks] == [None, None]
     assert smoke.blocks[1].instead == ("cifar10_slice", "resnet_small")
     assert len(smoke.files()) == 6
     assert len(paper.files()) == 12
@@ -61,4 +63,4 @@ def test_no_more_pictures_are_kept_than_are_attacked(change: Change) -> None:
 
 def test_an_unknown_figure_names_the_known_ones() -> None:
     with pytest.raises(AtopError, match=r"pictures\.yaml: no 'figure4'; known are figure3, fig"):
-        image_grids.grid("figure4", "smoke")
+        image_grids.grid("figure4", presets.get("smoke"))

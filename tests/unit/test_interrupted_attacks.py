@@ -11,9 +11,11 @@ from torch import Tensor
 
 from atop.core import resumable
 from atop.core.files import read_json
-from atop.experiment import paths
+from atop.experiment import paths, presets
+from atop.experiment.stages.attack import Attack
 from atop.pipeline import assemble
-from atop.pipeline.attacking.adversarial_sets import Siege, make_adversarial
+from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.attacking.runner import AttackRunner
 
 
 @pytest.fixture
@@ -29,25 +31,29 @@ def test_a_killed_attack_goes_on_after_the_batch_that_it_saved(
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     small("attacks", {"attacks": {"mine": {**ROW, **({"after": "clean"} if after else {})}}})
     small("presets/smoke", {"evaluation": {"batch": 4}})
-    whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
-    out = paths.adversarial("smoke", BARE, "mine")
+    whole = load_file(
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    )["images"]
+    out = paths.adversarial(presets.get("smoke"), BARE, "mine")
     out.unlink()
     state = paths.state(out)
     assert not state.exists()
-    run, ran = Siege.run, []
+    run, ran = AttackRunner.run, []
 
-    def dying(self: Siege, x: Tensor, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
+    def dying(self: AttackRunner, x: Tensor, start: Tensor, y: Tensor, index: Tensor) -> Tensor:
         ran.append(index.tolist())
         if len(ran) == 3:
             raise KeyboardInterrupt
         return run(self, x, start, y, index)
 
-    monkeypatch.setattr(Siege, "run", dying)
+    monkeypatch.setattr(AttackRunner, "run", dying)
     with pytest.raises(KeyboardInterrupt):
-        make_adversarial("smoke", BARE, "mine", device=CPU)
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
     assert state.exists()
     assert not out.exists()
-    again = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    again = load_file(
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    )["images"]
     assert torch.equal(again, whole)
     assert ran[3] == ran[2]  # the first two were not attacked again
     assert read_json(out.with_suffix(".json"))["resumed"]
@@ -58,23 +64,28 @@ def test_a_run_without_its_images_begins_again(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
-    out = paths.adversarial("smoke", BARE, "mine")
-    whole = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
+    out = paths.adversarial(presets.get("smoke"), BARE, "mine")
+    whole = load_file(
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    )["images"]
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
-    run = Siege.run
+    run = AttackRunner.run
 
-    def dying(self: Siege, x: Tensor, *of: Tensor) -> Tensor:
+    def dying(self: AttackRunner, x: Tensor, *of: Tensor) -> Tensor:
         if paths.state(out).exists():
             raise KeyboardInterrupt
         return run(self, x, *of)
 
-    monkeypatch.setattr(Siege, "run", dying)
+    monkeypatch.setattr(AttackRunner, "run", dying)
     with pytest.raises(KeyboardInterrupt):
-        make_adversarial("smoke", BARE, "mine", device=CPU)
-    monkeypatch.setattr(Siege, "run", run)
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    monkeypatch.setattr(AttackRunner, "run", run)
     paths.state(out).with_suffix(".images").unlink()
     assert torch.equal(
-        load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"], whole
+        load_file(
+            make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+        )["images"],
+        whole,
     )
     assert not [one for one in paths.state(out).parent.iterdir() if one.is_file()]
 
@@ -83,16 +94,18 @@ def test_a_state_of_other_settings_is_not_taken_up(
     small: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
-    state = paths.state(paths.adversarial("smoke", BARE, "mine"))
+    state = paths.state(paths.adversarial(presets.get("smoke"), BARE, "mine"))
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0)
     saved: list[bytes] = []
     monkeypatch.setattr(Path, "unlink", _keeping(saved, Path.unlink))
-    make_adversarial("smoke", BARE, "mine", device=CPU)
+    make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
     state.write_bytes(saved[-1])
     small("attacks", {"attacks": {"mine": {"steps": 3}}})
-    changed = load_file(make_adversarial("smoke", BARE, "mine", device=CPU))["images"]
-    fresh = Siege("smoke", BARE, "mine", CPU)
-    split = assemble.evaluation_set("smoke", "cifar10_slice")
+    changed = load_file(
+        make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    )["images"]
+    fresh = AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x = split.inputs(32)
     torch.testing.assert_close(changed, fresh.run(x, x, split.labels, split.index))
 

@@ -15,10 +15,12 @@ from atop.core.errors import AtopError
 from atop.core.files import read_json, sha256
 from atop.core.randomness import Randomness
 from atop.data import embedded
-from atop.experiment import config, paths
+from atop.experiment import config, paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
+from atop.pipeline.run import run
 from atop.pipeline.training import jobs
 
 pytestmark = pytest.mark.slow
@@ -41,17 +43,17 @@ def small(change: Any, workdir: Path) -> Any:
 
 
 def history(cell: Cell) -> list[set[str]]:
-    account = read_json(paths.purifier("smoke", cell).with_suffix(".json"))
+    account = read_json(paths.purifier(presets.get("smoke"), cell).with_suffix(".json"))
     return [set(row) - {"step"} for row in account["history"]]
 
 
 def test_a_purifier_without_weights_is_not_trained(small: Any) -> None:
     with pytest.raises(AtopError, match="grey_fill has no weights to train"):
-        jobs.pretrain("smoke", "cifar10_slice", "grey_fill", device=CPU)
+        jobs.pretrain(Pretrain.of(presets.get("smoke"), "cifar10_slice", "grey_fill"), CPU)
 
 
 def test_jobs_make_the_cells_that_the_tables_name(small: Any) -> None:
-    base = jobs.finetune("smoke", RT2.base, device=CPU)
+    base = run(finetuning(presets.get("smoke"), RT2.base), CPU)
     assert base.stem == "cifar10_slice-any-deepfill-scratch-rt2-none-paper-s0"
     l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
     assert history(RT2.base) == [l_org] * 2
@@ -59,7 +61,7 @@ def test_jobs_make_the_cells_that_the_tables_name(small: Any) -> None:
     made = {}
     for finetune, terms in expected.items():
         cell = replace(RT2, finetune=finetune)
-        made[finetune] = jobs.finetune("smoke", cell, device=CPU)
+        made[finetune] = run(finetuning(presets.get("smoke"), cell), CPU)
         assert history(cell) == [terms] * 3  # the control gets as many steps as AToP
         account = read_json(made[finetune].with_suffix(".json"))
         assert account["settings"]["start_sha256"] == sha256(base)
@@ -77,15 +79,15 @@ def test_a_job_starts_where_the_one_before_it_ended(small: Any) -> None:
         return torch.cat([one.flatten() for _, one in sorted(checkpoints.read(path).items())])
 
     given = weights(embedded.FOLDER / "deepfill.safetensors")
-    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    base = weights(run(finetuning(presets.get("smoke"), RT2.base), CPU))
     torch.testing.assert_close(base, given, rtol=0, atol=1e-6)
     small("presets/smoke", {"stages": {"l_org": {"lr": 0.01}}})
-    base = weights(jobs.finetune("smoke", RT2.base, device=CPU))
+    base = weights(run(finetuning(presets.get("smoke"), RT2.base), CPU))
     assert (base - given).abs().max() > 1e-3
     small("presets/smoke", {"stages": {"atop": {"lr": 1e-12}}})
     for finetune in ("adversarial", "continued"):
         cell = replace(RT2, finetune=finetune)
-        after = weights(jobs.finetune("smoke", cell, device=CPU))
+        after = weights(run(finetuning(presets.get("smoke"), cell), CPU))
         torch.testing.assert_close(after, base, rtol=0, atol=1e-6)
 
 
@@ -93,21 +95,21 @@ def test_recipes_reach_the_training(small: Any) -> None:
     small("recipes", {"official": {"ce_after_images": 4}, "paper": {"attack_target": "defense"}})
     official = replace(RT2, recipe="official")
     for cell in (RT2, official):
-        jobs.finetune("smoke", cell.base, device=CPU)
-        jobs.finetune("smoke", cell, device=CPU)
+        run(finetuning(presets.get("smoke"), cell.base), CPU)
+        run(finetuning(presets.get("smoke"), cell), CPU)
     l_org, atop = {"l1", "gan", "d"}, {"l1", "gan", "d", "ce"}
     assert history(official) == [l_org, atop, atop]
     assert history(RT2) == [atop] * 3
     small("presets/smoke", {"recipe": {"gan": "off"}})  # a preset's word goes over a recipe's
-    jobs.finetune("smoke", RT2, device=CPU)
+    run(finetuning(presets.get("smoke"), RT2), CPU)
     assert history(RT2) == [{"l1", "ce"}] * 3
 
 
 def test_the_recipes_of_one_l_org_stage_share_it_and_differ_after_it(small: Any) -> None:
-    base = jobs.finetune("smoke", RT2.base, device=CPU)
+    base = run(finetuning(presets.get("smoke"), RT2.base), CPU)
     made = {}
     for recipe in ("paper", "minmax"):
-        path = jobs.finetune("smoke", replace(RT2, recipe=recipe), device=CPU)
+        path = run(finetuning(presets.get("smoke"), replace(RT2, recipe=recipe)), CPU)
         settings = read_json(path.with_suffix(".json"))["settings"]
         assert settings["start_sha256"] == sha256(base)
         made[recipe] = (settings["recipe"]["attack_target"], sha256(path))
@@ -122,15 +124,23 @@ def test_pretraining_and_classifier_jobs_write_what_their_preset_looks_for(
     change("presets/embedded", {"stages": stages})
     cut(fetch("cifar10_slice"), 32)
     cell = replace(RT2, finetune="none")
-    trained = jobs.classifier("embedded", "cifar10_slice", "resnet_small", device=CPU)
-    pretrained = jobs.pretrain("embedded", "cifar10_slice", "deepfill", device=CPU)
+    trained = jobs.classifier(
+        TrainClassifier(
+            preset=presets.get("embedded"),
+            cell=Cell(dataset="cifar10_slice", classifier="resnet_small"),
+        ),
+        CPU,
+    )
+    pretrained = jobs.pretrain(
+        Pretrain.of(presets.get("embedded"), "cifar10_slice", "deepfill"), CPU
+    )
     assert len(read_json(trained.with_suffix(".json"))["history"]) == 4
     assert len(read_json(pretrained.with_suffix(".json"))["history"]) == 2
-    network = assemble.trained_classifier("embedded", "cifar10_slice", "resnet_small")
+    network = assemble.trained_classifier(presets.get("embedded"), "cifar10_slice", "resnet_small")
     assert torch.isfinite(network(torch.rand(2, 3, 32, 32))).all()
-    purifier = assemble.purifier("embedded", "deepfill")
+    purifier = assemble.purifier(presets.get("embedded"), "deepfill")
     before = deepcopy(purifier.state_dict())
-    assemble.initialise(purifier, "embedded", cell)
+    assemble.initialise(purifier, presets.get("embedded"), cell)
     key = "generator.stage1.conv1.conv.weight"
     assert not torch.equal(purifier.state_dict()[key], before[key])
 
@@ -146,31 +156,31 @@ def test_a_purifier_may_have_a_loss_a_size_and_budgets_of_its_own(
     change("presets/smoke", {"stages": stages, "purifiers": given})
     fetch("cifar10_slice")
     cell = replace(RT2, purifier="dmae", transform="tokens")
-    jobs.pretrain("smoke", "cifar10_slice", "dmae", device=CPU)
-    pretrained = paths.initial("smoke", cell).with_suffix(".json")
+    jobs.pretrain(Pretrain.of(presets.get("smoke"), "cifar10_slice", "dmae"), CPU)
+    pretrained = paths.initial(presets.get("smoke"), cell).with_suffix(".json")
     assert [set(row) - {"step"} for row in read_json(pretrained)["history"]] == [{"mae"}] * 2
     for one, terms in ((cell.base, {"mae"}), (cell, {"mae", "ce"})):
-        account = read_json(jobs.finetune("smoke", one, device=CPU).with_suffix(".json"))
+        account = read_json(run(finetuning(presets.get("smoke"), one), CPU).with_suffix(".json"))
         assert history(one) == [terms] * 2
         assert account["settings"]["budget"]["weight_decay"] == 0.05
     draw = Randomness(0, "test", torch.arange(2))
-    purified = assemble.defense("smoke", cell).purify(torch.rand(2, 3, 32, 32), draw)
+    purified = assemble.defense(presets.get("smoke"), cell).purify(torch.rand(2, 3, 32, 32), draw)
     assert purified.shape == (2, 3, 32, 32)
 
 
 def test_a_warm_up_that_outlasts_the_budget_is_refused(small: Any) -> None:
     official = replace(RT2, recipe="official")
-    jobs.finetune("smoke", official.base, device=CPU)
+    run(finetuning(presets.get("smoke"), official.base), CPU)
     with pytest.raises(AtopError, match=r"stages\.atop: 12 images end before recipe official"):
-        jobs.finetune("smoke", official, device=CPU)
-    jobs.finetune("smoke", replace(official, finetune="continued"), device=CPU)
+        run(finetuning(presets.get("smoke"), official), CPU)
+    run(finetuning(presets.get("smoke"), replace(official, finetune="continued")), CPU)
 
 
 def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs.finetune("smoke", RT2.base, device=CPU)
-    jobs.finetune("smoke", RT2, device=CPU)
-    account = read_json(paths.purifier("smoke", RT2).with_suffix(".json"))
-    (path,) = paths.classifier("smoke", RT2.dataset, RT2.classifier)
+    run(finetuning(presets.get("smoke"), RT2.base), CPU)
+    run(finetuning(presets.get("smoke"), RT2), CPU)
+    account = read_json(paths.purifier(presets.get("smoke"), RT2).with_suffix(".json"))
+    (path,) = paths.classifier(presets.get("smoke"), RT2.dataset, RT2.classifier)
     assert account["settings"]["classifier_sha256"] == sha256(path)
     assert account["provenance"]["identity"] == config.digest(account["settings"])
 
@@ -183,21 +193,21 @@ def test_a_classifier_tuned_on_transformed_pictures_is_the_control_without_a_pur
     cell = Cell(
         dataset="cifar10_slice", classifier="resnet_small", transform="rt2", finetune="classifier"
     )
-    out = jobs.finetune("smoke", cell, device=CPU)
-    assert [out] == paths.classifier_of("smoke", cell)
+    out = run(finetuning(presets.get("smoke"), cell), CPU)
+    assert [out] == paths.classifier_of(presets.get("smoke"), cell)
     account = read_json(out.with_suffix(".json"))
     given = embedded.FOLDER / "resnet_small.safetensors"
     assert account["settings"]["start_sha256"] == sha256(given)
     assert sha256(given) != sha256(out)
-    split = assemble.evaluation_set("smoke", "cifar10_slice", 64)
+    split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice", 64)
     draw = Randomness(0, "test", split.index)
 
     def loss(which: Cell) -> float:
-        defense = assemble.defense("smoke", which)
+        defense = assemble.defense(presets.get("smoke"), which)
         logits = defense(split.inputs(32), draw)
         return float(nn.functional.cross_entropy(logits, split.labels))
 
-    untuned = cell.victim("untuned")
+    untuned = cell.target("untuned")
     assert loss(cell) < loss(untuned) - 0.3  # it has learned to read what RT2 leaves
-    again = jobs.finetune("smoke", cell, device=CPU)
+    again = run(finetuning(presets.get("smoke"), cell), CPU)
     assert read_json(again.with_suffix(".json"))["history"] == account["history"]

@@ -13,7 +13,7 @@ import torch
 
 from atop.__main__ import main
 from atop.core.files import ROOT, read_json
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 
 CELL = Cell(
@@ -40,7 +40,7 @@ def finish() -> Path:
         assert main(COMMAND) == 0
     finally:
         torch.set_flush_denormal(False)
-    return paths.purifier("smoke", CELL)
+    return paths.purifier(presets.get("smoke"), CELL)
 
 
 def history(out: Path) -> Any:
@@ -66,7 +66,7 @@ def wait_for(happened: Any) -> None:
 
 @pytest.mark.slow
 def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> None:
-    out = paths.purifier("smoke", CELL)
+    out = paths.purifier(presets.get("smoke"), CELL)
     state = paths.state(out)
     process = start(ATOP_SAVE_EVERY_S="0")
     wait_for(state.exists)
@@ -87,7 +87,7 @@ def test_a_killed_process_resumes_to_the_same_bits(smoke: tuple[bytes, Any]) -> 
 def test_a_terminated_process_leaves_a_state_and_no_result(
     smoke: tuple[bytes, Any], change: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = paths.purifier("smoke", CELL)
+    out = paths.purifier(presets.get("smoke"), CELL)
     state = paths.state(out)
     process = start(ATOP_SAVE_EVERY_S="3600")
     assert process.stderr is not None

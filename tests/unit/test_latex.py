@@ -10,7 +10,7 @@ from support.released_records import smoke_run
 from support.synthetic_config import CONFIG, TABLE
 from support.synthetic_records import write_figure, write_records, write_strict
 
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.tables import Table, table
 from atop.reporting import figures
 from atop.reporting.render import render
@@ -37,10 +37,10 @@ def test_made_up_records_compile(tmp_path: Path, name: str, preset: str) -> None
     compiles(path, out=tmp_path)
 
 
-@pytest.mark.parametrize("preset", config.presets())
+@pytest.mark.parametrize("preset", presets.names())
 def test_all_tables_compile(tmp_path: Path, preset: str) -> None:
     """Of preset smoke some with the released records, of the others without any."""
-    made = [table(name, preset, extras=True) for name in config.tables()]
+    made = [table(name, presets.get(preset), extras=True) for name in config.tables()]
     compiles(*(tex(one, smoke_run(), tmp_path / "tables") for one in made), out=tmp_path)
 
 
@@ -86,7 +86,7 @@ def higher_than_a_page(folder: Path, rows: int, columns: int) -> Table:
     deviation = {**deviation, "topic": "Topic7", "tables": ["strict"]}
     (folder / "deviations.yaml").write_text(yaml.safe_dump({"deviations": [deviation]}))
     config.forget()
-    return table("strict", "smoke")
+    return table("strict", presets.get("smoke"))
 
 
 def numbers(word: str, pages: list[str]) -> list[int]:

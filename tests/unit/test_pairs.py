@@ -20,7 +20,7 @@ from support.synthetic_records import (
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.tables import Table, table
 from atop.reporting import quotes
 from atop.reporting.aggregate import Aggregate, aggregate
@@ -123,7 +123,7 @@ def test_robustness_is_the_gain_beyond_that_on_clean_images(tmp_path: Path) -> N
 @pytest.mark.usefixtures("small_config")
 def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     """As where the ball is measured; where a suite has none of that size, its first."""
-    made = table("strict", "paper")
+    made = table("strict", presets.get("paper"))
     pgd, worst = made.column("pgd"), made.column("worst-majority")
     found = pairs.clean(worst, "paper")
     assert found

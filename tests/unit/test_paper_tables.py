@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from atop.core.files import ROOT
+from atop.experiment import presets
 from atop.experiment.tables import table
 
 # fmt: off
@@ -148,7 +149,7 @@ def test_gains_that_the_text_names() -> None:
 @pytest.mark.parametrize("number", sorted(ROWS))
 def test_every_row_of_the_paper_keeps_its_row_here(number: int) -> None:
     printed = paper(number)
-    made = table(f"table{number}", "paper")
+    made = table(f"table{number}", presets.get("paper"))
     rows = [row.key for row in made.rows if not row.control]
     assert rows == list(dict.fromkeys(printed["row"]))
     assert set(printed["column"]) <= {column.key for column in made.columns}

@@ -18,14 +18,14 @@ from atop.experiment import config
 from atop.method.purifiers import deepfill
 from atop.method.transform import SingleView, Transform, Views
 from atop.pipeline.training.augment import shift
-from atop.pipeline.training.purifier import Classification, PurifierStage
+from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
 BUDGET = {
     "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
     "schedule": "constant", "clip": None,
 }  # fmt: skip
 CPU = torch.device("cpu")
-Make = Callable[..., PurifierStage]
+Make = Callable[..., PurifierTrainer]
 
 
 @dataclass
@@ -49,7 +49,7 @@ def atop(classifier: nn.Module) -> Classification:
 def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
     """Stages that start from the same weights; keywords change recipe, budget and the rest."""
 
-    def stage(classification: Classification | None = None, **changes: Any) -> PurifierStage:
+    def stage(classification: Classification | None = None, **changes: Any) -> PurifierTrainer:
         recipe = {**config.recipe("paper", "rt2", "paper")}
         recipe.update((key, changes.pop(key)) for key in list(changes) if key in recipe)
         budget = {**BUDGET}
@@ -62,7 +62,7 @@ def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
             "seed": 0,
             "stream": "test",
         }
-        return PurifierStage(
+        return PurifierTrainer(
             purifier=deepcopy(purifier).requires_grad_(True),
             loss=deepfill.build_loss(recipe=recipe, discriminator_width=4),
             resize=lambda x: x,

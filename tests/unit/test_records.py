@@ -18,6 +18,7 @@ from support.synthetic_records import (
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
+from atop.experiment import presets
 from atop.experiment.tables import Column, Table, table
 from atop.results.records import check, correct, lacking, read
 
@@ -28,7 +29,7 @@ RATES = dict.fromkeys([*CANDIDATES, "fixed"], 0.5)
 
 @pytest.fixture
 def strict() -> Table:
-    return table("strict", "paper")
+    return table("strict", presets.get("paper"))
 
 
 def made(strict: Table) -> dict[str, Any]:

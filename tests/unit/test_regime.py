@@ -8,7 +8,7 @@ import pytest
 from support.suite_records import write_suite
 
 from atop.core.files import ROOT, read_json, write_json
-from atop.experiment import tables
+from atop.experiment import presets, tables
 from atop.experiment.tables import Table
 from atop.reporting import quotes
 from atop.reporting.aggregate import Aggregate, aggregate
@@ -21,7 +21,7 @@ NEITHER = {"rt1-no-purifier": 0.5, "rt1-grey": 0.6}
 
 
 def table(name: str = "table7", **words: Any) -> Table:
-    return tables.table(name, "paper", **words)
+    return tables.table(name, presets.get("paper"), **words)
 
 
 def write(

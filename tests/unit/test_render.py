@@ -8,6 +8,7 @@ from support.synthetic_records import cell_of, where, write_records, write_stric
 
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json, write_json
+from atop.experiment import presets
 from atop.experiment.tables import table
 from atop.reporting.notes import p_value, plain, signed
 from atop.reporting.render import escape_md, escape_tex, render
@@ -39,7 +40,7 @@ def test_golden(tmp_path: Path, name: str) -> None:
 
 def test_a_cell_says_what_its_attack_repeats(tmp_path: Path) -> None:
     assert "repeats" not in rendered(tmp_path, "paper", "strict")["strict.md"]
-    made = table("strict", "paper")
+    made = table("strict", presets.get("paper"))
     path = where(tmp_path / "results", "paper", cell_of(made, "rt2-atop"), "strict", "defense")
     content = read_json(path)
     by = {one["attack"]: one for one in content["evaluations"]}
@@ -120,7 +121,7 @@ def test_diff_is_sorted_by_distance(tmp_path: Path) -> None:
 def test_the_target_is_named(tmp_path: Path) -> None:
     assert "the bare classifier (grey box)" in rendered(tmp_path)["table7.md"]
     write_records(tmp_path, "smoke")
-    strict = table("table7", "smoke", target="defense")
+    strict = table("table7", presets.get("smoke"), target="defense")
     files = render(table=strict, results=tmp_path, out=tmp_path / "defense")
     assert "the whole defence" in files[1].read_text()
 
@@ -158,7 +159,7 @@ def test_six_columns_at_most_stand_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("count", "widths"), [(6, [6]), (7, [4, 3]), (17, [6, 6, 5])])
 def test_panels_are_about_even(count: int, widths: list[int]) -> None:
-    column = table("table7", "paper").columns[0]
+    column = table("table7", presets.get("paper")).columns[0]
     assert [len(panel) for panel in panels([column] * count)] == widths
 
 
@@ -189,7 +190,9 @@ def test_attacks_of_worst_cases_are_listed_once(tmp_path: Path) -> None:
 
 
 def test_a_table_without_records_renders(tmp_path: Path) -> None:
-    files = render(table=table("table7", "paper"), results=tmp_path, out=tmp_path / "out")
+    files = render(
+        table=table("table7", presets.get("paper")), results=tmp_path, out=tmp_path / "out"
+    )
     assert "Of 15 numbers in the paper: 3 cited, 12 not run." in files[1].read_text()
 
 

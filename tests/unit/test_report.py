@@ -16,7 +16,7 @@ from support.suite_records import write_suite
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
-from atop.experiment import config, image_grids
+from atop.experiment import config, image_grids, presets
 from atop.experiment.tables import Table, table
 from atop.reporting.report import charts, figures, page
 from atop.reporting.report.making import report
@@ -53,7 +53,7 @@ class Reader(HTMLParser):
 
 
 def smoke_tables() -> list[Table]:
-    return [table(name, "smoke", extras=name == "table7") for name in config.tables()]
+    return [table(name, presets.get("smoke"), extras=name == "table7") for name in config.tables()]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_compared_rows_lead_to_their_records(text: str) -> None:
 
 
 def test_a_row_of_several_records_leads_to_all(tmp_path: Path) -> None:
-    made = table("table5", "smoke")
+    made = table("table5", presets.get("smoke"))
     first, second = made.pairs[0]
     cell = write_suite(tmp_path, made, first, rate=0.5)
     other = write_suite(tmp_path, made, first, rate=0.5, column="cifar100-autoattack-linf")
@@ -159,7 +159,7 @@ def test_a_record_says_what_made_it(text: str) -> None:
 
 def test_findings_and_deviations_stand_under_their_table(text: str) -> None:
     part = text.partition('<h2 id="table7">')[2].partition("<section")[0]
-    ledger = config.read("deviations")["deviations"]
+    ledger = config.deviations()["deviations"]
     for row in (row for row in ledger if "table7" in row["tables"]):
         assert f'<th scope="row">{row["id"]}</th>' in part
     assert "different-code" in part
@@ -225,7 +225,7 @@ def test_verdicts_are_told_in_tooltips() -> None:
 
 
 def test_nothing_ends_a_script_early(tmp_path: Path) -> None:
-    made = table("table7", "smoke")
+    made = table("table7", presets.get("smoke"))
     rows = tuple(replace(row, labels=("</script><b>", row.labels[1])) for row in made.rows)
     path = report(tables=[replace(made, rows=rows)], results=RUN, out=tmp_path)
     text = path.read_text()
@@ -238,18 +238,27 @@ def test_commands_have_the_gpu_and_the_words_of_the_user() -> None:
     words = {"seed": 1, "recipe": "official"}
     plain = "snakemake --cores all"
     for made, said in (
-        (table("table7", "smoke"), f"{plain} -- x.svg"),
-        (table("table7", "paper"), f"{plain} --resources gpu=1 -- x.svg"),
-        (table("table7", "smoke", **words), f"{plain} --config seed=1 recipe=official -- x.svg"),
-        (table("table7", "smoke", target="defense"), f"{plain} --config target=defense -- x.svg"),
-        (table("strict", "smoke", target="defense"), f"{plain} -- x.svg"),
-        (table("table2", "smoke", extras=True), f"{plain} --config extras=true -- x.svg"),
+        (table("table7", presets.get("smoke")), f"{plain} -- x.svg"),
+        (table("table7", presets.get("paper")), f"{plain} --resources gpu=1 -- x.svg"),
+        (
+            table("table7", presets.get("smoke"), **words),
+            f"{plain} --config seed=1 recipe=official -- x.svg",
+        ),
+        (
+            table("table7", presets.get("smoke"), target="defense"),
+            f"{plain} --config target=defense -- x.svg",
+        ),
+        (table("strict", presets.get("smoke"), target="defense"), f"{plain} -- x.svg"),
+        (
+            table("table2", presets.get("smoke"), extras=True),
+            f"{plain} --config extras=true -- x.svg",
+        ),
     ):
         assert figures.command(made, "x.svg") == said
 
 
 def test_what_is_missing_is_made_with_the_words_of_the_page(tmp_path: Path) -> None:
-    made = table("figure4", "paper", seed=3)
+    made = table("figure4", presets.get("paper"), seed=3)
     text = report(tables=[made], results=tmp_path, out=tmp_path).read_text()
     for file in ("figure4.svg", "figure5.png"):
         words = "snakemake --cores all --resources gpu=1 --config seed=3 --"
@@ -260,7 +269,7 @@ def test_a_figure_without_its_words_names_the_file(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "figure5.png")
     write_json(tmp_path / "figure5.json", {"title": "", "alt": "", "missing": []})
     with pytest.raises(AtopError, match=r"figure5\.json: no caption; delete it and run again"):
-        figures.grids(tmp_path, table("table7", "smoke"))
+        figures.grids(tmp_path, table("table7", presets.get("smoke")))
 
 
 def test_text_is_no_markup() -> None:

@@ -7,7 +7,8 @@ from support.suite_records import write_suite
 from support.trained_stages import stage, write_training
 
 from atop.core.files import read_json, write_json
-from atop.experiment import config, paths
+from atop.experiment import paths, presets
+from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import table
 from atop.reporting.aggregate import aggregate
 from atop.reporting.report import cost, trained
@@ -26,7 +27,7 @@ def attacked(cell: str, target: str, **made: dict[str, Any]) -> tuple[Path, dict
     """The path and record of a cell, on clean pictures and under attacks with their accounts."""
     evaluations = [{"attack": "clean", "budget": {"method": "clean"}, "adversarial": None}]
     for entry, account in made.items():
-        budget = config.attack(config.entry(entry, "")[0], "smoke")
+        budget = presets.get("smoke").attack(parse_entry(entry, "")[0])
         evaluations.append({"attack": entry, "budget": budget, "adversarial": account})
     content = {"preset": "smoke", "cell": {"id": cell}, "target": target}
     path = Path("results/smoke/records") / cell / f"some-{target}.json"
@@ -89,10 +90,10 @@ def test_what_was_resumed_is_marked(tmp_path: Path) -> None:
 
 
 def test_a_training_that_was_resumed_is_marked(tmp_path: Path) -> None:
-    made = table("table7", "smoke")
+    made = table("table7", presets.get("smoke"))
     cell = write_suite(tmp_path, made, "rt2-atop", rate=0.5)
-    write_training(tmp_path, paths.purifier("smoke", cell), 16, resumed=True)
-    write_training(tmp_path, paths.purifier("smoke", cell.base), 16, resumed=False)
+    write_training(tmp_path, paths.purifier(presets.get("smoke"), cell), 16, resumed=True)
+    write_training(tmp_path, paths.purifier(presets.get("smoke"), cell.base), 16, resumed=False)
     whole = aggregate(table=made, results=tmp_path)
     found = trained.stages([whole], tmp_path)
     said = cost.cost(whole.records, found, tmp_path)
@@ -101,7 +102,7 @@ def test_a_training_that_was_resumed_is_marked(tmp_path: Path) -> None:
 
 
 def test_costs_on_the_page_are_marked_and_linked(tmp_path: Path) -> None:
-    made = table("table2", "smoke")
+    made = table("table2", presets.get("smoke"))
     cell = write_suite(tmp_path, made, "ours-wrn28", rate=0.5)
     (path,) = tmp_path.rglob("*-defense.json")
     content = read_json(path)

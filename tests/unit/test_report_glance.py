@@ -9,6 +9,7 @@ import pytest
 from support.suite_records import write_suite
 
 from atop.core import stats
+from atop.experiment import presets
 from atop.experiment.paper import title
 from atop.experiment.tables import Table, table
 from atop.reporting import figures
@@ -27,7 +28,7 @@ VERDICTS = [
 class Counted:
     """A table with one number of every kind."""
 
-    table = table("table7", "paper")
+    table = table("table7", presets.get("paper"))
     findings = ({"name": "odd"},)
     groups = ()
     frame = pd.DataFrame(
@@ -41,7 +42,7 @@ class Counted:
 
 @pytest.fixture
 def tables() -> list[Table]:
-    return [table(name, "paper") for name in ("table7", "strict")]
+    return [table(name, presets.get("paper")) for name in ("table7", "strict")]
 
 
 def seen(tables: list[Table], results: Path, out: Path) -> str:
@@ -120,7 +121,7 @@ def test_two_attackers_stand_side_by_side(tables: list[Table], tmp_path: Path) -
 
 
 def test_imagenette_has_its_grey_box_in_table_9(tmp_path: Path) -> None:
-    made = {name: table(name, "paper") for name in ("table7", "table9", "strict")}
+    made = {name: table(name, presets.get("paper")) for name in ("table7", "table9", "strict")}
     write_suite(tmp_path, made["table7"], "rt2-atop", rate=0.85)
     write_suite(tmp_path, made["table9"], "rt2-atop", rate=0.85)
     for row in ("rt2-atop", "imagenette-rt2", "imagenette-rt3"):
@@ -133,7 +134,7 @@ def test_imagenette_has_its_grey_box_in_table_9(tmp_path: Path) -> None:
 
 
 def test_of_rows_that_run_the_same_cell_the_first_is_named(tmp_path: Path) -> None:
-    tables = [table("table7", "smoke"), table("strict", "smoke")]
+    tables = [table("table7", presets.get("smoke")), table("strict", presets.get("smoke"))]
     rows = {row.key: tables[1].cell(row) for row in tables[1].rows}
     (first, *others) = [key for key, cell in rows.items() if cell == rows["rt2-atop"]]
     assert others
@@ -146,7 +147,7 @@ def test_of_rows_that_run_the_same_cell_the_first_is_named(tmp_path: Path) -> No
 
 
 def test_an_attack_on_something_else_is_no_grey_box(tables: list[Table], tmp_path: Path) -> None:
-    whole = table("table7", "paper", target="defense")
+    whole = table("table7", presets.get("paper"), target="defense")
     write_suite(tmp_path, tables[0], "rt2-atop", rate=0.85)
     made = tmp_path.rglob("table7-classifier.json")
     for path in list(made):
@@ -165,7 +166,7 @@ def test_nothing_under_both_is_said(tables: list[Table], tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_smoke_page_shows_convergence_where_it_lies(tmp_path: Path) -> None:
-    made = table("convergence", "smoke")
+    made = table("convergence", presets.get("smoke"))
     text = seen([made], tmp_path, tmp_path)
     missing = text.partition("Its figure is not drawn yet")[2].partition("</p>")[0]
     assert "it takes minutes" in missing
@@ -181,6 +182,10 @@ def test_the_smoke_page_shows_convergence_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_only_what_takes_minutes_is_said_to(tmp_path: Path) -> None:
-    text = seen([table("figure4", "smoke"), table("convergence", "paper")], tmp_path, tmp_path)
+    text = seen(
+        [table("figure4", presets.get("smoke")), table("convergence", presets.get("paper"))],
+        tmp_path,
+        tmp_path,
+    )
     assert text.count("Its figure is not drawn yet") == 2
     assert "it takes minutes" not in text

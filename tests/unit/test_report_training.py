@@ -11,7 +11,7 @@ from support.trained_stages import stage, write_training
 
 from atop.core.errors import AtopError
 from atop.core.files import write_json
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.tables import table
 from atop.reporting.aggregate import aggregate
 from atop.reporting.report import authors_log, charts, curves, trained
@@ -97,11 +97,11 @@ def test_only_what_a_stage_measured_has_a_reference() -> None:
 
 
 def test_stages_are_those_behind_the_records(tmp_path: Path) -> None:
-    made = table("table7", "paper", recipe="official")
+    made = table("table7", presets.get("paper"), recipe="official")
     cell = write_suite(tmp_path, made, "rt2-atop", rate=0.85)
-    write_training(tmp_path, paths.trained("paper", "cifar10", "resnet18"), 128)
+    write_training(tmp_path, paths.trained(presets.get("paper"), "cifar10", "resnet18"), 128)
     curve = {"curve": {"n": 512, "points": [VALIDATION | {"step": 100}]}}
-    write_training(tmp_path, paths.purifier("paper", cell), 8, **curve)
+    write_training(tmp_path, paths.purifier(presets.get("paper"), cell), 8, **curve)
     found = trained.stages([aggregate(table=made, results=tmp_path)], tmp_path)
     assert [(one.cell, one.batch, one.validation, one.logged) for one in found] == [
         ("cifar10-resnet18-undefended", 128, 0, False),
@@ -125,21 +125,21 @@ def test_stages_are_those_behind_the_records(tmp_path: Path) -> None:
 
 
 def test_a_stage_on_the_way_to_the_logged_one_has_no_log(tmp_path: Path) -> None:
-    made = table("table7", "paper", recipe="official")
+    made = table("table7", presets.get("paper"), recipe="official")
     write_suite(tmp_path, made, "rt2-none", rate=0.85)
     found = trained.stages([aggregate(table=made, results=tmp_path)], tmp_path)
     assert [one.logged for one in found] == [False, False]
 
 
 def test_given_weights_have_no_training_here(tmp_path: Path) -> None:
-    made = table("table7", "smoke")
+    made = table("table7", presets.get("smoke"))
     cell = write_suite(tmp_path, made, "rt2-atop", rate=0.5)
     found = trained.stages([aggregate(table=made, results=tmp_path)], tmp_path)
     assert [one.cell for one in found] == [cell.base.id, cell.id]
 
 
 def test_trained_tuned_and_pretrained_networks_are_stages(tmp_path: Path) -> None:
-    robust, strict = table("figure4", "smoke"), table("strict", "native")
+    robust, strict = table("figure4", presets.get("smoke")), table("strict", presets.get("native"))
     (key,) = (row.key for row in robust.rows if row.key.startswith("c-rt2"))
     attacked = write_suite(tmp_path, robust, key, rate=0.5)
     write_suite(tmp_path, strict, "tuned-classifier", rate=0.5)
@@ -155,9 +155,9 @@ def test_trained_tuned_and_pretrained_networks_are_stages(tmp_path: Path) -> Non
 
 
 def test_a_training_without_settings_names_its_file(tmp_path: Path) -> None:
-    made = table("table7", "smoke")
+    made = table("table7", presets.get("smoke"))
     cell = write_suite(tmp_path, made, "rt2-atop", rate=0.5)
-    weights = tmp_path / paths.purifier("smoke", cell).relative_to(paths.RESULTS)
+    weights = tmp_path / paths.purifier(presets.get("smoke"), cell).relative_to(paths.RESULTS)
     for broken in ({"history": []}, []):
         write_json(weights.with_suffix(".json"), broken)
         with pytest.raises(AtopError, match=r"s0\.json: no settings\.budget\.batch; delete it"):

@@ -19,9 +19,9 @@ from atop.data.dataset import Dataset
 from atop.method.purifiers import deepfill, dmae
 from atop.method.transforms import tokens
 from atop.pipeline import assemble
-from atop.pipeline.training.classifier import ClassifierStage
+from atop.pipeline.training.classifier import ClassifierTrainer
 from atop.pipeline.training.loop import Metrics, train
-from atop.pipeline.training.purifier import PurifierStage
+from atop.pipeline.training.purifier import PurifierTrainer
 
 
 class Line:
@@ -197,9 +197,9 @@ def of_dmae() -> dict[str, Any]:
 def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
     tmp_path: Path, cifar_slice: Dataset, parts: Callable[[], dict[str, Any]], save_always: None
 ) -> None:
-    def stage(break_at: int | None = None) -> PurifierStage:
+    def stage(break_at: int | None = None) -> PurifierTrainer:
         torch.manual_seed(0 if break_at is None else 1)  # a resumed run must not rely on its start
-        made = PurifierStage(
+        made = PurifierTrainer(
             **parts(),
             data=cifar_slice.train.take(slice(0, 12)),
             input_size=32,
@@ -233,10 +233,10 @@ def test_a_classifier_stage_resumes_with_its_momentum(cifar_slice: Dataset) -> N
         "weight_decay": 5e-4, "label_smoothing": 0.1,
     }  # fmt: skip
 
-    def stage() -> ClassifierStage:
+    def stage() -> ClassifierTrainer:
         network = assemble.classifier("cifar10_slice", "resnet_small")
         data = cifar_slice.train.take(slice(0, 16))
-        return ClassifierStage(network, data, size=32, budget=budget, seed=0)
+        return ClassifierTrainer(network, data, size=32, budget=budget, seed=0)
 
     first, again, file = stage(), stage(), io.BytesIO()
     first.step(0)

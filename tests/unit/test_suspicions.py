@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
 from atop.experiment import config
-from atop.experiment.settings.attacks import Suite
+from atop.experiment.settings.attacks import Suite, parse_entry
 from atop.method.defense import Defense, Sizes
 from atop.method.eot import BatchedTarget
 from atop.method.purifiers.identity import Identity
@@ -160,7 +160,7 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
     )
     sets, evaluations = {}, []
     for entry, row in rows.items():
-        name, victim = config.entry(entry, "defense")
+        name, victim = parse_entry(entry, "defense")
         options = {key: value for key, value in row.items() if key not in config.HARNESS}
         through = row.get("through", "exact")
         seen = BatchedTarget(

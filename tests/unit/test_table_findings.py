@@ -7,6 +7,7 @@ from support.aggregates import line, made, names, own, strict
 from support.synthetic_records import RIGHT, N, cell_of, record, where, write_records, write_strict
 
 from atop.core.files import read_json, write_json
+from atop.experiment import presets
 from atop.experiment.tables import table
 from atop.reporting.aggregate import aggregate
 
@@ -20,7 +21,7 @@ FLAT_FOUND = {
 
 
 def test_older_code_is_a_finding(tmp_path: Path) -> None:
-    seven = table("table7", "paper")
+    seven = table("table7", presets.get("paper"))
     cell = cell_of(seven, "rt1-none")
     provenance = record(cell, preset="paper", right=RIGHT["rt1-none"])["provenance"]
     older = {"provenance": {**provenance, "code_sha": "old", "created": "2025-01-01T00:00:00"}}

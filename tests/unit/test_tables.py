@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from atop.core.errors import AtopError
-from atop.experiment import config, validate
+from atop.experiment import config, presets, validate
 from atop.experiment.cells import Cell
 from atop.experiment.tables import Table, table
 
@@ -47,7 +47,7 @@ def cell_of(made: Table, row: str, column: str | None = None) -> Cell:
 
 
 def obstacle(made: Table, row: str, column: str) -> str | None:
-    return made.obstacle(made.row(row), made.column(column))
+    return made.not_run(made.row(row), made.column(column))
 
 
 @pytest.fixture
@@ -56,31 +56,33 @@ def mine(change: Change) -> Change:
     (config.folder() / "tables" / "mine.yaml").write_text("{}")
     change("tables/mine", MINE)
     change("attacks", {"suites": {"mine": SUITE}})
-    for preset in config.presets():
+    for preset in presets.names():
         change(f"presets/{preset}", {"suites": {}})
     change("presets/paper", {"classifier": {}})
     return change
 
 
 def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
-    smoke = table("table7", "smoke")
+    smoke = table("table7", presets.get("smoke"))
     cell = cell_of(smoke, "rt2-atop")
     assert cell.id == "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
     assert cell_of(smoke, "undefended").id == "cifar10_slice-resnet_small-undefended"
     assert smoke.row("undefended").control
     assert not smoke.row("rt2-atop").control
-    assert smoke.stand_ins(smoke.row("rt2-atop")) == ["resnet_small", "cifar10_slice"]
-    changed = table("table7", "paper", recipe="official", seed=4, init=None)
+    assert smoke.substitutes(smoke.row("rt2-atop")) == ["resnet_small", "cifar10_slice"]
+    changed = table("table7", presets.get("paper"), recipe="official", seed=4, init=None)
     cell = cell_of(changed, "rt2-atop")
     assert cell.id == "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s4"
     assert cell_of(changed, "undefended") == Cell(dataset="cifar10", classifier="resnet18")
-    assert changed.stand_ins(changed.row("rt2-atop")) == []
-    assert cell_of(table("table7", "paper", init="scratch"), "rt1-none").init == "scratch"
+    assert changed.substitutes(changed.row("rt2-atop")) == []
+    assert (
+        cell_of(table("table7", presets.get("paper"), init="scratch"), "rt1-none").init == "scratch"
+    )
 
 
 def test_a_row_with_a_recipe_of_its_own_keeps_it() -> None:
     for said in (None, "official", "minmax"):
-        made = table("table7", "paper", recipe=said, seed=4)
+        made = table("table7", presets.get("paper"), recipe=said, seed=4)
         cell = cell_of(made, "rt2-minmax")
         assert (cell.recipe, cell.seed) == ("minmax", 4)
         assert cell_of(made, "rt2-atop").recipe == (said or "paper")
@@ -88,12 +90,12 @@ def test_a_row_with_a_recipe_of_its_own_keeps_it() -> None:
 
 
 def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
-    rows = config.read("tables/table7", "table")["rows"]
+    rows = config.table("table7")["rows"]
     own = {**rows[0], "key": "own", "cell": {**rows[0]["cell"], "init": "scratch"}}
     change("tables/table7", {"rows": [own, *rows]})
 
     def inits(**words: Any) -> list[str]:
-        made = table("table7", "paper", **words)
+        made = table("table7", presets.get("paper"), **words)
         return [cell_of(made, key).init for key in ("own", "rt1-none")]
 
     assert inits() == ["scratch", "places2"]
@@ -105,7 +107,7 @@ def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
 
 def test_a_word_for_init_is_for_the_purifiers_that_have_it() -> None:
     def inits(preset: str, **words: Any) -> list[str]:
-        made = table("table5", preset, **words)
+        made = table("table5", presets.get(preset), **words)
         validate.check_table(made)
         return [cell_of(made, key).init for key in ("wu2023-atop", "ughini2022-atop")]
 
@@ -120,19 +122,23 @@ def test_a_word_for_init_is_for_the_purifiers_that_have_it() -> None:
 
 def test_a_purifier_needs_no_row_in_a_preset(mine: Change) -> None:
     mine("presets/paper", {"purifiers": {"deepfill": ...}})
-    made = table("mine", "paper")
+    made = table("mine", presets.get("paper"))
     validate.check_table(made)
     assert obstacle(made, "here", "pgd") is None
     assert len(made.records()) == 2
-    assert config.purifier("deepfill", "paper") == {"options": {}, "loss": {}, "checkpoints": {}}
+    assert presets.get("paper").purifier("deepfill") == {
+        "options": {},
+        "loss": {},
+        "checkpoints": {},
+    }
     cell = cell_of(made, "here")
     mine("presets/paper", {"purifiers": {"deepfill": {"options": {"width": 48}}}})
-    assert cell_of(table("mine", "paper"), "here") == cell
-    assert config.purifier("deepfill", "paper")["options"] == {"width": 48}
+    assert cell_of(table("mine", presets.get("paper")), "here") == cell
+    assert presets.get("paper").purifier("deepfill")["options"] == {"width": 48}
 
 
 def test_a_word_for_init_leaves_cells_without_a_purifier_alone() -> None:
-    made = table("strict", "paper", init="scratch", seed=3)
+    made = table("strict", presets.get("paper"), init="scratch", seed=3)
     cell = cell_of(made, "no-purifier")
     assert (cell.init, cell.seed) == ("none", 3)
     assert cell_of(made, "rt2-atop").init == "scratch"
@@ -142,7 +148,7 @@ def test_a_column_may_run_another_cell_under_another_suite(mine: Change) -> None
     columns = [*MINE["columns"], {"key": "x", "label": "X", "attack": "fgsm", "suite": "table7",
                                   "cell": {"dataset": "cifar10_slice"}}]  # fmt: skip
     mine("tables/mine", {"columns": columns})
-    made = table("mine", "paper")
+    made = table("mine", presets.get("paper"))
     assert cell_of(made, "here").dataset == cell_of(made, "here", "pgd").dataset == "cifar10"
     assert cell_of(made, "here", "x").dataset == "cifar10_slice"
     path = made.record(made.row("here"), made.column("x"))
@@ -154,10 +160,10 @@ def test_a_column_may_run_another_cell_under_another_suite(mine: Change) -> None
 
 
 def test_each_record_is_needed_once_and_only_where_it_can_be_had(mine: Change) -> None:
-    made = table("mine", "paper")
+    made = table("mine", presets.get("paper"))
     names = [path.name for path in made.records()]
     assert names == ["mine-defense.json", "table7-classifier.json"]
-    greybox = table("mine", "paper", target="classifier")
+    greybox = table("mine", presets.get("paper"), target="classifier")
     assert [path.name for path in greybox.records()] == [
         "mine-classifier.json",
         "table7-classifier.json",
@@ -165,20 +171,23 @@ def test_each_record_is_needed_once_and_only_where_it_can_be_had(mine: Change) -
 
 
 def test_what_nobody_can_run_has_a_reason(mine: Change) -> None:
-    made = table("mine", "paper")
+    made = table("mine", presets.get("paper"))
     assert obstacle(made, "here", "pgd") is None
     assert obstacle(made, "closed", "pgd") == "no weights"
 
 
 def test_a_preset_may_leave_entries_out(mine: Change) -> None:
     mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
-    made = table("mine", "paper")
+    made = table("mine", presets.get("paper"))
     assert obstacle(made, "here", "pgd") == "preset paper leaves it out"
     worst = made.column("worst")
     assert worst.entries == ("clean", "pgd-20@classifier")
     assert worst.left_out == ("pgd-10",)
     mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10", "pgd-20@classifier"]}}})
-    assert obstacle(table("mine", "paper"), "here", "worst") == "preset paper leaves it out"
+    assert (
+        obstacle(table("mine", presets.get("paper")), "here", "worst")
+        == "preset paper leaves it out"
+    )
 
 
 def column(**words: Any) -> dict[str, Any]:
@@ -226,24 +235,24 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "told"), MISTAKES)
 def test_a_mistake_is_named(mine: Change, changes: dict[str, Any], told: str) -> None:
-    validate.check_table(table("mine", "paper"))
+    validate.check_table(table("mine", presets.get("paper")))
     mine("tables/table8", {"columns": [{"key": "standard", "label": "Clean", "attack": "clean"}]})
     mine("tables/mine", changes)
     with pytest.raises(AtopError, match=told):
-        validate.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", presets.get("paper")))
 
 
 def test_a_cell_is_checked_though_the_preset_leaves_its_first_column_out(mine: Change) -> None:
     mine("presets/paper", {"suites": {"mine": {"leave_out": ["pgd-10"]}}})
     mine("tables/mine", {"defaults": {"init": "moon"}})
     with pytest.raises(AtopError, match=r"no 'deepfill-moon'; known as init of deepfill are"):
-        validate.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", presets.get("paper")))
 
 
 def test_a_draw_that_is_known_is_no_candidate(mine: Change) -> None:
     mine("attacks", {"attacks": {"pgd-10": {"through": "fixed"}}})
     with pytest.raises(AtopError, match="worst: 'pgd-10' knows the draw that it is judged on"):
-        validate.check_table(table("mine", "paper"))
+        validate.check_table(table("mine", presets.get("paper")))
 
 
 def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
@@ -263,6 +272,6 @@ def test_pairs_of_extra_rows_are_shown_with_them(mine: Change) -> None:
         (False, [["here", "closed"]]),
         (True, [["here", "more"], ["here", "closed"]]),
     ):
-        made = table("mine", "paper", extras=extras)
+        made = table("mine", presets.get("paper"), extras=extras)
         validate.check_table(made)
         assert made.pairs == pairs

@@ -23,7 +23,7 @@ from support.timed_runs import (
 
 from atop.__main__ import main
 from atop.core.errors import AtopError
-from atop.experiment import config, paths, validate
+from atop.experiment import paths, presets, validate
 from atop.operations.timed_run.deadline import StoppedError, until
 from atop.operations.timed_run.queue import told
 
@@ -73,7 +73,7 @@ def test_a_record_needs_no_weights_and_no_set_once_it_is_there(small: Change, sp
         for path in (paths.RESULTS / "smoke" / folder).rglob("*.*"):
             path.unlink()
     assert queue().wanted() == []
-    paths.record("smoke", BARE, "table7", "classifier").unlink()
+    paths.record(presets.get("smoke"), BARE, "table7", "classifier").unlink()
     verbs = [told(task) for task in queue().wanted()]
     assert verbs == [f"attack fgsm {BARE.id}", f"evaluate table7 {BARE.id}"]
 
@@ -95,7 +95,7 @@ def test_changed_settings_make_a_step_again_and_what_follows_from_it(
 
 def test_weights_that_are_others_now_make_a_record_again(small: Change, spend: Lines) -> None:
     spend()
-    out = paths.purifier("smoke", ATOP)
+    out = paths.purifier(presets.get("smoke"), ATOP)
     out.unlink()
     out.with_suffix(".json").unlink()
     assert queue().wanted() == []
@@ -129,7 +129,7 @@ def test_nothing_is_trained_for_a_record_that_lacks_what_is_not_here(small: Chan
     small("queue", {"queue": [{"table": "table5", "rows": ["ughini2022-atop"], "words": words}]})
     whole = queue("paper")
     assert whole.wanted() == []
-    assert {one for goal in whole.goals() for one in whole.lacks(goal)} == {
+    assert {one for goal in whole.goals() for one in whole.missing(goal)} == {
         "dataset cifar10",
         "dataset cifar100",
         "results/checkpoints/robustbench/cifar10/Linf/Standard.pt",
@@ -149,8 +149,8 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "2/255", "r
 @pytest.mark.parametrize(
     ("rows", "out"),
     [
-        (["rt2-none"], paths.purifier("smoke", NONE)),
-        (["undefended"], paths.adversarial("smoke", BARE, "fgsm")),
+        (["rt2-none"], paths.purifier(presets.get("smoke"), NONE)),
+        (["undefended"], paths.adversarial(presets.get("smoke"), BARE, "fgsm")),
     ],
 )
 def test_what_the_deadline_stopped_ends_to_the_same_bits(
@@ -213,12 +213,12 @@ def test_a_queue_of_unknown_names_is_refused(
 ) -> None:
     small("queue", {"queue": [item]})
     with pytest.raises(AtopError, match=reason):
-        validate.check_queue("smoke")
+        validate.check_queue(presets.get("smoke"))
 
 
 def test_the_queue_of_the_suite_is_known() -> None:
-    for preset in config.presets():
-        validate.check_queue(preset)
+    for preset in presets.names():
+        validate.check_queue(presets.get(preset))
     names = [told(task) for task in queue("paper").tasks.values()]
     assert names[0] == "classifier cifar10-resnet18"
     assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(

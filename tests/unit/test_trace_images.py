@@ -13,7 +13,7 @@ from torch import nn
 from atop.core.errors import AtopError
 from atop.core.files import sha256
 from atop.core.randomness import Randomness
-from atop.experiment import paths
+from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 from atop.pipeline.evaluation.evaluate import Evaluation
@@ -31,9 +31,12 @@ def small(change: Change, workdir: Path) -> Change:
                          ids=lambda cell: cell.transform)  # fmt: skip
 def test_what_is_stored_is_what_the_defence_computes(small: Change, cell: Cell) -> None:
     found = made(cell)
-    split = assemble.evaluation_set("smoke", cell.dataset, KEPT)
-    handed = (split.inputs(32), load_file(paths.adversarial("smoke", cell.bare, "fgsm"))["images"])
-    defense, bare = (assemble.defense("smoke", one) for one in (cell, cell.bare))
+    split = assemble.evaluation_set(presets.get("smoke"), cell.dataset, KEPT)
+    handed = (
+        split.inputs(32),
+        load_file(paths.adversarial(presets.get("smoke"), cell.bare, "fgsm"))["images"],
+    )
+    defense, bare = (assemble.defense(presets.get("smoke"), one) for one in (cell, cell.bare))
     draw = Randomness(0, "evaluate", split.index)
     judge = Evaluation(defense, split, seed=0, batch=KEPT, device=torch.device("cpu"))
     told = found.metadata
@@ -82,11 +85,13 @@ def test_noise_is_drawn_under_the_mask_too(small: Change) -> None:
 
 def test_the_account_names_what_made_it(small: Change) -> None:
     told = made(CELL).metadata
-    adversarial = paths.adversarial("smoke", CELL.bare, "fgsm")
+    adversarial = paths.adversarial(presets.get("smoke"), CELL.bare, "fgsm")
     assert told["adversarial_sha256"] == sha256(adversarial)
-    assert told["provenance"]["checkpoints"]["purifier"] == sha256(paths.purifier("smoke", CELL))
+    assert told["provenance"]["checkpoints"]["purifier"] == sha256(
+        paths.purifier(presets.get("smoke"), CELL)
+    )
     assert (told["cell"]["id"], told["budget"]["eps"]) == (CELL.id, "8/255")
-    assert paths.pictures("smoke", CELL, "fgsm").stat().st_size > 1000
+    assert paths.images("smoke", CELL, "fgsm").stat().st_size > 1000
 
 
 def test_a_second_run_stores_the_same(small: Change) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from atop.core.errors import AtopError
-from atop.experiment import training_budgets
+from atop.experiment import presets, training_budgets
 from atop.experiment.cells import Cell
 
 CELL = Cell(
@@ -30,7 +30,7 @@ def test_an_unknown_stage_is_answered_with_the_known_ones() -> None:
 def test_each_fine_tuning_has_its_stage(change: Change, finetune: str, stage: str) -> None:
     change("presets/smoke", {"stages": {stage: {"lr": 0.123}}})
     cell = replace(CELL, finetune=finetune, purifier="identity", init="none")
-    assert training_budgets.finetune("smoke", cell)["lr"] == 0.123
+    assert presets.get("smoke").finetuning(cell)["lr"] == 0.123
 
 
 def test_overrides_fill_in(change: Change) -> None:
@@ -49,12 +49,12 @@ def test_a_stage_has_overrides_by_dataset_transform_and_purifier_the_last_of_whi
     stage = {"overrides": overrides}
     change("presets/smoke", {"stages": {"l_org": stage, "atop": stage}})
     for cell in (CELL, CELL.base):
-        found = training_budgets.finetune("smoke", cell)
+        found = presets.get("smoke").finetuning(cell)
         assert [found[key] for key in ("batch", "lr", "clip")] == [4, 0.2, 9.0]
-    other = training_budgets.finetune("smoke", replace(DMAE, dataset="cifar10"))
+    other = presets.get("smoke").finetuning(replace(DMAE, dataset="cifar10"))
     assert [other[key] for key in ("batch", "lr", "clip")] == [16, 3e-4, 1.0]
     assert (other["betas"], other["weight_decay"]) == ((0.9, 0.95), 0.05)
-    usual, own = (training_budgets.pretrain("paper", name) for name in ("deepfill", "dmae"))
+    usual, own = (presets.get("paper").pretraining(name) for name in ("deepfill", "dmae"))
     assert (usual["transforms"], usual["betas"]) == (("rt1",), (0.5, 0.999))
     assert (own["transforms"], own["betas"], own["parts"]) == (("tokens75",), (0.9, 0.95), 8)
     assert "overrides" not in own

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.experiment import config
+from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
@@ -43,8 +43,8 @@ def test_what_the_training_attack_differentiates(
     recipe = {**config.recipe("paper", "rt2", "smoke"), "attack_target": target}
     x, y = images.inputs(32), images.labels
 
-    bare = assemble.defense("smoke", RT2.bare)
-    pipeline = assemble.pipeline("smoke", RT2, purifier, bare.classifier)
+    bare = assemble.defense(presets.get("smoke"), RT2.bare)
+    pipeline = assemble.join("smoke", RT2, purifier, bare.classifier)
 
     def made(finetune: str) -> Classification:
         cell = replace(RT2, finetune=finetune)
@@ -56,7 +56,7 @@ def test_what_the_training_attack_differentiates(
     assert adversarial.attack is not None
     found = adversarial.attack(x, y, randomness)
     victims = {"classifier": bare, "defense": pipeline}
-    fgsm = assemble.attack("smoke", "fgsm")
+    fgsm = assemble.attack(presets.get("smoke"), "fgsm")
     same = {
         name: (fgsm(one, x, y, randomness) == found).float().mean() for name, one in victims.items()
     }
@@ -70,9 +70,9 @@ def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_
     """Eq. 9 with one draw a step: maximised and minimised at the same one (ledger B8)."""
     cell = replace(RT2, recipe="minmax")
     recipe = config.recipe("minmax", "rt2", "smoke")
-    bare = assemble.defense("smoke", cell.bare)
-    whole = assemble.pipeline("smoke", cell, purifier.requires_grad_(True), bare.classifier)
-    stage = parts.purifier_stage(
+    bare = assemble.defense(presets.get("smoke"), cell.bare)
+    whole = assemble.join("smoke", cell, purifier.requires_grad_(True), bare.classifier)
+    stage = parts.purifier_trainer(
         "smoke",
         cell,
         purifier,
@@ -101,7 +101,7 @@ def test_an_attack_on_the_whole_defence_knows_the_draw_that_the_purifier_learns_
 
 
 def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module, images: Split) -> None:
-    stage = parts.purifier_stage(
+    stage = parts.purifier_trainer(
         "smoke",
         RT2,
         purifier.requires_grad_(True),
@@ -112,7 +112,7 @@ def test_a_job_works_at_the_purifiers_size(small: Any, purifier: nn.Module, imag
         budget=BUDGET,
     )
     x, _, _ = stage._batch(0)
-    sizes = config.preset("smoke").sizes
+    sizes = presets.get("smoke").settings.sizes
     assert sizes.input != sizes.purifier
     assert x.shape == (4, 3, sizes.input, sizes.input)
     assert stage.resize(x).shape == (4, 3, sizes.purifier, sizes.purifier)
@@ -122,7 +122,7 @@ def test_a_dataset_says_how_far_its_pictures_are_shifted(
     small: Any, purifier: nn.Module, images: Split
 ) -> None:
     small("datasets", {"cifar10_slice": {"shift": 3}})
-    stage = parts.purifier_stage(
+    stage = parts.purifier_trainer(
         "smoke",
         RT2,
         purifier,

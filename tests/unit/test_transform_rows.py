@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from atop.core.errors import AtopError
-from atop.experiment import config, validate
+from atop.experiment import config, presets, validate
 from atop.experiment.cells import Cell
 
 Change = Callable[[str, dict[str, Any]], None]
@@ -17,13 +17,13 @@ TOKENS = replace(CELL, transform="tokens")
 
 
 def of(preset: str, cell: Cell, key: str) -> Any:
-    return config.transform_of(preset, cell)[1][key]
+    return presets.get(preset).transform(cell)[1][key]
 
 
 def test_it_is_its_row_and_called_like_it_unless_the_row_names_a_method() -> None:
-    method, row = config.transform_of("paper", replace(CELL, transform="rt2"))
+    method, row = presets.get("paper").transform(replace(CELL, transform="rt2"))
     assert (method, row) == ("rt2", config.transform("rt2"))
-    method, row = config.transform_of("paper", replace(CELL, transform="tokens75"))
+    method, row = presets.get("paper").transform(replace(CELL, transform="tokens75"))
     assert method == "tokens"
     assert row == {"grid": 14, "missing_rate": 0.75, "sigma": 0.25, "noise_pixels": 32}
     assert config.transform("tokens75")["method"] == "tokens"  # the file is as it was
@@ -45,7 +45,10 @@ def test_an_ablation_has_the_last_word(change: Change) -> None:
         silent, whole = (replace(cell, ablation=one) for one in ("no_noise", "no_mask"))
         assert (of("smoke", silent, "sigma"), of("smoke", silent, "missing_rate")) == (0, rate)
         assert (of("smoke", whole, "sigma"), of("smoke", whole, "missing_rate")) == (sigma, 0)
-        assert config.transform_of("smoke", replace(cell, ablation="no_transform")) == ("none", {})
+        assert presets.get("smoke").transform(replace(cell, ablation="no_transform")) == (
+            "none",
+            {},
+        )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_an_ablation_of_what_is_not_there_is_refused(
     transform: str, ablation: str, told: str
 ) -> None:
     with pytest.raises(AtopError, match=told):
-        config.transform_of("paper", replace(CELL, transform=transform, ablation=ablation))
+        presets.get("paper").transform(replace(CELL, transform=transform, ablation=ablation))
 
 
 @pytest.mark.parametrize(
@@ -99,14 +102,16 @@ def test_patches_that_cut_tokens_are_refused_before_anything_runs(
     change("presets/paper", {"sizes": {"purifier": 250, "overrides": tokens}})
     cell = replace(CELL, dataset="cifar10", classifier="wrn28_10", purifier=purifier)
     with pytest.raises(AtopError, match=told):
-        validate.check_cell(replace(cell, transform=transform), "paper")
+        validate.check_cell(replace(cell, transform=transform), presets.get("paper"))
 
 
 def test_patches_that_pretraining_hides_are_checked_too(change: Change) -> None:
     overrides = {"dmae": {"transforms": ["rt3"]}}
     change("presets/paper", {"stages": {"pretrain": {"overrides": overrides}}})
     with pytest.raises(AtopError, match="8x8 patches of rt3"):
-        validate.check_cell(replace(TOKENS, dataset="cifar10", classifier="wrn28_10"), "paper")
+        validate.check_cell(
+            replace(TOKENS, dataset="cifar10", classifier="wrn28_10"), presets.get("paper")
+        )
 
 
 def test_a_presets_word_about_no_transform_is_refused(change: Change) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from atop.core.randomness import Randomness
 from atop.core.resizing import resize
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.method.transform import Transform, Views
 from atop.method.transforms import none, rt1, rt2, rt3, tokens
@@ -187,7 +188,7 @@ def test_noise_drawn_at_a_size_is_enlarged_with_the_picture(small: int) -> None:
 @pytest.mark.parametrize(("name", "there"), [("tokens", 147), ("tokens75", 49)])
 def test_the_published_rates_at_the_published_sizes(name: str, there: int) -> None:
     cell = Cell(dataset="cifar10", classifier="resnet18", purifier="dmae", transform=name)
-    transform = assemble.transform("paper", cell)
+    transform = assemble.transform(presets.get("paper"), cell)
     assert isinstance(transform, tokens.Tokens)
     assert transform.noise_pixels == 32
     views = transform(torch.zeros(BATCH, 3, 224, 224), RANDOMNESS)

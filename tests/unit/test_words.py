@@ -102,7 +102,9 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("bad", ["siege = Siege()", "class PictureGrid: ...", "x = all_pictures"])
+@pytest.mark.parametrize(
+    "bad", ["siege = AttackRunner()", "class PictureGrid: ...", "x = all_pictures"]
+)
 def test_the_search_sees_parts_of_names(bad: str) -> None:
     pattern = "|".join(RETIRED)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bad)

@@ -12,8 +12,16 @@ import pytest
 from support.checkout import Checkout, Job, Said
 
 from atop.core.values import Dict
-from atop.experiment import config, dag, fingerprints, paths, training_budgets, weight_files
+from atop.experiment import (
+    config,
+    paths,
+    presets,
+    weight_files,
+)
 from atop.experiment.cells import Cell
+from atop.experiment.stages.evaluation import Evaluate
+from atop.experiment.stages.stage import networks
+from atop.experiment.stages.training import Pretrain
 from atop.pipeline.checkpoints import download, hosts
 
 pytestmark = pytest.mark.slow
@@ -78,11 +86,11 @@ def test_an_attack_is_run_once(said: Said) -> None:
 
 def budget(preset: str, cell: Cell, attack: str) -> dict[str, Any]:
     """What an attack does on a cell. A set of more pictures holds those of a smaller one."""
-    row = {"through": "exact", "average": "loss", **config.attack(attack, preset)}
-    row["pixels"] = config.pixels(row, preset, cell)
+    row = {"through": "exact", "average": "loss", **presets.get(preset).attack(attack)}
+    row["pixels"] = presets.get(preset).pixels(row, cell)
     if "after" in row:
         row["after"] = budget(preset, cell, row["after"])
-    if config.transform_of(preset, cell)[0] == "none":  # no draws
+    if presets.get(preset).transform(cell)[0] == "none":  # no draws
         stand_ins = {"fixed"} if cell.purifies else {"fixed", "bpda"}
         through = "exact" if row["through"] in stand_ins else row["through"]
         row |= {"eot": 1, "judge": 1, "average": "loss", "through": through}
@@ -106,14 +114,14 @@ def bare(name: str) -> bool:
 
 def victim(preset: str, cell: Cell) -> list[Any]:
     """What is attacked: files, the transform, and how pictures are handed on."""
-    sizes = config.sizes(preset, cell)
+    sizes = presets.get(preset).sizes(cell)
     sizes["purifier"] = sizes["input"] if cell.undefended else sizes["purifier"]
     recipe = config.recipe(cell.recipe, cell.transform, preset)
     signed = cell.purifies and recipe["classifier_range"] == "signed"
-    transform = config.transform_of(preset, cell)
+    transform = presets.get(preset).transform(cell)
     # Without holes, a purifier without weights has nothing to do.
     fill = cell.purifier if not cell.purifies and transform[0] != "none" else ""
-    return [dag.networks(preset, cell), transform, sizes, signed, fill]
+    return [networks(presets.get(preset), cell), transform, sizes, signed, fill]
 
 
 def test_a_network_is_trained_once(said: Said) -> None:
@@ -129,15 +137,17 @@ def training(job: Job) -> Any:
     if job.rule == "classifier":
         dataset, name = job.wildcards["dataset"], job.wildcards["classifier"]
         network = {**config.classifier(name).given(), "about": ""}
-        return [network, training_budgets.classifier(preset, dataset, name)]
+        return [network, presets.get(preset).classifier_training(dataset, name)]
     if job.rule == "pretrain":
-        return fingerprints.pretrain(preset, job.wildcards["dataset"], job.wildcards["purifier"])
+        return Pretrain.of(
+            presets.get(preset), job.wildcards["dataset"], job.wildcards["purifier"]
+        ).fingerprint
     cell = Cell.parse(job.wildcards["cell"])
     return [
-        (cell.finetune, cell.seed, training_budgets.finetune(preset, cell)),
+        (cell.finetune, cell.seed, presets.get(preset).finetuning(cell)),
         config.recipe(cell.recipe, cell.transform, preset),
-        config.transform_of(preset, cell),
-        config.purifier(cell.purifier, preset, cell.dataset),
+        presets.get(preset).transform(cell),
+        presets.get(preset).purifier(cell.purifier, cell.dataset),
     ]
 
 
@@ -159,5 +169,16 @@ def test_a_suite_is_judged_once(said: Said) -> None:
     named = []
     for job, preset, cell in of_cells(said, "evaluate"):
         suite, target = job.wildcards["suite"], job.wildcards["target"]
-        named.append(([cell.id, target, fingerprints.evaluate(preset, cell, suite)], suite))
+        named.append(
+            (
+                [
+                    cell.id,
+                    target,
+                    Evaluate(
+                        preset=presets.get(preset), cell=cell, suite=suite, target="classifier"
+                    ).fingerprint,
+                ],
+                suite,
+            )
+        )
     assert [names for names in twice(named) if names != SAME_SUITE] == []

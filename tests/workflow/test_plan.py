@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from support.checkout import HEADLINE, SMOKE, Checkout, Said
 
-from atop.experiment import config
+from atop.experiment import config, presets
 
 TABLE7 = {"finetune": 8, "attack": 5, "evaluate": 13, "table": 1}
 ATTACKS = {"fgsm", "pgd-10", "pgd-20", "pgd-1000", "cw-100"}
@@ -185,9 +185,9 @@ def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout)
     weights = {"scratch": {"file": "workflow/resources/deepfill.safetensors"}}
     loss = {"discriminator_width": 8}
     row = {"options": {"width": 8}, "loss": loss, "checkpoints": weights}
-    for preset in config.presets():
+    for preset in presets.names():
         fresh.change(f"presets/{preset}", {"purifiers": {"mine": row}})
-    rows = config.read("tables/table7", "table")["rows"]
+    rows = config.table("table7")["rows"]
     cell = {"purifier": "mine", "init": "scratch", "transform": "rt2", "finetune": "adversarial"}
     mine = {"key": "mine", "labels": ["RT2", "mine"], "cell": cell}
     fresh.change("tables/table7", {"rows": [*rows, mine]})

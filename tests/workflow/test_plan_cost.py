@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.checkout import Checkout
 
-from atop.experiment import paths, steps
+from atop.experiment import paths, presets
 from atop.experiment.tables import table
 
 pytestmark = pytest.mark.slow
@@ -26,11 +26,11 @@ COSTLY = ("classifier", "pretrain", "finetune", "tune", "attack", "evaluate")
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_steps_are_jobs(clean: Checkout, names: str, preset: str, words: dict[str, Any]) -> None:
-    where = paths.place(preset)
+    where = paths.tables_of(preset)
     said = [f"{word}={value}" for word, value in words.items()]
     files = [f"{where}/{name}.md" for name in names.split()]
     plan = clean.plan(*(["--config", *said] if said else []), "--", *files)
     assert plan.code == 0, plan.text
     planned = sorted(job.outputs[0] for rule in COSTLY for job in plan.of(rule))
-    told = steps.of_tables(table(name, preset, **words) for name in names.split())
+    told = plan.of_tables((table(name, presets.get(preset), **words) for name in names.split()))
     assert sorted(str(step.file) for step in told) == planned

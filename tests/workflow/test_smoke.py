@@ -13,7 +13,7 @@ from atop import load_defense
 from atop.core.files import ROOT
 from atop.core.randomness import Randomness
 from atop.core.values import number
-from atop.experiment import paths, tables
+from atop.experiment import paths, presets, tables
 from atop.pipeline.assemble import evaluation_set as pictures_of
 from atop.reporting.aggregate import Aggregate, aggregate
 
@@ -31,7 +31,7 @@ EXCUSES = (
 
 
 def collected(name: str) -> Aggregate:
-    return aggregate(table=tables.table(name, "smoke"), results=ROOT / "results")
+    return aggregate(table=tables.table(name, presets.get("smoke")), results=ROOT / "results")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_atop_is_better_than_its_controls(whole: Aggregate, control: str, column
 def test_atop_is_better_with_the_other_purifier_too(
     others: dict[str, Aggregate], control: str, column: str
 ) -> None:
-    more = tables.table("table7", "smoke", extras=True)
+    more = tables.table("table7", presets.get("smoke"), extras=True)
     columns = more.columns[:1]
     rows = [row for row in more.rows if row.key.startswith("dmae")]
     snakemake(*{str(more.record(row, one)) for row in rows for one in columns})

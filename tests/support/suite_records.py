@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from atop.core.files import write_json
-from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import Table
@@ -29,17 +28,18 @@ def write_suite(
     equal outcomes.
     """
     of = made.column(column) if column else None
-    cell, name = made.cell(made.row(row), of), of.suite if of else made.spec["suite"]
+    cell, name = made.cell(made.row(row), of), of.suite if of else made.spec.suite
     assert cell
-    suite = presets.get(made.preset).suite(name)
+    preset = made.preset
+    suite = preset.suite(name)
     drawn = np.random.default_rng(0)
     evaluations = []
     for entry in suite.attacks:
-        budget = presets.get(made.preset).attack(parse_entry(entry, "")[0])
-        under_attack = attacked is not None and budget["method"] != "clean"
+        budget = preset.attack(parse_entry(entry, "").attack)
+        under_attack = attacked is not None and not budget.clean
         right = entries.get(entry.replace("-", "_"), attacked if under_attack else rate)
-        draws = 1 if budget.get("through") == "fixed" else suite.draws
-        one = evaluation(entry, made.preset, drawn.uniform(size=(draws, n)) < right)
+        draws = 1 if budget.through == "fixed" else suite.draws
+        one = evaluation(entry, preset.name, drawn.uniform(size=(draws, n)) < right)
         if selection := suite.selection:
             hits = drawn.uniform(size=(selection, n)) < right
             margins = [round(float(margin), 2) for margin in hits.mean(axis=0) - 0.5]
@@ -47,10 +47,10 @@ def write_suite(
         evaluations.append(one)
     words = {"suite": name, "target": suite.target, "victim": cell.target(suite.target).id}
     content = {
-        **frame_of(cell, made.preset, suite.draws, n),
+        **frame_of(cell, preset.name, suite.draws, n),
         **words,
         "evaluations": evaluations,
     }
     content |= {"selection": suite.selection} if suite.selection else {}
-    write_json(where(results, made.preset, cell, name, suite.target), content)
+    write_json(where(results, preset.name, cell, name, suite.target), content)
     return cell

@@ -150,6 +150,7 @@ PRESET: dict[str, Any] = {
     "evaluation": {"n": 512, "seed": 0, "batch": 64},
     "classifiers": {},
     "stages": {},
+    "training_attack": "fgsm",
 }
 NO_HASHES = {"train": None, "test": None}
 DATASET: dict[str, Any] = {
@@ -158,11 +159,11 @@ DATASET: dict[str, Any] = {
     "classes": 10,
     "pixels": 32,
     "train_size": 50000,
-    "held_out": 0,
+    "validation": 0,
     "test_size": 10000,
     "shift": 4,
     "sha256": NO_HASHES,
-    "pictures": NO_HASHES,
+    "images": NO_HASHES,
 }
 CLASSIFIER: dict[str, Any] = {"about": "made up", "family": "resnet"}
 CHECKPOINT = {"about": "", "file": "x.pth", "url": "https://x", "sha256": None, "licence": "none"}

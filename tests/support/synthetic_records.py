@@ -60,11 +60,11 @@ def answers(hits: Any) -> list[list[int]]:
 
 def evaluation(entry: str, preset: str, hits: Any) -> dict[str, Any]:
     """What a record holds on an entry, with (draws, N) right answers."""
-    name, _ = parse_entry(entry, "")
+    name = parse_entry(entry, "").attack
     sha = hashlib.sha256(name.encode()).hexdigest()
     return {
         "attack": entry,
-        "budget": presets.get(preset).attack(name),
+        "budget": presets.get(preset).attack(name).given(),
         "predictions": answers(hits),
         "distance": {"linf": 0.031, "l2": 1.5, "unmoved": 0.0},
         "adversarial": None if name == "clean" else {"sha256": sha},

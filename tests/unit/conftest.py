@@ -28,7 +28,9 @@ def spend(capsys: pytest.CaptureFixture[str]) -> Lines:
 
     def call(minutes: float = 5, *more: str) -> list[str]:
         try:
-            assert main(["spend", str(minutes), "--preset", "smoke", "--threads", "1", *more]) == 0
+            assert (
+                main(["timed-run", str(minutes), "--preset", "smoke", "--threads", "1", *more]) == 0
+            )
         finally:
             torch.set_flush_denormal(False)
         return capsys.readouterr().out.splitlines()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from support.synthetic_pictures import CELL, CPU, DMAE, Change, made, prepare, store_all
+from support.synthetic_images import CELL, CPU, DMAE, Change, store, prepare, store_all
 
 from atop.core import checkpoints
 from atop.experiment import image_grids, paths, presets

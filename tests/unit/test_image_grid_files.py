@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
-from support.synthetic_pictures import CELL, CPU, Change, prepare, store_all
+from support.synthetic_images import CELL, CPU, Change, prepare, store_all
 
 from atop.__main__ import main
 from atop.core.errors import AtopError

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.synthetic_pictures import Change
+from support.synthetic_images import Change
 
 from atop.core.errors import AtopError
 from atop.experiment import image_grids, presets

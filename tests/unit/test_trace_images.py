@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.synthetic_pictures import CELL, CPU, DMAE, KEPT, TRANSFORMS, Change, made, prepare
+from support.synthetic_images import CELL, CPU, DMAE, KEPT, TRANSFORMS, Change, store, prepare
 from torch import nn
 
 from atop.core.errors import AtopError

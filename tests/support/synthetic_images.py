@@ -1,4 +1,4 @@
-"""Stored pictures of the smoke preset: of purifiers that nobody fine-tuned, under one attack."""
+"""Stored images of the smoke preset: of purifiers that nobody fine-tuned, under one attack."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +11,11 @@ from atop.data import embedded
 from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.evaluation import TraceImages
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.datasets import fetch
-from atop.pipeline.evaluation.trace_images import make
+from atop.pipeline.evaluation.trace_images import trace
 from atop.results import stored_images
 
 CELL = Cell(
@@ -31,7 +32,7 @@ Change = Callable[[str, dict[str, Any]], None]
 def prepare(change: Change) -> None:
     """Data, an adversarial set and purifiers, where a run would have put them."""
     change("presets/smoke", {"evaluation": {"n": 8, "batch": 8}})
-    change("pictures", {"pictures": KEPT})
+    change("image_grids", {"images": KEPT})
     fetch("cifar10_slice")
     make_adversarial(Attack(preset=presets.get("smoke"), cell=CELL.bare, attack="fgsm"), CPU)
     for cell in (*(replace(CELL, transform=one) for one in TRANSFORMS), DMAE):
@@ -43,13 +44,15 @@ def prepare(change: Change) -> None:
             )
 
 
-def made(cell: Cell) -> stored_images.StoredImages:
-    """What is stored of a cell."""
-    return stored_images.read(make("smoke", cell, "fgsm", device=CPU))
+def store(cell: Cell) -> stored_images.StoredImages:
+    """Store the images of a cell, and read them."""
+    return stored_images.read(
+        trace(TraceImages(preset=presets.get("smoke"), cell=cell, attack="fgsm"), CPU)
+    )
 
 
 def store_all() -> None:
     """Store all that the figures show of DeepFill."""
     for transform in TRANSFORMS:
         for finetune in ("none", "adversarial"):
-            make("smoke", replace(CELL, transform=transform, finetune=finetune), "fgsm", device=CPU)
+            store(replace(CELL, transform=transform, finetune=finetune))

@@ -32,7 +32,7 @@ def at_most(attack: AttackSpec, workload: Workload) -> bool:
 
 
 def judged(attack: AttackSpec, workload: Workload) -> int:
-    """How often the judge classifies an attacked image, each time under all of its draws."""
+    """Number of times that the judge classifies an image, each time under all of its draws."""
     after, restarts = attack.after is not None, attack.restarts
     chooses = workload.candidates is not None or after or restarts > 1
     return after + (1 + restarts * (workload.candidates or 1) if chooses else 0)

@@ -103,7 +103,7 @@ def names() -> list[str]:
 
 
 def stored(attack: str, preset: Preset, dataset: str) -> int:
-    """How many images are stored of a cell: no more than are attacked."""
+    """Number of images that are stored of a cell: no more than are attacked."""
     return min(config.image_grids().images, preset.examples(attack, dataset, "classifier"))
 
 

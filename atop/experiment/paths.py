@@ -1,4 +1,4 @@
-"""Where every file of a run lies; rules and commands both ask here.
+"""Paths of all files of a run, for rules and for commands.
 
 Patterns are for rules, whose wildcards have the names in braces.
 """

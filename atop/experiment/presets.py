@@ -92,7 +92,7 @@ class Preset:
         )
 
     def examples(self, attack: str, dataset: str, target: str) -> int:
-        """How many test images of a dataset are attacked, the first of the preset's choice.
+        """Number of test images of a dataset that are attacked, the first of the preset's choice.
 
         On the bare classifier they may be more (`evaluation.grey_box`), since every defence is
         evaluated on that set: in suites with that target, and for attacks that those go on from.
@@ -104,7 +104,7 @@ class Preset:
         return min(n, self.attack(attack).examples or n)
 
     def evaluated(self, suite: str, dataset: str, target: str) -> int:
-        """How many test images a suite is evaluated on: as many as its smallest set has."""
+        """Number of test images in the evaluation of a suite: as many as its smallest set has."""
         entries = self.suite(suite).entries(target)
         return min(self.examples(entry.attack, dataset, entry.target) for entry in entries)
 

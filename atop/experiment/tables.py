@@ -137,7 +137,7 @@ class Table:
         return [runs for runs, name in pairs if runs != name]
 
     def not_run(self, row: Row, column: Column) -> str | None:
-        """Why the preset never has this number; None if it can have it."""
+        """The reason why the preset never has this number; None if it can have it."""
         if row.cited or self.cell(row, column) is None:
             return row.cited
         left_out = row.key in self.left_out() or not column.entries

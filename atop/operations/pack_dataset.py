@@ -17,12 +17,12 @@ ENDING = "webp"
 
 
 def pack(name: str, out: Path) -> list[Path]:
-    """Write a dataset of results/data/ into a folder of its name; return what was written.
+    """Write a dataset of results/data/ into a folder of its name; return the paths of the files.
 
     Raises:
-        AtopError: it was not fetched, or is of a kind that is not read as mosaics.
+        AtopError: it was not fetched, or cannot be read from mosaics.
     """
-    if not any(one.marker == f"train-0.{ENDING}" for one in dataset_files.layouts(name)):
+    if not any(layout.marker == f"train-0.{ENDING}" for layout in dataset_files.layouts(name)):
         folder = paths.dataset(name).parent
         raise AtopError(f"{name} is not read from mosaics; copy {folder} instead")
     about = cache.read_about(paths.dataset(name))
@@ -37,15 +37,15 @@ def pack(name: str, out: Path) -> list[Path]:
             written.append(out / name / f"{split}-{number}.{ENDING}")
             columns = min(COLUMNS, part.stop - part.start)
             mosaics.write(written[-1], images[part], columns=columns, quality=75, method=4)
-        for what, values in lists.items():
-            written.append(out / name / f"{split}-{what}.npy")
+        for kind, values in lists.items():
+            written.append(out / name / f"{split}-{kind}.npy")
             with writing(written[-1]) as temporary, temporary.open("wb") as file:
                 np.save(file, np.array(values, dtype=np.int64))
     return written
 
 
 def _parts(count: int) -> Iterator[slice]:
-    """Pictures of each mosaic, which has no gaps: whole rows, or what is left as one row."""
+    """Images of each mosaic, which has no gaps: full rows, or the rest as one row."""
     start = 0
     while start < count:
         size = min(TILES, count - start)

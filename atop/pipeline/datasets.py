@@ -1,4 +1,4 @@
-"""Fetches a dataset from wherever it may be had, and believes it only if the pixels hash right."""
+"""Fetching of datasets; their pixels are verified by hashes."""
 
 import tempfile
 from pathlib import Path
@@ -12,29 +12,29 @@ from atop.experiment.settings.inputs import DatasetSpec
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
-    """Fetch the dataset `name` of datasets.yaml; return where its about.json lies.
+    """Fetch a dataset of datasets.yaml; return the path of its about.json.
 
     Args:
         name: of the dataset.
-        folder: of files that the user has already; what it lacks is asked of the hosts.
+        folder: of the user's files; missing ones are downloaded.
         offline: download nothing.
 
     Raises:
-        AtopError: it cannot be had, or its pixels are not the published ones.
+        AtopError: it cannot be fetched, or its pixels are not the published ones.
     """
     row, about = config.dataset(name), paths.dataset(name)
     about.parent.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=about.parent.parent, prefix=f".{name}.") as scratch:
         place = Path(scratch)
-        found = _found(name, folder, offline, place)
+        dataset = _read(name, folder, offline, place)
         for split in SPLITS:
-            labels = getattr(found, split).labels
-            cache.check_labels(labels, classes=row.classes, where=found.where)
-        facts = cache.fill(place, found, pixels=row.pixels)
-        verified, positions = _verify(name, row, facts, found)
+            labels = getattr(dataset, split).labels
+            cache.check_labels(labels, classes=row.classes, where=dataset.where)
+        facts = cache.fill(place, dataset, pixels=row.pixels)
+        verified, positions = _verify(name, row, facts, dataset)
         content = {
             "name": name,
-            "source": found.where,
+            "source": dataset.where,
             "verified": verified,
             "positions": positions,
             **facts,
@@ -43,10 +43,10 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     return about
 
 
-def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> FoundDataset:
-    """The dataset as the folder has it, or else as the first host that answers has it."""
+def _read(name: str, folder: Path | None, offline: bool, scratch: Path) -> FoundDataset:
+    """Read a dataset from the folder or else from the first host that answers."""
     source = dataset_files.source(name)
-    known = ", ".join(one.about for one in dataset_files.layouts(name))
+    known = ", ".join(layout.about for layout in dataset_files.layouts(name))
     problems = []
     if folder is not None:
         if not folder.is_dir():
@@ -63,7 +63,7 @@ def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Foun
     for host, read in source.hosts.items():
         try:
             return read(scratch)
-        except Exception as error:  # whatever HTTP, tar and npm come up with; the next one may do
+        except Exception as error:  # any error of HTTP, tar or npm; the next host may work
             problems.append(f"{host}: {(str(error).splitlines() or [type(error).__name__])[0]}")
     raise AtopError(
         f"{source.title} could not be fetched ({'; '.join(problems)}); get it from {source.page} "
@@ -72,46 +72,46 @@ def _found(name: str, folder: Path | None, offline: bool, scratch: Path) -> Foun
 
 
 def _verify(
-    name: str, row: DatasetSpec, facts: Dict, found: FoundDataset
+    name: str, row: DatasetSpec, facts: Dict, dataset: FoundDataset
 ) -> tuple[str | None, str]:
-    """How it is known that the pictures are the published ones, and whether their places are.
+    """The way in which the images were verified, and whether their positions are the published ones.
 
     Raises:
-        AtopError: neither known hash of a split is that of its pictures.
+        AtopError: no known hash of a split is that of its images.
     """
-    matched = [_matched(name, row, facts[split], found, split) for split in SPLITS]
-    verified = "pixels" if all(matched) else "archive" if found.archive else None
-    published = found.published or all("sha256" in kinds for kinds in matched)
+    matched = [_matched(name, row, facts[split], dataset, split) for split in SPLITS]
+    verified = "pixels" if all(matched) else "archive" if dataset.archive else None
+    published = dataset.published or all("sha256" in kinds for kinds in matched)
     return verified, "published" if published else "found"
 
 
 def _matched(
-    name: str, row: DatasetSpec, facts: Dict, found: FoundDataset, split: str
+    name: str, row: DatasetSpec, facts: Dict, dataset: FoundDataset, split: str
 ) -> list[str]:
-    """The kinds of known hashes that a split has; none if none is known."""
+    """The kinds of known hashes that a split matches; none if none is known."""
     hashes = {"sha256": getattr(row.sha256, split), "pictures": getattr(row.images, split)}
     known = [kind for kind, digest in hashes.items() if digest]
     matched = [kind for kind in known if facts[kind] == hashes[kind]]
     if known and not matched:
         raise AtopError(
-            f"{found.where}: the {split} pictures have SHA-256 {facts[known[0]][:12]}..., not the "
+            f"{dataset.where}: the {split} images have SHA-256 {facts[known[0]][:12]}..., not the "
             f"{hashes[known[0]][:12]}... of datasets.yaml; they are not {name} as published"
         )
-    if found.claims and found.claims[split] != facts["sha256"]:
+    if dataset.claims and dataset.claims[split] != facts["sha256"]:
         raise AtopError(
-            f"{found.where}: {split}.npy is not what {cache.ABOUT} says (SHA-256 "
-            f"{facts['sha256'][:12]}..., not {found.claims[split][:12]}...); copy the folder again"
+            f"{dataset.where}: {split}.npy is not what {cache.ABOUT} says (SHA-256 "
+            f"{facts['sha256'][:12]}..., not {dataset.claims[split][:12]}...); copy it again"
         )
     return matched
 
 
 def doubt(about: Path) -> str | None:
-    """One line on pictures of which nobody has written a hash down; None on others."""
+    """A warning about images without a known hash; None if they were verified."""
     content = cache.read_about(about)
     if content["verified"]:
         return None
     parts = [
-        f"{content[split]['shape'][0]} {split} pictures, SHA-256 {content[split]['sha256']}, in "
+        f"{content[split]['shape'][0]} {split} images, SHA-256 {content[split]['sha256']}, in "
         f"any order {content[split]['pictures']}"
         for split in SPLITS
     ]

@@ -1,4 +1,4 @@
-"""What a table needs from elsewhere, brought here before a machine loses its network."""
+"""Fetching of all that a table needs, before a machine loses its network."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ class Need(NamedTuple):
     Attributes:
         kind: dataset or weights.
         name: of the dataset, or the file's path under results/checkpoints/.
-        path: where it lies once it is here.
-        size: of the file, as far as it is known.
+        path: of the fetched file.
+        size: of the file, if known.
     """
 
     kind: str
@@ -25,22 +25,22 @@ class Need(NamedTuple):
 
 
 def needs(table: Table) -> list[Need]:
-    """All that a table's cells take from elsewhere under its preset, each once."""
-    found: dict[Need, None] = {}
+    """Datasets and public weights of a table's cells under its preset, each once."""
+    needs: dict[Need, None] = {}
     for row, column in table.numbers():
         cell = table.cell(row, column)
         if cell is None or table.not_run(row, column):
             continue
         if not dataset_files.source(cell.dataset).local:
-            found[Need("dataset", cell.dataset, paths.dataset(cell.dataset), "")] = None
+            needs[Need("dataset", cell.dataset, paths.dataset(cell.dataset), "")] = None
         for path in availability.weights(cell, table.preset):
             size = inventory.size(weight_files.row_of(path))
-            found[Need("weights", str(path.relative_to(paths.CHECKPOINTS)), path, size)] = None
-    return list(found)
+            needs[Need("weights", str(path.relative_to(paths.CHECKPOINTS)), path, size)] = None
+    return list(needs)
 
 
 def where(need: Need, folder: Path | None) -> str:
-    """Whether one is here, in the user's folder, or missing."""
+    """The place of a need: "here", "in folder" or "missing"."""
     if need.path.exists():
         return "here"
     if need.kind == "weights":
@@ -51,7 +51,7 @@ def where(need: Need, folder: Path | None) -> str:
 
 
 def fetch(need: Need, *, folder: Path | None, offline: bool) -> Path:
-    """Bring one here, from the user's folder or its host.
+    """Fetch a need from the user's folder or its host.
 
     Raises:
         AtopError: it cannot be had, or is not what it should be.

@@ -98,7 +98,7 @@ class AttackRow(AttackSpec):
 
 
 class SuiteOverrides(Settings):
-    """What a preset changes about a suite."""
+    """Values of a suite that a preset changes."""
 
     draws: Positive | None = None
     selection: Count | None = None

@@ -1,4 +1,4 @@
-"""What all models of the config have in common: strict, frozen, and plain about unknown keys."""
+"""The base of all models of the config: strict, frozen, with clear errors on unknown keys."""
 
 from copy import copy
 from types import NoneType
@@ -19,9 +19,9 @@ Model = TypeVar("Model", bound="Settings")
 
 
 class Settings(BaseModel):
-    """A part of the config. What a file may say is what its model declares, and nothing else.
+    """A part of the config. A file has only keys that its model declares.
 
-    A key may be null only where its model says so: required, or in `nullable`.
+    A key may be null only if its model allows it: it is required, or in `nullable`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -30,7 +30,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_keys(cls, content: Any) -> Any:
-        """Answer an unknown key with the known ones, and null where it means nothing."""
+        """Reject unknown keys, and null where it has no meaning."""
         known = {field.alias or name: field for name, field in cls.model_fields.items()}
         for key, value in content.items() if isinstance(content, dict) else ():
             if key in known:
@@ -45,12 +45,12 @@ class Settings(BaseModel):
         return content
 
     def given(self) -> dict[str, Any]:
-        """What the file gives, without what it leaves to defaults; digests are of this."""
+        """Values that the file gives, without defaults, as digests and records use them."""
         return self.model_dump(exclude_unset=True, by_alias=True)
 
 
 def overrides_of(model: type[Settings], *left_out: str) -> type[Settings]:
-    """A model of some keys of another: what a name changes of it. None of them is required."""
+    """A model of some keys of another model, as overrides; none of them is required."""
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         if name not in left_out:
@@ -91,7 +91,7 @@ def require_one(content: Settings, *keys: str) -> None:
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
-# A whole number stays one: digests of settings tell 0 from 0.0.
+# A whole number stays one: digests of settings distinguish 0 and 0.0.
 Number = Annotated[float, WrapValidator(lambda value, check: check(value) is None or value)]
 Rate = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(ge=0, lt=1)]

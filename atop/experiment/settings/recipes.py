@@ -1,4 +1,4 @@
-"""How AToP trains (recipes.yaml)."""
+"""Recipes of AToP (recipes.yaml)."""
 
 from typing import Literal
 

@@ -36,7 +36,7 @@ class Attack(Stage):
 
     @property
     def n(self) -> int:
-        """How many test images it attacks."""
+        """Number of test images that it attacks."""
         return self.preset.examples(self.attack, self.cell.dataset, self.target)
 
     @property

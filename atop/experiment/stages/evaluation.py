@@ -43,7 +43,7 @@ class Evaluate(Stage):
 
     @property
     def n(self) -> int:
-        """How many test images it classifies."""
+        """Number of test images that it classifies."""
         return self.preset.evaluated(self.suite, self.cell.dataset, self.target)
 
     @property
@@ -111,7 +111,7 @@ class TraceImages(Stage):
 
     @property
     def n(self) -> int:
-        """How many images it stores."""
+        """Number of images that it stores."""
         return image_grids.stored(self.attack, self.preset, self.cell.dataset)
 
     @property

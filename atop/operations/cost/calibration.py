@@ -94,7 +94,7 @@ def _rate(build: Callable[[], ready.Ready], device: torch.device, *, small: bool
     return Rate(
         ms=1000 * seconds / operation.images,
         peak_mb=_peak_mb(device),
-        few=small,
+        small_batch=small,
         weights_mb=size / 2**20,
     )
 

@@ -70,7 +70,7 @@ def estimate(stage: Stage, rates: Rates) -> Estimate:
         unknown=unknown + tuple(str(each) for each in by_operation if each not in known),
         at_most=work.at_most,
         memory=max(peaks) + work.memory / 2**20 if peaks else None,
-        smaller=any(rate.few for rate in known.values()),
+        smaller=any(rate.small_batch for rate in known.values()),
         disk=work.disk + sum(rate.weights_mb for rate in known.values()) * 2**20,
         **_true_cost(stage, rates),
     )
@@ -83,5 +83,5 @@ def _true_cost(stage: Stage, rates: Rates) -> Dict:
     return {
         "took": provenance.get("wall_s"),
         "resumed": metadata.get("resumed", False),
-        "elsewhere": not rates.machine.made(provenance),
+        "elsewhere": not rates.machine.ran(provenance),
     }

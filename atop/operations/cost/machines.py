@@ -36,7 +36,7 @@ class Machine:
         """The file of its rates."""
         return BENCHMARKS / f"{_PREFIX}{self.name}.json"
 
-    def made(self, provenance: Dict) -> bool:
+    def ran(self, provenance: Dict) -> bool:
         """Whether a job ran on such a machine; older records do not name their CPU."""
         if self.cuda:
             return provenance.get("device") == self.device

@@ -26,13 +26,13 @@ class Rate:
     Attributes:
         ms: milliseconds for an image, each draw of it counted.
         peak_mb: peak memory in MiB.
-        few: whether batches were smaller than a job's.
+        small_batch: whether batches were smaller than a job's.
         weights_mb: MiB of the file of the trained network; 0 without training.
     """
 
     ms: float
     peak_mb: float
-    few: bool = False
+    small_batch: bool = False
     weights_mb: float = 0.0
 
 
@@ -99,5 +99,5 @@ def _write(machine: Machine, rows: dict[str, Dict]) -> None:
 
 def _short(rate: Rate) -> Dict:
     row: Dict = {"ms": float(f"{rate.ms:.4g}"), "peak_mb": round(rate.peak_mb)}
-    row |= {"few": True} if rate.few else {}
+    row |= {"small_batch": True} if rate.small_batch else {}
     return row | ({"weights_mb": round(rate.weights_mb, 2)} if rate.weights_mb else {})

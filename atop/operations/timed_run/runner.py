@@ -96,7 +96,7 @@ class Runner:
             self._tidy()
 
     def _reason_to_skip(self, task: Task, deadline: Deadline) -> str | None:
-        """Why a task is not started."""
+        """The reason why a task is not started, if any."""
         if isinstance(task, Command):
             if task.failure.exists():
                 return f"{task.failure.read_text().strip()}; delete {task.failure} to try again"

@@ -1,4 +1,4 @@
-"""One file out of a .zip or .tar, of which nothing else is unpacked."""
+"""Extraction of one file from a .zip or .tar."""
 
 import lzma
 import shutil
@@ -27,7 +27,7 @@ def extract(archive: Path, member: str, to: Path) -> None:
     Args:
         archive: a .zip or .tar, compressed or not, whatever its name.
         member: path in it, perhaps below a folder that contains all.
-        to: where it goes; only this is written.
+        to: the only path that is written.
 
     Raises:
         AtopError: no such member; the message names its neighbours.
@@ -39,7 +39,7 @@ def extract(archive: Path, member: str, to: Path) -> None:
         unpack(archive, member, to)
     except _BROKEN as error:
         raise BrokenError(
-            f"{archive}: not a whole .zip or .tar ({error}); delete it and run again"
+            f"{archive}: not a complete .zip or .tar ({error}); delete it and run again"
         ) from error
 
 
@@ -63,11 +63,11 @@ def _from_tar(archive: Path, member: str, to: Path) -> None:
 
 
 def _pick(archive: Path, member: str, held: list[str]) -> str:
-    found = [name for name in held if f"/{name}".endswith(f"/{member}")]
-    if len(found) == 1:
-        return found[0]
+    matches = [name for name in held if f"/{name}".endswith(f"/{member}")]
+    if len(matches) == 1:
+        return matches[0]
     near = [name for name in held if Path(name).parent.name == Path(member).parent.name]
     raise AtopError(
-        f"{archive}: {len(found) or 'no'} files in the archive are called {member}; there are "
+        f"{archive}: {len(matches) or 'no'} files in the archive are called {member}; there are "
         f"{', '.join(sorted(near or held)) or 'none'}; correct `member` in checkpoints.yaml"
     )

@@ -1,4 +1,4 @@
-"""Public weights: fetched once, whole and verified, or not at all."""
+"""Download of public weights: complete and verified, or not at all."""
 
 import re
 import shutil
@@ -17,18 +17,18 @@ from atop.pipeline.checkpoints import archives, hosts, robustbench_files
 
 
 def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Path:
-    """See to it that a file of checkpoints.yaml is here and is what it should be.
+    """Fetch a file of checkpoints.yaml, unless it is here, and verify it.
 
     Args:
         name: of its row; of a model of RobustBench without one, robustbench/DATASET/THREAT/ID.pt.
-        folder: where the user has files already; what is found there is copied, not downloaded.
+        folder: of the user's files, which are copied instead of downloaded.
         offline: ask no host.
 
     Returns:
-        Where it lies: under results/checkpoints/, or in an installed package.
+        Its path under results/checkpoints/, or in an installed package.
 
     Raises:
-        AtopError: it cannot be had, or what lies or came there is something else.
+        AtopError: it cannot be fetched, or the file is a different one.
     """
     row = robustbench_files.row(name) or config.checkpoint(name)
     path = paths.checkpoint_of(row)
@@ -38,7 +38,7 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
     place = place_of(row)
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        if not path.exists() and not _found(row, path, folder, place):
+        if not path.exists() and not _copied(row, path, folder, place):
             if offline:
                 sought = (
                     f", and {folder} lacks {' or '.join(weight_files.names(row))}" if folder else ""
@@ -51,16 +51,16 @@ def fetch(name: str, *, folder: Path | None = None, offline: bool = False) -> Pa
 
 
 def place_of(row: CheckpointSpec) -> Path:
-    """Where a download lies while it is under way.
+    """The folder of a download in progress.
 
-    Rows that come by the same one, of one archive or of one file, share it and wait for each other.
+    Rows of the same archive or the same file share it and wait for each other.
     """
-    whole = (paths.archive_of(row) or _alike(row)[0]).relative_to(paths.CHECKPOINTS)
-    return paths.RESULTS / "state" / "downloads" / str(whole).replace("/", "--")
+    source = (paths.archive_of(row) or _alike(row)[0]).relative_to(paths.CHECKPOINTS)
+    return paths.RESULTS / "state" / "downloads" / str(source).replace("/", "--")
 
 
 def named(file: str) -> str:
-    """The name by which `fetch` knows a path under results/checkpoints/.
+    """The name for `fetch` of a path under results/checkpoints/.
 
     Raises:
         AtopError: there is none.
@@ -77,10 +77,10 @@ def named(file: str) -> str:
 
 
 def verify(path: Path, row: CheckpointSpec) -> None:
-    """Check a file against its row, and that it opens.
+    """Check that a file fits its row and opens.
 
     Raises:
-        AtopError: a web page, another file than the row's, or one that would run code.
+        AtopError: a web page, a different file, or one that would run code.
         BrokenError: truncated, or no weights.
     """
     if checkpoints.is_web_page(path):
@@ -95,7 +95,7 @@ def verify(path: Path, row: CheckpointSpec) -> None:
 
 
 def _alike(row: CheckpointSpec) -> list[Path]:
-    """Where the file of a row lies, and of other rows that name the same one."""
+    """Paths of a row's file, and of other rows with the same source."""
     others = (other for other in config.checkpoints().values() if not other.package)
     same = (each for each in (*others, row) if _origin(each) == _origin(row))
     return list(dict.fromkeys(map(paths.checkpoint_of, same)))
@@ -105,9 +105,9 @@ def _origin(row: CheckpointSpec) -> tuple[str, str | None]:
     return hosts.link(row), row.member
 
 
-def _found(row: CheckpointSpec, path: Path, folder: Path | None, place: Path) -> bool:
-    """Copy the file, or take it from its archive, if one of them is here already."""
-    here = next((one for one in _alike(row) if one.exists()), None)
+def _copied(row: CheckpointSpec, path: Path, folder: Path | None, place: Path) -> bool:
+    """Copy the file, or extract it from its archive, if either is here; whether that worked."""
+    here = next((path for path in _alike(row) if path.exists()), None)
     if copy := here or weight_files.find(weight_files.names(row), folder):
         verify(copy, row)
         with writing(path) as temporary:
@@ -122,7 +122,7 @@ def _found(row: CheckpointSpec, path: Path, folder: Path | None, place: Path) ->
 
 
 def _from_host(name: str, row: CheckpointSpec, path: Path, place: Path) -> None:
-    """Download, once more if what came is not whole or does not fit what an earlier run left."""
+    """Download; once more if the file is incomplete or does not continue an earlier part."""
     for last in (False, True):
         resumed = place.exists()
         try:
@@ -131,7 +131,7 @@ def _from_host(name: str, row: CheckpointSpec, path: Path, place: Path) -> None:
         except hosts.UnreachableError as error:
             reason = str(error)
             if hosts.begun(place):
-                reason += "; what came is kept, run again to go on"
+                reason += "; the part that came is kept, run again to go on"
             else:
                 shutil.rmtree(place)
             raise _unavailable(name, row, path, reason) from error
@@ -142,13 +142,13 @@ def _from_host(name: str, row: CheckpointSpec, path: Path, place: Path) -> None:
 
 
 def _bring(row: CheckpointSpec, path: Path, place: Path) -> None:
-    whole, archive = hosts.download(row, place), paths.archive_of(row)
+    file, archive = hosts.download(row, place), paths.archive_of(row)
     if archive is None:
-        _settle(whole.replace(place / path.name), row, path)
+        _settle(file.replace(place / path.name), row, path)
         shutil.rmtree(place)
         return
     archive.parent.mkdir(parents=True, exist_ok=True)
-    whole.replace(archive)
+    file.replace(archive)
     try:
         _unpack(archive, row, path, place)
     except checkpoints.BrokenError:
@@ -166,14 +166,14 @@ def _unpack(archive: Path, row: CheckpointSpec, path: Path, place: Path) -> None
 
 
 def _settle(file: Path, row: CheckpointSpec, path: Path) -> None:
-    """Move a file to its declared path if it is what the row says."""
+    """Move a file to its path if it fits its row."""
     verify(file, row)
     with writing(path) as temporary:
         file.replace(temporary)
 
 
 def _unavailable(name: str, row: CheckpointSpec, path: Path, reason: str) -> AtopError:
-    """What is wrong with what came, not its name of the moment; and what the user can do."""
+    """The error of a failed download, with what the user can do instead."""
     reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
     for ending in ("; delete it and run again", "; fetch it again or correct the config"):
         reason = reason.removesuffix(ending)

@@ -1,4 +1,4 @@
-"""How the bytes of a file come from a web server or Google Drive, going on where they broke off."""
+"""Downloads from web servers and Google Drive; an interrupted download continues."""
 
 import shutil
 import time
@@ -18,21 +18,21 @@ from atop.experiment.settings.inputs import CheckpointSpec
 
 ATTEMPTS = 4
 WAIT = 5.0
-"""Seconds before the second attempt, where the server names no time; then twice as long each."""
+"""Seconds before the second attempt, unless the server names a time; doubled for each attempt."""
 LONGEST = 120.0
-"""Seconds that a server may ask for before it counts as closed."""
+"""Most seconds that a server may ask for."""
 CHUNK = 1 << 18
-"""Bytes that are written at once, and lost at most when a server hangs up."""
+"""Bytes that are written at once; at most these are lost if a connection breaks."""
 _PASSING = {416, 429, 500, 502, 503, 504}
 _PAGE = "it answers with a web page, perhaps about its quota"
 
 
 class UnreachableError(AtopError):
-    """The host did not deliver; what came so far is kept, and the next call goes on from there."""
+    """The host failed; the part that came is kept, and the next call continues it."""
 
 
 def link(row: CheckpointSpec) -> str:
-    """Where a browser finds what a row of checkpoints.yaml names."""
+    """The address of a row of checkpoints.yaml, for a browser."""
     if row.url:
         return row.url
     if row.google_drive:
@@ -41,34 +41,34 @@ def link(row: CheckpointSpec) -> str:
 
 
 def download(row: CheckpointSpec, place: Path) -> Path:
-    """Bring what a row names into the folder `place`, which belongs to this row alone.
+    """Download the file of a row into the folder `place`, which is for this row alone.
 
     Returns:
-        The whole file, unverified.
+        The path of the complete file, unverified.
 
     Raises:
         AtopError: the host sends a web page.
-        UnreachableError: it sends nothing, or not all.
+        UnreachableError: it sends nothing, or only a part.
     """
     place.mkdir(parents=True, exist_ok=True)
     if row.url:
-        whole = _http(row.url, place)
+        file = _http(row.url, place)
     elif row.google_drive:
-        whole = _drive(row.google_drive, place)
+        file = _drive(row.google_drive, place)
     else:
-        whole = _drive(_drive_member(str(row.google_drive_folder), str(row.member), place), place)
-    if is_web_page(whole):
+        file = _drive(_drive_member(str(row.google_drive_folder), str(row.member), place), place)
+    if is_web_page(file):
         raise AtopError(_PAGE)
-    return whole
+    return file
 
 
 def begun(place: Path) -> bool:
-    """Whether a folder of `download` holds the beginning of a file."""
+    """Whether a folder of `download` has the first part of a file."""
     return any(left.stat().st_size for left in place.iterdir() if left.name != "validator")
 
 
 def _http(url: str, place: Path) -> Path:
-    """Fetch `url`, asking again a few times while the server is busy or hangs up."""
+    """Fetch `url`, with a few more attempts if the server is busy or the connection breaks."""
     wait = WAIT
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -81,31 +81,31 @@ def _http(url: str, place: Path) -> Path:
 
 
 def _pause(error: requests.RequestException, wait: float, *, last: bool) -> float:
-    """Seconds until another attempt makes sense; UnreachableError if none does."""
+    """Seconds until the next attempt; UnreachableError if there is none."""
     if error.response is None:
         if last:
-            raise UnreachableError(f"{_told(error)}, {ATTEMPTS} times") from error
+            raise UnreachableError(f"{_first_error(error)}, {ATTEMPTS} times") from error
         return wait
     status = error.response.status_code
-    said = f"HTTP {status} {error.response.reason}"
+    answer = f"HTTP {status} {error.response.reason}"
     if status not in _PASSING:
-        raise UnreachableError(said) from error
+        raise UnreachableError(answer) from error
     after = error.response.headers.get("Retry-After", "")
     wait = float(after) if after.isdecimal() else wait
     if wait > LONGEST:
-        raise UnreachableError(f"{said}; it asks to wait {wait:.0f} s") from error
+        raise UnreachableError(f"{answer}; it asks to wait {wait:.0f} s") from error
     if last:
-        raise UnreachableError(f"{said}, {ATTEMPTS} times") from error
+        raise UnreachableError(f"{answer}, {ATTEMPTS} times") from error
     return wait
 
 
 def _http_once(url: str, place: Path) -> Path:
-    """One attempt, which goes on after what an earlier one left if the file is still the same."""
-    part, whole, mark = place / "part", place / "whole", place / "validator"
+    """One attempt, which continues an earlier part if the file is still the same."""
+    part, complete, mark = place / "part", place / "whole", place / "validator"
     with part.open("ab") as file, progress(url.rpartition("/")[2], 0, unit="B") as bar:
 
-        def answered(response: requests.Response, **_: object) -> None:
-            if response.status_code in (200, 416):  # no continuation of what lies here
+        def check(response: requests.Response, **_: object) -> None:
+            if response.status_code in (200, 416):  # it does not continue the part
                 file.truncate(0)
             if response.status_code == 200:
                 if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -114,36 +114,36 @@ def _http_once(url: str, place: Path) -> Path:
 
         headers = {"Accept-Encoding": "identity"}
         if file.tell() and mark.exists() and (same := mark.read_text()):
-            headers |= {"Range": f"bytes={file.tell()}-", "If-Range": same}
+            headers |= {"Range": f"bytes={file.say()}-", "If-Range": same}
         HTTPDownloader(
             progressbar=bar,
             chunk_size=CHUNK,
             timeout=60,
             headers=headers,
-            hooks={"response": answered},
+            hooks={"response": check},
         )(url, file, None)
-    return part.replace(whole)
+    return part.replace(complete)
 
 
 def _validator(response: requests.Response) -> str:
-    """What tells this file from a later one at the same address; empty if nothing does."""
+    """A validator of this version of the file; empty if the server sends none."""
     tag = response.headers.get("ETag", "W/")
-    weak = tag.startswith("W/")  # promises a like file, not the same bytes
+    weak = tag.startswith("W/")  # does not promise the same bytes
     return response.headers.get("Last-Modified", "") if weak else tag
 
 
 def _drive(file_id: str, place: Path) -> Path:
-    """Fetch a file of Google Drive; gdown finds by its name what it left here before."""
-    whole = place / "whole"
+    """Fetch a file of Google Drive; gdown continues an earlier part by its name."""
+    path = place / "whole"
     left = list(place.glob("whole*"))
-    if whole in left or len(left) > 1:  # a run was killed between two steps
+    if path in left or len(left) > 1:  # a run was killed between two steps
         shutil.rmtree(place)
         place.mkdir()
     with _drive_errors():
-        got = gdown.download(id=file_id, output=str(whole), quiet=False, resume=True)
-    if got is None or not whole.is_file():
+        got = gdown.download(id=file_id, output=str(path), quiet=False, resume=True)
+    if got is None or not path.is_file():
         raise UnreachableError("it sent nothing")
-    return whole
+    return path
 
 
 def _drive_member(folder_id: str, member: str, place: Path) -> str:
@@ -154,13 +154,13 @@ def _drive_member(folder_id: str, member: str, place: Path) -> str:
         )
     if listed is None:
         raise UnreachableError("it does not show the folder")
-    found = [file.id for file in listed if f"/{file.path}".endswith(f"/{member}")]
-    if len(found) != 1:
+    ids = [file.id for file in listed if f"/{file.path}".endswith(f"/{member}")]
+    if len(ids) != 1:
         held = ", ".join(file.path for file in listed) or "nothing"
         raise AtopError(
-            f"{len(found) or 'no'} files in the folder are called {member}; it holds {held}"
+            f"{len(ids) or 'no'} files in the folder are called {member}; it holds {held}"
         )
-    return str(found[0])
+    return str(ids[0])
 
 
 @contextmanager
@@ -169,15 +169,15 @@ def _drive_errors() -> Iterator[None]:
         yield
     except FileURLRetrievalError as error:
         raise AtopError(_PAGE) from error
-    except Exception as error:  # gdown lets through whatever a strange page makes its parser raise
-        raise UnreachableError(_told(error)) from error
+    except Exception as error:  # gdown passes on any error of its parser on an unexpected page
+        raise UnreachableError(_first_error(error)) from error
 
 
-def _told(error: Exception) -> str:
-    """In a line what went wrong first; libraries wrap it in the names of their own classes."""
+def _first_error(error: Exception) -> str:
+    """The first error in one line; libraries wrap it in errors of their own."""
     first: BaseException = error
     while first.__context__:
         first = first.__context__
-    words = getattr(first, "strerror", None) or str(first)
-    said = (words.strip().splitlines() or [type(first).__name__])[0]
-    return f"no connection: {said}" if isinstance(error, requests.ConnectionError) else said
+    text = getattr(first, "strerror", None) or str(first)
+    line = (text.strip().splitlines() or [type(first).__name__])[0]
+    return f"no connection: {line}" if isinstance(error, requests.ConnectionError) else line

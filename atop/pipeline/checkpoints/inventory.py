@@ -1,4 +1,4 @@
-"""Which files of checkpoints.yaml are here, and whether they are what they should be."""
+"""Inventory of public weights: the files that are here, and whether they are correct."""
 
 from atop.core.errors import AtopError
 from atop.core.files import sha256
@@ -19,27 +19,28 @@ def listing() -> str:
 
 
 def verify() -> str:
-    """A line a file that is here: whether its SHA-256 is the published one, and that it opens.
+    """Check that each file that is here opens and has the published SHA-256; a line for each.
 
     Raises:
-        AtopError: some are bad; what is wrong with each stands in the message.
+        AtopError: some files are wrong; the message has the reasons.
     """
     from atop.pipeline.checkpoints import download
 
-    said, bad = [], []
+    lines, wrong = [], []
     for name, row in _all_here().items():
         path = paths.checkpoint_of(row)
         try:
             download.verify(path, row)
         except AtopError as error:
-            bad.append(str(error))
+            wrong.append(str(error))
         else:
             digest = sha256(path)
             known = "as published" if row.sha256 else "opens, but nobody has published it"
-            said.append(f"{name}: SHA-256 {digest} ({known})")
-    if bad:
-        raise AtopError(f"{len(bad)} of {len(said) + len(bad)} are bad: {' | '.join(bad)}")
-    return "\n".join(said) or "no checkpoint is here"
+            lines.append(f"{name}: SHA-256 {digest} ({known})")
+    if wrong:
+        count = len(lines) + len(wrong)
+        raise AtopError(f"{len(wrong)} of {count} are bad: {' | '.join(wrong)}")
+    return "\n".join(lines) or "no checkpoint is here"
 
 
 def _all_here() -> dict[str, CheckpointSpec]:
@@ -61,7 +62,7 @@ def _here(row: CheckpointSpec) -> bool:
 
 
 def size(row: CheckpointSpec) -> str:
-    """How large a file is, exactly or about; "?" where nobody knows."""
+    """The size of a file, exact or approximate; "?" if unknown."""
     if row.bytes:
         return f"{row.bytes / 1e6:,.1f} MB"
     return f"~{row.estimate / 1e6:,.0f} MB" if row.estimate else "?"

@@ -1,4 +1,4 @@
-"""Files of RobustBench's models, of which the package knows the ids: they need no row."""
+"""Files of RobustBench's models: the package knows their ids, so they need no row."""
 
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -10,10 +10,10 @@ from atop.method.robustbench_library import models
 
 
 def row(file: str) -> CheckpointSpec | None:
-    """What checkpoints.yaml would say about a file; None unless its name matches ROBUSTBENCH.
+    """A row of checkpoints.yaml for a file; None unless its name matches ROBUSTBENCH.
 
     Raises:
-        AtopError: the installed robustbench knows no such model, or not where its weights are.
+        AtopError: the installed robustbench has no such model, or no address of its weights.
     """
     match = ROBUSTBENCH.fullmatch(file)
     if match is None:

@@ -1,4 +1,4 @@
-"""What the outputs and gradients of a defence look like on a few examples: the data of checks.
+"""Statistics of outputs and gradients of a defence on a few examples, for checks.
 
 A robust accuracy says little if the gradients that an attack followed are absent, infinite, or not
 those of the defence (Carlini et al., 2019, sections 4 and 5; AutoAttack's flags).
@@ -20,20 +20,20 @@ SAME = 1e-4
 """Logits that differ by no more, absolutely and relatively, are the same but for rounding."""
 
 STEP = 1e-6
-"""Distance from a picture, in L2, at which differences are taken. In float64 this leaves seven
-digits and crosses next to no kink of a piecewise linear network; at 1e-4 kinks leave two."""
+"""L2 distance from an image for finite differences. In float64 this leaves seven digits and crosses
+almost no kink of a piecewise linear network; at 1e-4 kinks leave two digits."""
 
 FLAT = 1e-6
-"""Slopes below this, relative to the logits, are rounding and are not compared."""
+"""Directional derivatives below this, relative to the logits, are rounding and not compared."""
 
 EXAMPLES, COMPARED = 8, 2
-"""How many examples to hand in; how many of them are compared with finite differences."""
+"""Number of examples; number of those that are compared with finite differences."""
 
 DRAWS = 3
-"""Over so many draws gradients are averaged."""
+"""Draws over which gradients are averaged."""
 
 DIRECTIONS = 3
-"""Random directions along which differences are taken."""
+"""Random directions of finite differences."""
 
 
 def probe(
@@ -45,37 +45,37 @@ def probe(
         defense: called as defense(x, randomness); it can work in float64.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) labels.
-        randomness: of the examples, at whose draws 0, 1, ... it looks.
+        randomness: of the examples; draws 0, 1, ... are taken.
 
     Returns:
-        `examples`: how many were looked at. `zero_gradient`, `nonfinite_gradient`: shares of them
-        whose gradient of cross-entropy is so. `finite_difference`: the largest relative error of
-        the exact gradient, 0 to 2. `probabilities`: outputs are a distribution, not logits.
-        `random`: two draws differ. `repeatable`: the same draw, taken twice, does not.
+        `examples`: their number. `zero_gradient`, `nonfinite_gradient`: shares of them with such a
+        gradient of cross-entropy. `finite_difference`: the largest relative error of the exact
+        gradient, 0 to 2. `probabilities`: outputs are a distribution, not logits. `random`: two
+        draws differ. `repeatable`: the same draw gives the same logits twice.
     """
-    first, few = slice(0, 1), slice(0, COMPARED)
-    error = finite_difference(defense, x[few], y[few], randomness.select(few).at(0))
-    looks = [_look(defense, x, y, randomness.at(draw)) for draw in range(DRAWS)]
-    logits = torch.stack([one for one, _ in looks])
-    gradient = torch.stack([one for _, one in looks]).mean(0).flatten(1)
-    again, _ = _look(defense, x[first], y[first], randomness.select(first).at(0))
+    first, compared = slice(0, 1), slice(0, COMPARED)
+    error = finite_difference(defense, x[compared], y[compared], randomness.select(compared).at(0))
+    queries = [_query(defense, x, y, randomness.at(draw)) for draw in range(DRAWS)]
+    logits = torch.stack([logits for logits, _ in queries])
+    gradient = torch.stack([gradients for _, gradients in queries]).mean(0).flatten(1)
+    again, _ = _query(defense, x[first], y[first], randomness.select(first).at(0))
     return {
         "examples": len(x),
         "zero_gradient": float((gradient.norm(dim=1) < NEGLIGIBLE).float().mean()),
         "nonfinite_gradient": float((~gradient.isfinite().all(dim=1)).float().mean()),
         "finite_difference": error,
         "probabilities": _distribution(logits),
-        "random": any(not _same(one, logits[0]) for one in logits[1:]),
+        "random": any(not _same(other, logits[0]) for other in logits[1:]),
         "repeatable": _same(again, logits[0, :1]),
     }
 
 
 def finite_difference(defense: nn.Module, x: Tensor, y: Tensor, randomness: Randomness) -> float:
-    """Relative error of exact gradients against central differences at a fixed draw, the largest.
+    """Largest relative error of exact gradients against central differences at a fixed draw.
 
-    Compared are slopes of the true logit minus that of the strongest rival, which unlike
-    cross-entropy does not saturate, along random directions: there an error shows by its share of
-    the gradient, wherever it lies. All in float64, on a copy.
+    The function is the true logit minus the largest other one, which unlike cross-entropy does not
+    saturate. Its derivatives along random directions are compared: they show an error anywhere in
+    the gradient. All in float64, on a copy.
 
     Returns:
         0 if they agree, 1 if either is zero where the other is not, at most 2.
@@ -84,31 +84,32 @@ def finite_difference(defense: nn.Module, x: Tensor, y: Tensor, randomness: Rand
     inside = x.double().clamp(0.01, 0.99)  # black and white lie on the kinks of clamps
     errors = []
     for i in range(len(x)):
-        one = randomness.select(slice(i, i + 1))
-        errors.append(_relative_error(*_slopes(twin, inside[i : i + 1], int(y[i]), one)))
+        draw = randomness.select(slice(i, i + 1))
+        derivatives = _derivatives(twin, inside[i : i + 1], int(y[i]), draw)
+        errors.append(_relative_error(*derivatives))
     return max(errors)
 
 
-def _look(
+def _query(
     defense: nn.Module, x: Tensor, y: Tensor, randomness: Randomness
 ) -> tuple[Tensor, Tensor]:
     """(B, classes) logits and (B, 3, H, W) gradients of the cross-entropy of each."""
-    found = []
+    answers = []
     for i in range(len(x)):
-        one = slice(i, i + 1)
-        moved = x[one].detach().clone().requires_grad_(True)
-        logits = defense(moved, randomness.select(one))
-        # The second term leaves a gradient of zero where a defence cuts the graph.
-        loss = cross_entropy(logits, y[one]) + 0 * moved.sum()
-        found.append((logits.detach(), *torch.autograd.grad(loss.sum(), moved)))
-    logits, gradients = zip(*found, strict=True)
+        example = slice(i, i + 1)
+        moved = x[example].detach().clone().requires_grad_(True)
+        logits = defense(moved, randomness.select(example))
+        # With the second term the gradient is zero if a defence cuts the graph.
+        loss = cross_entropy(logits, y[example]) + 0 * moved.sum()
+        answers.append((logits.detach(), *torch.autograd.grad(loss.sum(), moved)))
+    logits, gradients = zip(*answers, strict=True)
     return torch.cat(logits), torch.cat(gradients)
 
 
-def _slopes(
+def _derivatives(
     defense: nn.Module, x: Tensor, label: int, randomness: Randomness
 ) -> tuple[Tensor, Tensor, float]:
-    """Slopes of one example (1, 3, H, W), by its gradient and as measured; how large logits are."""
+    """Directional derivatives of an example (1, 3, H, W), exact and measured; the largest logit."""
     moved = x.clone().requires_grad_(True)
     logits = defense(moved, randomness)[0]
     others = torch.arange(len(logits), device=logits.device) != label

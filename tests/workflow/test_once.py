@@ -1,6 +1,6 @@
 """No attack, training or download is done twice, by whatever names it is asked for.
 
-Two jobs are the same if networks, settings and pictures are.
+Two jobs are the same if networks, settings and images are.
 """
 
 import json
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from support.checkout import Checkout, Job, Said
 
-from atop.core.values import Dict
 from atop.experiment import (
     config,
     paths,
@@ -19,9 +18,10 @@ from atop.experiment import (
     weight_files,
 )
 from atop.experiment.cells import Cell
+from atop.experiment.settings.inputs import CheckpointSpec
 from atop.experiment.stages.evaluation import Evaluate
 from atop.experiment.stages.stage import networks
-from atop.experiment.stages.training import Pretrain
+from atop.experiment.stages.training import Pretrain, finetuning
 from atop.pipeline.checkpoints import download, hosts
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ ALIKE_WITHOUT_DRAWS = [
     {"aa-linf-standard-1", "aa-linf-rand-1"},
     {"aa-l2-standard-1", "aa-l2-rand-1"},
     {"aa-l2-1-standard-1", "aa-l2-1-rand-1"},
-    # The strict table's stand-ins for exact gradients and fresh draws, which change nothing here.
+    # The strict table's substitutes for exact gradients and fresh draws, which change nothing here.
     {"strict-pgd", "strict-pgd-logits", "strict-bpda", "strict-fixed"},
     # How they average over draws is all that tells them apart.
     {"strict-pgd-majority", "strict-pgd-all"},
@@ -85,21 +85,23 @@ def test_an_attack_is_run_once(said: Said) -> None:
 
 
 def budget(preset: str, cell: Cell, attack: str) -> dict[str, Any]:
-    """What an attack does on a cell. A set of more pictures holds those of a smaller one."""
-    row = {"through": "exact", "average": "loss", **presets.get(preset).attack(attack)}
-    row["pixels"] = presets.get(preset).pixels(row, cell)
-    if "after" in row:
-        row["after"] = budget(preset, cell, row["after"])
-    if presets.get(preset).transform(cell)[0] == "none":  # no draws
-        stand_ins = {"fixed"} if cell.purifies else {"fixed", "bpda"}
-        through = "exact" if row["through"] in stand_ins else row["through"]
+    """What an attack does on a cell. A set of more images holds those of a smaller one."""
+    chosen = presets.get(preset)
+    spec = chosen.attack(attack)
+    row = {"through": "exact", "average": "loss", **spec.given()}
+    row["pixels"] = chosen.pixels(spec, cell)
+    if spec.after:
+        row["after"] = budget(preset, cell, spec.after)
+    if chosen.transform(cell).method == "none":  # no draws
+        surrogates = {"fixed"} if cell.purifies else {"fixed", "bpda"}
+        through = "exact" if row["through"] in surrogates else row["through"]
         row |= {"eot": 1, "judge": 1, "average": "loss", "through": through}
     return {key: value for key, value in row.items() if key not in ("scaled", "examples")}
 
 
-def test_a_victim_has_one_name(said: Said) -> None:
+def test_a_target_has_one_name(said: Said) -> None:
     attacked = of_cells(said, "attack")
-    found = twice((victim(preset, cell), cell.id) for _, preset, cell in attacked)
+    found = twice((target(preset, cell), cell.id) for _, preset, cell in attacked)
     assert [names for names in found if not all(map(bare, names))] == []
 
 
@@ -112,16 +114,16 @@ def bare(name: str) -> bool:
     return cell.undefended or (not cell.purifies and cell.ablation == "no_transform")
 
 
-def victim(preset: str, cell: Cell) -> list[Any]:
-    """What is attacked: files, the transform, and how pictures are handed on."""
-    sizes = presets.get(preset).sizes(cell)
+def target(preset: str, cell: Cell) -> list[Any]:
+    """What is attacked: files, the transform, sizes and ranges of images."""
+    chosen = presets.get(preset)
+    sizes = chosen.sizes(cell).given()
     sizes["purifier"] = sizes["input"] if cell.undefended else sizes["purifier"]
-    recipe = config.recipe(cell.recipe, cell.transform, preset)
-    signed = cell.purifies and recipe["classifier_range"] == "signed"
-    transform = presets.get(preset).transform(cell)
+    signed = cell.purifies and chosen.recipe(cell).classifier_range == "signed"
+    transform = chosen.transform(cell)
     # Without holes, a purifier without weights has nothing to do.
     fill = cell.purifier if not cell.purifies and transform[0] != "none" else ""
-    return [networks(presets.get(preset), cell), transform, sizes, signed, fill]
+    return [networks(chosen, cell), transform, sizes, signed, fill]
 
 
 def test_a_network_is_trained_once(said: Said) -> None:
@@ -133,21 +135,19 @@ def test_a_network_is_trained_once(said: Said) -> None:
 
 def training(job: Job) -> Any:
     """How a network is trained; what it starts from and learns from are inputs."""
-    preset = job.wildcards["preset"]
+    preset = presets.get(job.wildcards["preset"])
     if job.rule == "classifier":
         dataset, name = job.wildcards["dataset"], job.wildcards["classifier"]
         network = {**config.classifier(name).given(), "about": ""}
-        return [network, presets.get(preset).classifier_training(dataset, name)]
+        return [network, preset.classifier_training(dataset, name).given()]
     if job.rule == "pretrain":
-        return Pretrain.of(
-            presets.get(preset), job.wildcards["dataset"], job.wildcards["purifier"]
-        ).fingerprint
+        return Pretrain.of(preset, job.wildcards["dataset"], job.wildcards["purifier"]).fingerprint
     cell = Cell.parse(job.wildcards["cell"])
     return [
-        (cell.finetune, cell.seed, presets.get(preset).finetuning(cell)),
-        config.recipe(cell.recipe, cell.transform, preset),
-        presets.get(preset).transform(cell),
-        presets.get(preset).purifier(cell.purifier, cell.dataset),
+        (cell.finetune, cell.seed, finetuning(preset, cell).budget.given()),
+        preset.recipe(cell).given(),
+        preset.transform(cell),
+        preset.purifier(cell.purifier, cell.dataset).given(),
     ]
 
 
@@ -160,25 +160,15 @@ def test_a_file_is_downloaded_once(said: Said) -> None:
     assert len(set(sources)) == len(sources) >= 1
 
 
-def address(row: Dict) -> list[str]:
+def address(row: CheckpointSpec) -> list[str | None]:
     """Where a file comes from: a folder of Google Drive has several."""
-    return [hosts.link(row), row["member"] if "google_drive_folder" in row else ""]
+    return [hosts.link(row), row.member if row.google_drive_folder else ""]
 
 
 def test_a_suite_is_judged_once(said: Said) -> None:
     named = []
     for job, preset, cell in of_cells(said, "evaluate"):
         suite, target = job.wildcards["suite"], job.wildcards["target"]
-        named.append(
-            (
-                [
-                    cell.id,
-                    target,
-                    Evaluate(
-                        preset=presets.get(preset), cell=cell, suite=suite, target="classifier"
-                    ).fingerprint,
-                ],
-                suite,
-            )
-        )
+        stage = Evaluate(preset=presets.get(preset), cell=cell, suite=suite, target=target)
+        named.append(([cell.id, target, stage.fingerprint], suite))
     assert [names for names in twice(named) if names != SAME_SUITE] == []

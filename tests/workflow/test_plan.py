@@ -187,7 +187,7 @@ def test_a_purifier_with_weights_of_ones_own_is_a_file_and_rows(fresh: Checkout)
     row = {"options": {"width": 8}, "loss": loss, "checkpoints": weights}
     for preset in presets.names():
         fresh.change(f"presets/{preset}", {"purifiers": {"mine": row}})
-    rows = config.table("table7")["rows"]
+    rows = [row.given() for row in config.table("table7").rows]
     cell = {"purifier": "mine", "init": "scratch", "transform": "rt2", "finetune": "adversarial"}
     mine = {"key": "mine", "labels": ["RT2", "mine"], "cell": cell}
     fresh.change("tables/table7", {"rows": [*rows, mine]})

@@ -1,4 +1,4 @@
-"""How attacks become jobs: one for each sub-attack, in order, on the right victim."""
+"""How attacks become jobs: one for each sub-attack, in order, on the right target."""
 
 import pytest
 from support.checkout import Checkout, Said
@@ -40,11 +40,11 @@ def test_every_attack_of_the_config_but_the_named_extras_is_in_some_table(smoke:
     assert not {"official", "lee-kim-linf"} & planned
 
 
-def test_transfer_sets_are_made_on_their_victims(smoke: Said) -> None:
-    victims = {cell for cell, attack in sets(smoke) if attack == "strict-pgd"}
+def test_transfer_sets_are_made_on_their_targets(smoke: Said) -> None:
+    targets = {cell for cell, attack in sets(smoke) if attack == "strict-pgd"}
     untuned = ATOP.replace("-adversarial-", "-none-")
     bare = "cifar10_slice-resnet_small-undefended"
-    assert {ATOP, bare, untuned, f"{ATOP}-no_transform", f"{ATOP}-no_noise"} <= victims
+    assert {ATOP, bare, untuned, f"{ATOP}-no_transform", f"{ATOP}-no_noise"} <= targets
     (job,) = [job for job in smoke.of("evaluate") if f"/{ATOP}/strict-" in job.facts["output"]]
     handed = {name.split("/")[3] for name in job.inputs if name.endswith("strict-pgd.safetensors")}
     assert handed == {ATOP, bare, untuned, f"{ATOP}-no_transform"}

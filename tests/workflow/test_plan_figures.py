@@ -50,16 +50,16 @@ def test_the_bars_of_other_presets(clean: Checkout) -> None:
 
 
 def test_a_grid_takes_the_networks_and_the_set_of_table_7(clean: Checkout, third: Said) -> None:
-    assert third.counts == {"fetch": 1, "finetune": 6, "attack": 1, "pictures": 6, "draw": 1}
+    assert third.counts == {"fetch": 1, "finetune": 6, "attack": 1, "images": 6, "draw": 1}
     both = clean.plan("--", SMOKE, "tables/smoke/figure3.png")
-    assert both.counts == {**clean.plan("--", SMOKE).counts, "pictures": 6, "draw": 1}
+    assert both.counts == {**clean.plan("--", SMOKE).counts, "images": 6, "draw": 1}
 
 
-def test_pictures_are_made_from_the_set_that_the_records_judge(third: Said) -> None:
-    for job in third.of("pictures"):
+def test_images_are_traced_from_the_set_that_the_records_judge(third: Said) -> None:
+    for job in third.of("images"):
         assert BARE in job.inputs
         cell = job.wildcards["cell"]
-        assert job.outputs[0] == f"results/smoke/pictures/{cell}/fgsm.npz"
+        assert job.outputs[0] == f"results/smoke/images/{cell}/fgsm.npz"
         weights = [name for name in job.inputs if "/purifiers/" in name]
         transform, finetune = cell.split("-")[4:6]
         assert [f"-{transform}-{finetune}-" in name for name in weights] == [True]
@@ -68,15 +68,15 @@ def test_pictures_are_made_from_the_set_that_the_records_judge(third: Said) -> N
 def test_all_grids_together_store_each_cell_once(clean: Checkout) -> None:
     names = sorted(image_grids.names())
     said = clean.plan("--", *(f"tables/smoke/{name}.svg" for name in names))
-    assert said.counts["pictures"] == 6
+    assert said.counts["images"] == 6
     assert sorted(wildcards(said, "draw", "figure")) == names
 
 
 def test_the_paper_preset_shows_both_datasets_and_waits_for_the_gpu(clean: Checkout) -> None:
     said = clean.plan("--resources", "gpu=1", "--", "tables/figure5.pdf")
-    data = [cell.split("-")[0] for cell in wildcards(said, "pictures", "cell")]
+    data = [cell.split("-")[0] for cell in wildcards(said, "images", "cell")]
     assert sorted(data) == ["cifar10", "imagenette"]
-    for job in said.of("pictures"):
+    for job in said.of("images"):
         assert "results/paper/device" in job.inputs
         assert "gpu=1" in job.facts["resources"]
     both = clean.plan("--", HEADLINE, "tables/figure5.pdf")
@@ -85,15 +85,15 @@ def test_the_paper_preset_shows_both_datasets_and_waits_for_the_gpu(clean: Check
 
 def test_a_seed_changes_the_cells(clean: Checkout) -> None:
     said = clean.plan("--config", "seed=1", "--", "tables/smoke/figure5.png")
-    assert {cell.split("-")[-1] for cell in wildcards(said, "pictures", "cell")} == {"s1"}
+    assert {cell.split("-")[-1] for cell in wildcards(said, "images", "cell")} == {"s1"}
 
 
 def test_a_grid_that_cannot_be_laid_out_is_refused(fresh: Checkout) -> None:
-    fresh.change("pictures", {"pictures": 1})
+    fresh.change("image_grids", {"images": 1})
     said = fresh.plan("--", SMOKE)
     assert said.code != 0
     assert "Building DAG" not in said.text
-    assert "figures.figure3.positions: 1 pictures are kept" in said.text
+    assert "figures.figure3.positions: 1 images are stored" in said.text
 
 
 def test_an_unknown_figure_is_no_target(clean: Checkout) -> None:

@@ -14,10 +14,10 @@ from atop.core.files import ROOT
 from atop.core.randomness import Randomness
 from atop.core.values import number
 from atop.experiment import paths, presets, tables
-from atop.pipeline.assemble import evaluation_set as pictures_of
+from atop.pipeline.assemble import evaluation_set
 from atop.reporting.aggregate import Aggregate, aggregate
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 ENDINGS = ("md", "tex", "csv", "diff.md")
 OTHERS = ("table2", "table3", "table5", "table6", "table8", "figure4", "strict")
 ELSEWHERE = ("table4", "table9")
@@ -98,14 +98,14 @@ def test_a_trained_defence_is_one_call_away(
     record = whole.record("rt2-atop", "standard")
     assert record
     defense = load_defense(record["cell"]["id"], preset="smoke")
-    pictures = pictures_of("smoke", "cifar10_slice").take(slice(0, 128))
-    draw = Randomness(record["seed"], "evaluate", pictures.index)
+    images = evaluation_set(presets.get("smoke"), "cifar10_slice").take(slice(0, 128))
+    draw = Randomness(record["seed"], "evaluate", images.index)
     with torch.no_grad():
-        found = defense(pictures.inputs(32), draw).argmax(1)
-        fresh = defense(pictures.inputs(32)).argmax(1)
+        found = defense(images.inputs(32), draw).argmax(1)
+        fresh = defense(images.inputs(32)).argmax(1)
     clean = record["evaluations"][0]["predictions"][0][:128]
     assert np.mean(found.numpy() == np.array(clean)) > 0.98  # rounding differs between processes
-    assert 0.2 < float((fresh == pictures.labels).float().mean()) < 0.8
+    assert 0.2 < float((fresh == images.labels).float().mean()) < 0.8
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -181,7 +181,7 @@ def test_snakemakes_own_report_shows_everything_with_captions(
         "in one page without any request",
         "Measured minus paper, number by number",
         "Error bars are 95% intervals",
-        "on their way through the defence",
+        "at each stage of the defence",
     ):
         assert caption in text
     assert "measured again" in text

@@ -25,9 +25,7 @@ except AtopError as error:
 
 wildcard_constraints:
     preset="|".join(presets.names()),
-    where="|".join(
-        ["", *(f"{name}/" for name in presets.names() if name != "paper")]
-    ),
+    where="|".join(["", *(f"{name}/" for name in presets.names() if name != "paper")]),
     table="|".join(settings.tables()),
     dataset="|".join(settings.datasets()),
     classifier="[a-z0-9_]+",
@@ -43,20 +41,20 @@ wildcard_constraints:
 RENDERING = plan.rendering()
 
 
-def stage_of(kind, wildcards):
-    """Return the stage of a rule: a class of atop/experiment/stages and its names."""
+def ask(kind, wildcards, attribute):
+    """Return an attribute of a rule's stage, a class of atop/experiment/stages."""
     try:
-        return kind.parse(**wildcards)
+        return getattr(kind.parse(**wildcards), attribute)
     except AtopError as error:
         raise WorkflowError(str(error))
 
 
 def inputs_of(kind):
-    return lambda wildcards: gate(wildcards) + stage_of(kind, wildcards).inputs
+    return lambda wildcards: gate(wildcards) + ask(kind, wildcards, "inputs")
 
 
 def fingerprint_of(kind):
-    return lambda wildcards: stage_of(kind, wildcards).fingerprint
+    return lambda wildcards: ask(kind, wildcards, "fingerprint")
 
 
 def settings_of(wildcards):

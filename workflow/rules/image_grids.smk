@@ -1,5 +1,6 @@
 # Image grids: test images at each stage of each defence, and the figures that show them.
 
+
 localrules:
     draw,
 

@@ -191,12 +191,11 @@ class Preset:
         return under(self._stage("tune"), ClassifierTraining, *names)
 
     def _stage(self, name: str) -> Settings:
-        stages = self.settings.stages
-        budget = getattr(stages, name)
-        if budget is None:
-            known = ", ".join(stages.model_fields_set)
+        budgets = dict(self.settings.stages)
+        if budgets[name] is None:
+            known = ", ".join(key for key, budget in budgets.items() if budget)
             raise AtopError(f"{self.file}: stages: no '{name}'; known are {known}")
-        return budget  # type: ignore[no-any-return]
+        return budgets[name]  # type: ignore[no-any-return]
 
 
 def names() -> list[str]:

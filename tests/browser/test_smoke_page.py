@@ -12,7 +12,7 @@ from support.smoke import snakemake
 
 from atop.core.files import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.full, pytest.mark.browser]
 PICTURES = 7
 """Figures 3 to 9."""
 

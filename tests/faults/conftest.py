@@ -34,7 +34,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(change: Callable[..., None], workdir: Path, stored: Path) -> Path:
-    """The smoke preset with eight pictures and one attack; data and an adversarial set."""
+    """The smoke preset with eight images and one attack; data and an adversarial set."""
     evaluation, stage = {"n": 8, "batch": 8}, {"images": 32, "batch": 32}
     stages = {"l_org": stage, "atop": stage}
     change("presets/smoke", {"evaluation": evaluation, "stages": stages})

@@ -40,7 +40,7 @@ def test_dataset_missing(complain: Complain, small: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["half", "text", "empty", "gone"])
-def test_pictures_truncated(complain: Complain, small: Path, truncate: Cut, what: str) -> None:
+def test_images_truncated(complain: Complain, small: Path, truncate: Cut, what: str) -> None:
     truncate(ARRAY)
     if what == "gone":
         ARRAY.unlink()
@@ -51,7 +51,7 @@ def test_pictures_truncated(complain: Complain, small: Path, truncate: Cut, what
     assert AGAIN in line
 
 
-def test_pictures_of_another_dataset(complain: Complain, small: Path) -> None:
+def test_images_of_another_dataset(complain: Complain, small: Path) -> None:
     ARRAY.unlink()
     np.save(ARRAY, np.zeros((512, 64, 64, 3), np.uint8))
     line = complain(*ATTACK)
@@ -88,12 +88,12 @@ def test_label_outside_the_classes(complain: Complain, small: Path, wrong: Any) 
     assert f"{ABOUT}: label {wrong} is outside the classes 0..9" in complain(*ATTACK)
 
 
-def test_more_pictures_wanted_than_there_are(
+def test_more_images_wanted_than_there_are(
     complain: Complain, small: Path, change: Callable[..., None]
 ) -> None:
     change("presets/smoke", {"evaluation": {"n": 600}})
     line = complain(*ATTACK)
-    assert f"{ABOUT}: lacks test picture" in line
+    assert f"{ABOUT}: lacks test image" in line
     assert "lower evaluation.n" in line
 
 
@@ -106,7 +106,7 @@ def fetch(folder: Path, dataset: str = "cifar10") -> tuple[str, ...]:
 
 @pytest.fixture
 def mirror(workdir: Path, tmp_path: Path) -> Path:
-    """A folder laid out as the npm mirror, with the wrong pictures."""
+    """A folder laid out as the npm mirror, with the wrong images."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]:
@@ -116,21 +116,21 @@ def mirror(workdir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_folder_with_other_pictures(complain: Complain, mirror: Path) -> None:
+def test_folder_with_other_images(complain: Complain, mirror: Path) -> None:
     assert "they are not cifar10 as published" in complain(*fetch(mirror))
 
 
-def test_folder_with_a_file_that_is_no_picture(complain: Complain, mirror: Path) -> None:
+def test_folder_with_a_file_that_is_no_image(complain: Complain, mirror: Path) -> None:
     (mirror / "data_batch_3.png").write_bytes(b"garbage")
     assert f"{mirror / 'data_batch_3.png'}: not a readable image" in complain(*fetch(mirror))
 
 
-def test_folder_with_a_picture_cut_short(complain: Complain, mirror: Path, truncate: Cut) -> None:
+def test_folder_with_an_image_cut_short(complain: Complain, mirror: Path, truncate: Cut) -> None:
     truncate(mirror / "test_batch.png")
     assert f"{mirror / 'test_batch.png'}: not a readable image" in complain(*fetch(mirror))
 
 
-def test_folder_with_a_picture_too_large(
+def test_folder_with_an_image_too_large(
     complain: Complain, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1023)  # Pillow refuses twice as many
@@ -144,7 +144,7 @@ def test_folder_that_lacks_a_file(complain: Complain, mirror: Path, name: str) -
     assert f"{mirror / name}: " in complain(*fetch(mirror))
 
 
-def test_folder_with_more_labels_than_pictures(complain: Complain, mirror: Path) -> None:
+def test_folder_with_more_labels_than_images(complain: Complain, mirror: Path) -> None:
     (mirror / "test_lables.json").write_text(json.dumps([0] * 3))
     assert f"{mirror}: 2 images for 3 labels" in complain(*fetch(mirror))
 
@@ -182,7 +182,7 @@ def test_dataset_unreachable(
 
 @pytest.fixture
 def mosaics(workdir: Path, tmp_path: Path) -> Path:
-    """A CIFAR-100 of 8 training and 4 test pictures, as mosaics of two by two."""
+    """A CIFAR-100 of 8 training and 4 test images, as mosaics of two by two."""
     folder = tmp_path / "cifar100"
     folder.mkdir()
     for split, count in (("train", 2), ("test", 1)):
@@ -192,11 +192,11 @@ def mosaics(workdir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_mosaics_of_other_pictures(complain: Complain, mosaics: Path) -> None:
+def test_mosaics_of_other_images(complain: Complain, mosaics: Path) -> None:
     assert "they are not cifar100 as published" in complain(*fetch(mosaics, "cifar100"))
 
 
-def test_mosaic_of_another_picture_size(complain: Complain, mosaics: Path) -> None:
+def test_mosaic_of_another_image_size(complain: Complain, mosaics: Path) -> None:
     Image.new("RGB", (64, 80)).save(mosaics / "train-1.png")
     line = complain(*fetch(mosaics, "cifar100"))
     assert f"{mosaics / 'train-1.png'}: 64x80 pixels do not divide into 32x32" in line
@@ -266,7 +266,7 @@ def test_places_of_mosaics_broken(complain: Complain, mosaics: Path, places: lis
 
 
 @pytest.mark.parametrize("content", [b"garbage", b""])
-def test_mosaic_that_is_no_picture(complain: Complain, mosaics: Path, content: bytes) -> None:
+def test_mosaic_that_is_no_image(complain: Complain, mosaics: Path, content: bytes) -> None:
     (mosaics / "train-0.png").write_bytes(content)
     line = complain(*fetch(mosaics, "cifar100"))
     assert f"{mosaics / 'train-0.png'}: not a readable image" in line
@@ -274,7 +274,7 @@ def test_mosaic_that_is_no_picture(complain: Complain, mosaics: Path, content: b
 
 @pytest.fixture
 def tree(workdir: Path, tmp_path: Path) -> Path:
-    """An ImageNette of a picture a class."""
+    """An ImageNette of an image a class."""
     folder = tmp_path / "imagenette2"
     for split in ("train", "val"):
         for name in imagenette.CLASSES:
@@ -283,7 +283,7 @@ def tree(workdir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_picture_of_a_class_unreadable(complain: Complain, tree: Path, truncate: Cut) -> None:
+def test_image_of_a_class_unreadable(complain: Complain, tree: Path, truncate: Cut) -> None:
     path = tree / "val" / imagenette.CLASSES[-1] / "a.JPEG"
     truncate(path)
     assert f"{path}: not a readable image" in complain(*fetch(tree, "imagenette"))
@@ -311,7 +311,7 @@ def test_split_of_classes_missing(complain: Complain, tree: Path) -> None:
     assert f"{tree / 'train'}: no such folder" in complain(*fetch(tree, "imagenette"))
 
 
-def test_picture_of_a_class_of_another_size(
+def test_image_of_a_class_of_another_size(
     complain: Complain, workdir: Path, tmp_path: Path
 ) -> None:
     from atop.data.cifar10 import CLASSES

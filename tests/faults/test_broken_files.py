@@ -103,7 +103,7 @@ def test_adversarial_set_truncated(complain: Complain, small: Path, truncate: Cu
 
 
 @pytest.mark.parametrize("what", ["other", "fewer"])
-def test_adversarial_set_of_other_pictures(complain: Complain, small: Path, what: str) -> None:
+def test_adversarial_set_of_other_images(complain: Complain, small: Path, what: str) -> None:
     path = paths.adversarial(presets.get("smoke"), BARE, "fgsm")
     tensors = load_file(path)
     if what == "other":
@@ -111,7 +111,7 @@ def test_adversarial_set_of_other_pictures(complain: Complain, small: Path, what
     else:
         tensors = {name: value[:4].clone() for name, value in tensors.items()}
     save_file(tensors, path)
-    assert f"{path}: made from other test pictures; delete it and run again" in complain(*EVALUATE)
+    assert f"{path}: made from other test images; delete it and run again" in complain(*EVALUATE)
 
 
 def test_adversarial_set_that_is_something_else(complain: Complain, small: Path) -> None:

@@ -20,7 +20,7 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "pictures", "table", "cost", "draw", "plot", "report", "spend"]
+VERBS += ["attack", "evaluate", "images", "table", "cost", "draw", "plot", "report", "spend"]
 VERBS += ["release", "released", "quote", "verify", "benchmarks", "embed"]
 ASK = """
 import sys

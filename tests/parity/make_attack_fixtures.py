@@ -7,14 +7,14 @@ torch 2.15 and numpy 2.4 on a CPU; `stadv_eot` imports matplotlib and six, too:
 
     PYTHONPATH=../parity-pkgs python tests/parity/make_attack_fixtures.py --diffpure ../DiffPure
 
-All is float64, against `Steep` on the pictures and labels of `attacks.npz`:
+All is float64, against `Steep` on the images and labels of `attacks.npz`:
     l2_10, l2_20 (8,3,8,8)  L2 PGD on the cross-entropy, eps 0.5, step 0.1 along the unit gradient,
-                            10 and 20 steps from the pictures themselves
-    stadv_NAME (8,3,8,8)    StAdv, lr 0.01, one draw: the warped pictures that come back
+                            10 and 20 steps from the images themselves
+    stadv_NAME (8,3,8,8)    StAdv, lr 0.01, one draw: the warped images that come back
     flow_NAME (8,8,8,2)     the sampling grid behind them, in [-1,1], horizontal coordinate first
     objective_NAME (S,8)    what is raised, for each image before each of the S steps
 NAME is `short` (bound 0.05, 10 steps), `long` (0.05, 20 steps) or `wide` (0.3, 20 steps, where the
-grid runs into the picture's border).
+grid runs into the image's border).
 """
 
 import argparse

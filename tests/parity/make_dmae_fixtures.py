@@ -15,9 +15,9 @@ with the weights `fill(seed=8)`, the loss on pixels that are not standardised (`
 and the numbers of `randomness()` for random ones, at 32 pixels instead of 224:
     ranks_R (2,64)        int64, ids_restore: tokens of the lowest ranks are there
     mask_R (2,64)         1 where a token is missing
-    drawn_R (2,3,32,32)   what it predicts, unpatchified: pictures in its normalised units
+    drawn_R (2,3,32,32)   what it predicts, unpatchified: images in its normalised units
     loss_R ()
-    gradient_R            (2,3,32,32) of the loss by the pictures, noisy input and target both
+    gradient_R            (2,3,32,32) of the loss by the images, noisy input and target both
 """
 
 import argparse

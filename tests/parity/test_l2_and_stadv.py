@@ -66,7 +66,7 @@ def test_stadv_goes_the_published_way(published: Fixture, name: str) -> None:
 
 
 def test_the_fixtures_meet_every_limit(published: Fixture) -> None:
-    for steps in (10, 20):  # the ball, and the range that holds some pictures back from its border
+    for steps in (10, 20):  # the ball, and the range that holds some images back from its border
         lengths = (published[f"l2_{steps}"] - published["images"]).flatten(1).norm(dim=1)
         assert lengths.max() > 0.5 - 1e-9
         assert lengths.min() < 0.4995

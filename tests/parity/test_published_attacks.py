@@ -1,4 +1,4 @@
-"""Our attacks against torchattacks 3.5.1: same network, same pictures (see make_fixtures.py)."""
+"""Our attacks against torchattacks 3.5.1: same network, same images (see make_fixtures.py)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,12 +50,12 @@ def test_pgd_from_the_same_start(target: Target, published: Fixture, steps: int)
     torch.testing.assert_close(found, published[f"pgd{steps}"], rtol=0, atol=TOLERANCE)
 
 
-def test_cw_in_one_batch_is_the_published_one_picture_by_picture(
+def test_cw_in_one_batch_is_the_published_one_image_by_image(
     target: Target, published: Fixture
 ) -> None:
     x, labels = published["images"], published["labels"]
     forwards, success = published["cw_forwards"], published["cw_success"]
-    assert (forwards < 100).any()  # pictures that stop early beside pictures that do not
+    assert (forwards < 100).any()  # images that stop early beside images that do not
     assert (forwards == 100).any()
     assert success.any()
     assert not success.all()

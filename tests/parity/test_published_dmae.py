@@ -85,7 +85,7 @@ def test_positions_are_the_published_ones(small: dmae.DMAE, published: dict[str,
         torch.testing.assert_close(getattr(small, ours).data, expected, rtol=0, atol=1e-6)
 
 
-def test_tokens_make_the_picture_that_was_cut_into_them(
+def test_tokens_make_the_image_that_was_cut_into_them(
     small: dmae.DMAE, published: dict[str, Any]
 ) -> None:
     assert torch.equal(small.unpatchify(published["tokens"]), images(2, 32, 32, seed=18))

@@ -1,4 +1,4 @@
-"""Our chain of sub-attacks against the reference AutoAttack: same network, same pictures."""
+"""Our chain of sub-attacks against the reference AutoAttack: same network, same images."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -51,7 +51,7 @@ class Counting:
 def chain(
     budgets: Budgets, network: Network, split: Split, *, norm: str, eps: str
 ) -> tuple[Tensor, list[int]]:
-    """Our sub-attacks, each on what the one before left, and how many pictures each one left."""
+    """Our sub-attacks, each on what the one before left, and how many images each one left."""
 
     def target(x: Tensor, randomness: Randomness) -> Tensor:
         return network(x)

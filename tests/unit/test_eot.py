@@ -43,12 +43,12 @@ def test_memory_that_runs_out_halves_the_draws_of_a_pass_and_loses_none() -> Non
 
     start = Randomness(0, "attack", torch.arange(2))
     x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
-    victim = BatchedTarget(target, rows=1 << 30)
-    found = eot_gradient(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=10)
+    batched = BatchedTarget(target, rows=1 << 30)
+    found = eot_gradient(batched, x, labels, lambda logits, _: logits.sum(1), start, eot=10)
     assert asked == [20, 10, 4, 4, 4, 4, 4]
     assert drawn == list(range(10))
     torch.testing.assert_close(found.gradient, torch.ones_like(x))
-    eot_gradient(victim, x, labels, lambda logits, _: logits.sum(1), start, eot=2)
+    eot_gradient(batched, x, labels, lambda logits, _: logits.sum(1), start, eot=2)
     assert asked[-1] == 4  # what fits is remembered
 
     def full(x: Tensor, randomness: Randomness) -> Tensor:
@@ -62,9 +62,9 @@ def test_a_target_that_does_not_draw_is_looked_at_once() -> None:
     x, labels = torch.rand(2, 3, 2, 2), torch.tensor([1, 2])
     start = Randomness(0, "attack", torch.arange(2))
     for random, looks in ((False, 1), (True, 20)):
-        victim = BatchedTarget(lambda x, _: x.flatten(1), rows=2, random=random)
-        found = eot_gradient(victim, x, labels, margin, start, eot=20)
-        assert victim.image_count == 2 * looks
+        batched = BatchedTarget(lambda x, _: x.flatten(1), rows=2, random=random)
+        found = eot_gradient(batched, x, labels, margin, start, eot=20)
+        assert batched.image_count == 2 * looks
         torch.testing.assert_close(found.logits, x.flatten(1))
 
 
@@ -78,8 +78,8 @@ def test_pgd_can_take_the_loss_of_the_mean_logits() -> None:
     logits = torch.stack([target(leaf, start.at(k)) for k in range(3, 6)]).mean(0)
     (expected,) = torch.autograd.grad(cross_entropy(logits, labels).sum(), leaf)
     for rows in (2, 4, 100):
-        victim = BatchedTarget(target, rows=rows)
-        found = gradient_of_mean(victim, x, labels, cross_entropy, start, eot=3)
+        batched = BatchedTarget(target, rows=rows)
+        found = gradient_of_mean(batched, x, labels, cross_entropy, start, eot=3)
         torch.testing.assert_close(found.gradient, expected)
     budget: dict[str, Any] = {"norm": "L2", "eps": "1", "step_size": "0.1", "steps": 1, "eot": 3}
     attack = pgd.build(average="logits", random_start=False, **budget)

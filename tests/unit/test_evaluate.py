@@ -50,7 +50,7 @@ def test_an_evaluation_that_was_stopped_goes_on_after_the_set_that_it_saved(
     outcomes, asked = evaluate.Evaluation.outcomes, []
 
     def stopping(self: evaluate.Evaluation, *of: Any) -> Any:
-        asked.append(of[1]["method"])
+        asked.append(of[1].method)
         if len(asked) == 2:
             signal.raise_signal(signal.SIGTERM)
         return outcomes(self, *of)
@@ -102,7 +102,7 @@ def test_a_grey_box_record_of_a_random_defence(small: Change) -> None:
     assert first != second
 
 
-def test_predictions_are_those_of_the_defence_on_the_stored_pictures(small: Change) -> None:
+def test_predictions_are_those_of_the_defence_on_the_stored_images(small: Change) -> None:
     make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     record = run(CELL)
     split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
@@ -144,7 +144,7 @@ def test_a_batch_that_does_not_fit_is_halved(small: Change, monkeypatch: Any) ->
     )
     assert sizes == [8, 4, *[2] * 8 * 2]
     room[0] = 0
-    with pytest.raises(AtopError, match="not even one picture fits into memory"):
+    with pytest.raises(AtopError, match="not even one image fits into memory"):
         whole.predictions(x, draws=1)
 
 

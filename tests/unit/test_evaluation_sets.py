@@ -25,7 +25,7 @@ def small(change: Change, workdir: Path) -> Change:
     return change
 
 
-def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
+def test_the_images_are_the_first_of_a_fixed_choice(small: Change) -> None:
     chosen = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     assert chosen.index.tolist() == PLACES
     test = assemble.dataset("cifar10_slice").test
@@ -33,7 +33,7 @@ def test_the_pictures_are_the_first_of_a_fixed_choice(small: Change) -> None:
     for place, picture in zip(PLACES, chosen.images, strict=True):
         assert torch.equal(by_place[place], picture)
     small("presets/smoke", {"evaluation": {"n": 513}})
-    with pytest.raises(AtopError, match=r"about\.json: lacks test picture \d+ .*lower eval"):
+    with pytest.raises(AtopError, match=r"about\.json: lacks test image \d+ .*lower eval"):
         assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
 
 
@@ -49,7 +49,7 @@ def test_with_the_whole_defence_as_target_its_own_set_is_taken(small: Change) ->
     assert record["evaluations"][1]["budget"]["scaled"] == {"steps": 10}
 
 
-def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> None:
+def test_a_suite_takes_sets_that_were_made_on_other_targets(small: Change) -> None:
     entries = ["pgd-10", "pgd-10@classifier", "pgd-10@untransformed", "pgd-10@defense"]
     small("attacks", {"suites": {"quick": {"target": "defense", "attacks": entries}}})
     small("presets/smoke", {"attacks": {"pgd-10": {"steps": 1}}})
@@ -73,7 +73,7 @@ def test_a_suite_takes_sets_that_were_made_on_other_victims(small: Change) -> No
     assert len({sha256(path) for path in sets.values()}) == 3
 
 
-def test_a_suite_has_as_many_pictures_as_its_smallest_set(small: Change) -> None:
+def test_a_suite_has_as_many_images_as_its_smallest_set(small: Change) -> None:
     small("attacks", {"attacks": {"fgsm": {"examples": 5}}})
     small("attacks", {"suites": {"quick": {"attacks": ["clean", "pgd-10", "fgsm"]}}})
     for attack in ("pgd-10", "fgsm"):

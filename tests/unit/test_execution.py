@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from atop.core.execution import FLOAT32, Compute, recompute
 from atop.core.randomness import Randomness
-from atop.core.resizing import resize
 from atop.data.dataset import Dataset, Split
-from atop.experiment import config, presets
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.presets import Preset
+from atop.experiment.settings.presets import PurifierTraining
 from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.stage import Stage
 from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
 from atop.method.purifiers import deepfill, dmae
 from atop.method.transforms import tokens
@@ -29,10 +31,13 @@ from atop.pipeline.training.purifier import PurifierTrainer
 
 Change = Callable[[str, dict[str, Any]], None]
 CPU = torch.device("cpu")
-BUDGET = {
-    "images": 800, "batch": 8, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
-    "schedule": "constant", "clip": None,
-}  # fmt: skip
+BUDGET = PurifierTraining(
+    images=800, batch=8, lr=1e-3, betas=(0.5, 0.999), weight_decay=0, schedule="constant", clip=None
+)
+CELL = Cell(
+    dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
+    transform="rt2", finetune="adversarial",
+)  # fmt: skip
 HALF = Compute(precision="bfloat16", channels_last=True)
 KINDS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "deepfill": (lambda: deepfill.build(width=8), random_transform("rt2")),
@@ -55,8 +60,9 @@ def make(cifar_slice: Dataset, classifier: nn.Module) -> Callable[..., PurifierT
     def stage(kind: str, compute: Compute = FLOAT32, **budget: Any) -> PurifierTrainer:
         build, transform = KINDS[kind]
         torch.manual_seed(0)
-        recipe = config.recipe("paper", "rt2", "paper")
-        losses = {"deepfill": lambda: deepfill.build_loss(recipe=recipe, discriminator_width=4)}
+        recipe = presets.get("paper").recipe(CELL)
+        of_recipe = {"recipe": recipe.given(), "discriminator_width": 4}
+        losses = {"deepfill": lambda: deepfill.build_loss(**of_recipe)}
         return PurifierTrainer(
             purifier=build(),
             loss=losses.get(kind, dmae.MaeLoss)(),
@@ -65,7 +71,7 @@ def make(cifar_slice: Dataset, classifier: nn.Module) -> Callable[..., PurifierT
             input_size=32,
             resize=lambda x: x,
             recipe=recipe,
-            budget={**BUDGET, **budget},
+            budget=BUDGET.model_copy(update=budget),
             seed=0,
             stream="test",
             classification=atop_term(classifier),
@@ -84,18 +90,18 @@ def dtypes(network: nn.Module, kind: type[nn.Module]) -> list[torch.dtype]:
     return found
 
 
-def test_a_bfloat16_step_learns_the_same_and_keeps_pictures_and_losses_in_float32(
+def test_a_bfloat16_step_learns_the_same_and_keeps_images_and_losses_in_float32(
     make: Callable[..., PurifierTrainer], kind: str
 ) -> None:
     plain, half = make(kind), make(kind, HALF)
     inner = dtypes(half.purifier, nn.Conv2d if kind == "deepfill" else nn.Linear)
     judged = dtypes(half.loss, nn.Conv2d)
-    pictures = half.purifier.stages(torch.rand(2, 3, 32, 32), torch.zeros(2, 1, 32, 32))
-    assert {one.dtype for one in pictures} == {torch.float32}
+    images = half.purifier.stages(torch.rand(2, 3, 32, 32), torch.zeros(2, 1, 32, 32))
+    assert {one.dtype for one in images} == {torch.float32}
     inner.clear()
     found, expected = half.step(0), plain.step(0)
     assert torch.bfloat16 in inner
-    assert inner[-1] == torch.float32  # the picture's own layer
+    assert inner[-1] == torch.float32  # the image's own layer
     assert set(judged) <= {torch.float32}
     assert {one.dtype for one in half.purifier.parameters()} == {torch.float32}
     for name, value in expected.items():
@@ -251,25 +257,19 @@ def test_a_step_of_preset_paper_waits_for_nothing_and_fits_a_small_card(
 
 def whole_stage(cell: Cell) -> PurifierTrainer:
     """A cell's AToP stage in preset paper, with random weights, on the default device."""
-    recipe = config.recipe(cell.recipe, cell.transform, "paper")
-    network = assemble.purifier(presets.get("paper"), cell.purifier)
+    paper, images = presets.get("paper"), torch.zeros(64, 32, 32, 3, dtype=torch.uint8)
+    network = assemble.purifier(paper, cell.purifier)
     f = assemble.classifier(cell.dataset, cell.classifier).eval().requires_grad_(False)
-    bare = assemble.join("paper", cell.bare, assemble.purifier(presets.get("paper"), "identity"), f)
-    whole = assemble.join("paper", cell, network, f)
-    images = torch.zeros(64, 32, 32, 3, dtype=torch.uint8)
-    return PurifierTrainer(
-        purifier=network,
-        loss=assemble.loss(presets.get("paper"), cell.purifier, recipe),
-        transforms=[assemble.transform(presets.get("paper"), cell)],
-        data=Split(images, torch.zeros(64, dtype=torch.int64), torch.arange(64)),
-        input_size=256,
-        resize=lambda x: resize(x, 256),
-        recipe=recipe,
-        budget=presets.get("paper").finetuning(cell),
-        seed=0,
+    bare = assemble.join(paper, cell.bare, assemble.purifier(paper, "identity"), f)
+    whole = assemble.join(paper, cell, network, f)
+    return of_config.purifier_trainer(
+        paper,
+        cell,
+        network,
+        Split(images, torch.zeros(64, dtype=torch.int64), torch.arange(64)),
+        budget=paper.finetuning(cell),
         stream="meta",
-        classification=of_config.classification("paper", cell, recipe, whole, bare),
-        compute=assemble.compute(presets.get("paper"), "train"),
+        classification=of_config.classification(paper, cell, whole, bare),
     )
 
 
@@ -285,30 +285,24 @@ def test_whoever_waits_is_found_out() -> None:
 
 
 def test_how_networks_are_run_is_part_of_what_a_result_is_known_by(change: Change) -> None:
-    cell = Cell(
-        dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",
-        transform="rt2", finetune="adversarial",
-    )  # fmt: skip
-    kinds: dict[str, list[Callable[[], str]]] = {
+    kinds: dict[str, list[Callable[[Preset], Stage]]] = {
         "train": [
-            lambda: finetuning(presets.get("smoke"), cell).fingerprint,
-            lambda: Pretrain.of(presets.get("smoke"), "cifar10_slice", "deepfill").fingerprint,
-            lambda: (
-                TrainClassifier(
-                    preset=presets.get("smoke"),
-                    cell=Cell(dataset="cifar10_slice", classifier="resnet_small"),
-                ).fingerprint
-            ),
+            lambda smoke: finetuning(smoke, CELL),
+            lambda smoke: Pretrain.of(smoke, "cifar10_slice", "deepfill"),
+            lambda smoke: TrainClassifier(preset=smoke, cell=CELL.bare),
         ],
-        "attack": [
-            lambda: Attack(preset=presets.get("smoke"), cell=cell, attack="pgd-10").fingerprint
-        ],
+        "attack": [lambda smoke: Attack(preset=smoke, cell=CELL, attack="pgd-10")],
     }
-    before = {what: [digest() for digest in digests] for what, digests in kinds.items()}
+
+    def fingerprints() -> dict[str, list[str]]:
+        smoke = presets.get("smoke")
+        return {what: [stage(smoke).fingerprint for stage in made] for what, made in kinds.items()}
+
+    before = fingerprints()
     change("presets/smoke", {"compute": {}})
     for what, other in (("train", "attack"), ("attack", "train")):
         change("presets/smoke", {"compute": {what: {"precision": "bfloat16"}, other: ...}})
-        now = {name: [digest() for digest in digests] for name, digests in kinds.items()}
+        now = fingerprints()
         assert not set(now[what]) & set(before[what])
         assert now[other] == before[other]
 
@@ -317,19 +311,13 @@ def test_attacks_may_be_coarse_and_their_judge_is_not(
     change: Change, workdir: Path, cifar_slice: Dataset, classifier: nn.Module
 ) -> None:
     change("presets/smoke", {"compute": {"attack": {"precision": "bfloat16"}}})
-    siege = AttackRunner(
-        Attack(
-            preset=presets.get("smoke"),
-            cell=Cell(dataset="cifar10_slice", classifier="resnet_small"),
-            attack="pgd-10",
-        ),
-        CPU,
-    )
+    attack = Attack(preset=presets.get("smoke"), cell=CELL.bare, attack="pgd-10")
+    runner = AttackRunner(attack, CPU)
     x = cifar_slice.test.take(slice(0, 4))
     draws = Randomness(0, "test", x.index)
-    seen, judged = (one(x.inputs(32), draws) for one in (siege.seen, siege.whole))
+    target, judged = (each(x.inputs(32), draws) for each in (runner.target, runner.judged))
     exact = classifier(x.inputs(32))
     assert torch.equal(judged, exact)
-    assert not torch.equal(seen, exact)
-    torch.testing.assert_close(seen, exact, rtol=0.05, atol=0.1)
-    assert seen.dtype == torch.float32
+    assert not torch.equal(target, exact)
+    torch.testing.assert_close(target, exact, rtol=0.05, atol=0.1)
+    assert target.dtype == torch.float32

@@ -38,7 +38,7 @@ def same(x: Tensor) -> Tensor:
 
 
 class Purifier(nn.Module):
-    """(corrupted, mask) -> what a function makes of the picture."""
+    """(corrupted, mask) -> what a function makes of the image."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Bpda(nn.Module):
 
 @pytest.fixture
 def measure(classifier: nn.Module, images: Split) -> Measure:
-    """The probe of the small classifier, changed in some way, on eight pictures."""
+    """The probe of the small classifier, changed in some way, on eight images."""
 
     def run(
         purifier: nn.Module | Function = same,

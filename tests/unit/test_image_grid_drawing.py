@@ -1,4 +1,4 @@
-"""What is drawn is what is stored: each picture in its place, nothing cut off."""
+"""What is drawn is what is stored: each image in its place, nothing cut off."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +10,11 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from support.synthetic_images import CELL, CPU, DMAE, Change, store, prepare, store_all
+from support.synthetic_images import CELL, DMAE, Change, prepare, store, store_all
 
 from atop.core import checkpoints
 from atop.experiment import image_grids, paths, presets
 from atop.pipeline import assemble
-from atop.pipeline.evaluation.trace_images import make
 from atop.reporting.image_grids import captions, drawing, layout
 from atop.results import stored_images
 
@@ -28,7 +27,7 @@ def small(change: Change, workdir: Path) -> Change:
 
 @pytest.fixture
 def drawn(small: Change, saved: list[Figure]) -> Callable[[str], Figure]:
-    """Draws a figure from stored pictures; the one that was saved."""
+    """Draws a figure from stored images; the one that was saved."""
     store_all()
 
     def run(name: str) -> Figure:
@@ -45,19 +44,19 @@ def words(figure: Figure) -> list[str]:
 
 
 def images(figure: Figure) -> list[Any]:
-    """Pictures from left to right and downwards, without enlarged patches."""
+    """Images from left to right and downwards, without enlarged patches."""
     return [axes.images[0].get_array() for axes in figure.axes]
 
 
-def test_every_panel_shows_its_picture(drawn: Callable[[str], Figure]) -> None:
+def test_every_panel_shows_its_image(drawn: Callable[[str], Figure]) -> None:
     figure = drawn("figure6")
-    content = stored_images.read(paths.images("smoke", CELL, "fgsm"))
+    content = stored_images.read(paths.images(presets.get("smoke"), CELL, "fgsm"))
     arrays = content.arrays
     shown = iter(images(figure))
     for position in (0, 1):
         for kind in (0, 1):
-            delta = arrays["picture"][1, position] - arrays["picture"][0, position]
-            expected = [arrays["picture"][kind, position], 0.5 + 10 * delta]
+            delta = arrays["image"][1, position] - arrays["image"][0, position]
+            expected = [arrays["image"][kind, position], 0.5 + 10 * delta]
             expected += [arrays["noisy"][kind, position], arrays["masked"][kind, position, 0]]
             expected += [arrays["purified"][kind, position]]
             for one in expected if kind else [expected[0], *expected[2:]]:
@@ -99,7 +98,7 @@ def test_what_is_missing_is_said(drawn: Callable[[str], Figure]) -> None:
 @pytest.mark.parametrize("name", image_grids.names())
 def test_nothing_is_cut_off(drawn: Callable[[str], Figure], small: Change, name: str) -> None:
     long = "What enters the purifier and what leaves it, before and after AToP, of each dataset"
-    small("pictures", {"figures": {name: {"title": long}}})
+    small("image_grids", {"figures": {name: {"title": long}}})
     figure = drawn(name)
     page, renderer = figure.bbox, FigureCanvasAgg(figure).get_renderer()
     for text in figure.texts:
@@ -141,7 +140,7 @@ def test_before_and_after_come_from_two_cells(
         for one in network.parameters():
             one.zero_()
     checkpoints.save(path, network, {})
-    make("smoke", replace(CELL, finetune="adversarial"), "fgsm", device=CPU)
+    store(replace(CELL, finetune="adversarial"))
     shown = images(drawn("figure3"))
     assert len(shown) == 2 * (4 + 3 + 4 + 4)
     before, after = shown[2], shown[5]
@@ -164,13 +163,13 @@ def test_rt3_shows_each_view_and_what_it_completed(drawn: Callable[[str], Figure
 def test_views_that_leave_the_range_are_cut_for_show_only(
     small: Change, caplog: pytest.LogCaptureFixture
 ) -> None:
-    content = made(DMAE)
+    content = store(DMAE)
     image = content.image("noisy", "clean", 0, 0)
     assert image.min() < -0.1
     row = {"label": "", "of": "clean", "panels": [{"show": "noisy", "title": "noisy"}]}
     cell = {"purifier": "dmae", "init": "scratch", "transform": "tokens", "finetune": "none"}
     figure = {"title": "t", "cell": cell, "positions": [0], "rows": [row]}
-    small("pictures", {"figures": {"figure10": figure}})
+    small("image_grids", {"figures": {"figure10": figure}})
     drawing.draw(
         image_grids.grid("figure10", presets.get("smoke")), results=paths.RESULTS, out=Path("out")
     )

@@ -9,13 +9,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
-from support.synthetic_images import CELL, CPU, Change, prepare, store_all
+from support.synthetic_images import CELL, Change, prepare, store, store_all
 
 from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, read_json, write_json
 from atop.experiment import image_grids, paths, presets
-from atop.pipeline.evaluation.trace_images import make
 from atop.reporting.image_grids import captions, drawing
 
 
@@ -23,6 +22,13 @@ from atop.reporting.image_grids import captions, drawing
 def small(change: Change, workdir: Path) -> Change:
     prepare(change)
     return change
+
+
+def stored(transform: str) -> Path:
+    """The file of stored images of a purifier that nobody fine-tuned."""
+    cell = replace(CELL, transform=transform)
+    store(cell)
+    return paths.images(presets.get("smoke"), cell, "fgsm")
 
 
 def draw(name: str) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def draw(name: str) -> dict[str, Any]:
 def test_what_is_missing_is_said_and_what_makes_it(
     small: Change, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = make("smoke", replace(CELL, transform="rt1"), "fgsm", device=CPU)
+    path = stored("rt1")
     (missing,) = draw("figure5")["missing"]
     assert missing.startswith("ImageNette is missing: preset smoke downloads nothing and lacks")
     path.rename("elsewhere.npz")
@@ -48,7 +54,7 @@ def test_what_is_missing_is_said_and_what_makes_it(
 
 @pytest.mark.parametrize("broken", [b"", b"nonsense", None])
 def test_a_broken_file_is_named(small: Change, broken: bytes | None) -> None:
-    path = make("smoke", replace(CELL, transform="rt1"), "fgsm", device=CPU)
+    path = stored("rt1")
     path.write_bytes(path.read_bytes()[:-100] if broken is None else broken)
     with pytest.raises(AtopError, match=r"fgsm\.npz: not a file of images; delete it and run"):
         draw("figure5")
@@ -56,7 +62,7 @@ def test_a_broken_file_is_named(small: Change, broken: bytes | None) -> None:
 
 @pytest.mark.slow
 def test_the_sentence_for_who_cannot_see_it(small: Change) -> None:
-    account = make("smoke", replace(CELL, transform="rt3"), "fgsm", device=CPU).with_suffix(".json")
+    account = stored("rt3").with_suffix(".json")
     content = read_json(account)
     first, second, *_ = content["labels"]
     others = content["predictions"][0][2:]

@@ -1,5 +1,6 @@
-"""Which cells stand in a picture grid, and which grids are refused."""
+"""Which cells stand in an image grid, and which grids are refused."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,22 @@ from support.synthetic_images import Change
 
 from atop.core.errors import AtopError
 from atop.experiment import image_grids, presets
+from atop.experiment.validate import check_grid
 
 
-def test_cells_take_stand_ins_and_the_users_words() -> None:
+def test_cells_take_substitutes_and_the_users_overrides() -> None:
     smoke, paper = (
         image_grids.grid("figure9", presets.get(preset), seed=3) for preset in ("smoke", "paper")
     )
     assert [block.missing is None for block in smoke.blocks] == [False, True]
     assert [block.missing for block in paper.blocks] == [None, None]
-    assert smoke.blocks[1].instead == ("cifar10_slice", "resnet_small")
+    assert smoke.blocks[1].substitutes == ("cifar10_slice", "resnet_small")
     assert len(smoke.files()) == 6
     assert len(paper.files()) == 12
     assert {cell.seed for cell in smoke.blocks[1].cells} == {3}
     first = paper.files()[0]
     name = "imagenette-resnet34-deepfill-places2-rt1-none-paper-s3"
-    assert first == Path(f"results/paper/pictures/{name}/fgsm.npz")
+    assert first == Path(f"results/paper/images/{name}/fgsm.npz")
 
 
 DATA = {"dataset": "cifar10", "classifier": "resnet18"}
@@ -30,10 +32,16 @@ DATA = {"dataset": "cifar10", "classifier": "resnet18"}
 PATCH = {"row": 7, "column": 0, "side": 1}
 
 
+def check_all() -> None:
+    """Check all grids under all presets."""
+    for preset, name in product(presets.names(), image_grids.names()):
+        check_grid(image_grids.grid(name, presets.get(preset)))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"pictures": 1}, r"figures\.figure3\.positions: 1 pictures are kept .* raise `pictures`"),
+        ({"images": 1}, r"figures\.figure3\.positions: 1 images are stored .* raise `images`"),
         ({"attack": "nonsense"}, "no attack 'nonsense'"),
         (
             {"datasets": [{"label": "Mine", "cell": DATA, "patch": {**PATCH, "side": 2}}]},
@@ -49,18 +57,18 @@ PATCH = {"row": 7, "column": 0, "side": 1}
 def test_a_grid_that_cannot_be_made_is_refused(
     change: Change, changes: dict[str, Any], expected: str
 ) -> None:
-    image_grids.check()
-    change("pictures", changes)
+    check_all()
+    change("image_grids", changes)
     with pytest.raises(AtopError, match=expected):
-        image_grids.check()
+        check_all()
 
 
-def test_no_more_pictures_are_kept_than_are_attacked(change: Change) -> None:
+def test_no_more_images_are_stored_than_are_attacked(change: Change) -> None:
     change("presets/smoke", {"attacks": {"fgsm": {"examples": 1}}})
-    with pytest.raises(AtopError, match="positions: 1 pictures are kept in preset smoke"):
-        image_grids.check()
+    with pytest.raises(AtopError, match="positions: 1 images are stored in preset smoke"):
+        check_all()
 
 
 def test_an_unknown_figure_names_the_known_ones() -> None:
-    with pytest.raises(AtopError, match=r"pictures\.yaml: no 'figure4'; known are figure3, fig"):
+    with pytest.raises(AtopError, match=r"image_grids\.yaml: no 'figure4'; known: figure3, fig"):
         image_grids.grid("figure4", presets.get("smoke"))

@@ -47,7 +47,7 @@ def imported(*verbs: str) -> list[set[str]]:
 
 @pytest.fixture
 def small(change: Callable[[str, dict[str, Any]], None], workdir: Path) -> None:
-    """The smoke preset with eight pictures, one attack and one step."""
+    """The smoke preset with eight images, one attack and one step."""
     stages = {"l_org": {"images": 16}}
     change("presets/smoke", {"evaluation": {"n": 8}, "stages": stages})
     change("attacks", {"suites": {"table7": {"attacks": ["clean", "fgsm"]}}})

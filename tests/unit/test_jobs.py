@@ -185,7 +185,7 @@ def test_another_classifier_is_another_run(small: Any, monkeypatch: pytest.Monke
     assert account["provenance"]["identity"] == config.digest(account["settings"])
 
 
-def test_a_classifier_tuned_on_transformed_pictures_is_the_control_without_a_purifier(
+def test_a_classifier_tuned_on_transformed_images_is_the_control_without_a_purifier(
     small: Any,
 ) -> None:
     budget = {"epochs": 1, "batch": 100, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0}

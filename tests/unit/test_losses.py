@@ -10,7 +10,7 @@ from atop.method.reconstruction_loss import PixelLoss
 GREY = torch.full((2, 3, 4, 4), 0.5)
 
 
-def test_signed_maps_pictures_to_the_networks_range() -> None:
+def test_signed_maps_images_to_the_networks_range() -> None:
     assert losses.signed(torch.tensor([0.0, 0.5, 1.0])).tolist() == [-1.0, 0.0, 1.0]
 
 
@@ -19,7 +19,7 @@ def test_reconstruction_is_the_l1_distance_of_both_stages_in_the_networks_range(
     assert losses.reconstruction(GREY, GREY, GREY - 0.125) == pytest.approx(0.25)
     assert losses.reconstruction(GREY, GREY + 0.25, GREY - 0.125) == pytest.approx(0.75)
     half = GREY.clone()
-    half[0] += 0.5  # one of two pictures: a mean, and of absolute values
+    half[0] += 0.5  # one of two images: a mean, and of absolute values
     half[1] -= 0.25
     assert losses.reconstruction(GREY, half, GREY) == pytest.approx(0.75)
     assert losses.reconstruction(GREY, GREY, GREY) == 0
@@ -50,7 +50,7 @@ def test_the_purifier_raises_fake_scores() -> None:
     assert fake.grad.tolist() == [-0.5, -0.5]
 
 
-def test_pixels_are_compared_in_the_networks_range_and_only_those_of_the_last_picture() -> None:
+def test_pixels_are_compared_in_the_networks_range_and_only_those_of_the_last_image() -> None:
     target, missing = GREY.clone(), torch.ones(2, 1, 4, 4)
     target[0] += 0.5
     target[1] -= 0.25

@@ -21,9 +21,9 @@ Change = Callable[[str, dict[str, Any]], None]
 
 @pytest.fixture
 def small(change: Change, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
-    """CIFAR-10 with 20 training and 4 test pictures, in mosaics of at most nine, three a row."""
+    """CIFAR-10 with 20 training and 4 test images, in mosaics of at most nine, three a row."""
     unknown = {"train": None, "test": None}
-    change("datasets", {"cifar10": {"sha256": unknown, "pictures": unknown}})
+    change("datasets", {"cifar10": {"sha256": unknown, "images": unknown}})
     monkeypatch.setattr(pack_dataset, "TILES", 9)
     monkeypatch.setattr(pack_dataset, "COLUMNS", 3)
     return change

@@ -252,7 +252,7 @@ def test_several_transforms_take_turns(make: Make) -> None:
     assert [len(recorder.views) for recorder in recorders] == [2, 1]
 
 
-def test_rt3_losses_see_the_combined_picture(make: Make) -> None:
+def test_rt3_losses_see_the_combined_image(make: Make) -> None:
     stage = make(transforms=[random_transform("rt3")], gan="detached")
     start = deepcopy(stage.purifier)
     seen: list[Tensor] = []
@@ -293,7 +293,7 @@ def test_clip_bounds_the_gradient(make: Make) -> None:
     assert gradient(stage).norm() > 0.01
 
 
-def test_pictures_are_flipped_and_enlarged_on_the_way_in(make: Make) -> None:
+def test_images_are_flipped_and_enlarged_on_the_way_in(make: Make) -> None:
     stage = make(input_size=64)
     x, labels, randomness = stage._batch(1)
     assert x.shape == (4, 3, 64, 64)
@@ -308,7 +308,7 @@ def test_pictures_are_flipped_and_enlarged_on_the_way_in(make: Make) -> None:
     assert len({float(x.sum()) for x, _, _ in drawn}) == 10
 
 
-def test_pictures_are_shifted_after_the_flip_where_the_dataset_says_so(make: Make) -> None:
+def test_images_are_shifted_after_the_flip_where_the_dataset_says_so(make: Make) -> None:
     stage = make(shift=5)
     x, _, randomness = stage._batch(0)
     still, _, _ = make()._batch(0)

@@ -38,7 +38,7 @@ RETIRED = {
 }
 """By what takes its place. Words are parts of names, too: `all_pictures`, `PictureGrid`."""
 
-KEPT = re.compile(r"""["'`](victim|pictures)["'`]|model_zoo|\b(dt|javascript)_bundle\b""")
+KEPT = re.compile(r"""["'`](victim|pictures)["'`]|model_zoo|\.tell\(|\b(dt|javascript)_bundle\b""")
 """Keys of records, of metadata and of calibrations never change; libraries have names of theirs."""
 
 NAMES = {

@@ -114,7 +114,7 @@ def _http_once(url: str, place: Path) -> Path:
 
         headers = {"Accept-Encoding": "identity"}
         if file.tell() and mark.exists() and (same := mark.read_text()):
-            headers |= {"Range": f"bytes={file.say()}-", "If-Range": same}
+            headers |= {"Range": f"bytes={file.tell()}-", "If-Range": same}
         HTTPDownloader(
             progressbar=bar,
             chunk_size=CHUNK,

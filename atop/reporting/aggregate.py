@@ -16,6 +16,7 @@ from atop.experiment.settings.attacks import AttackSpec
 from atop.experiment.settings.deviations import Deviation
 from atop.experiment.tables import Column, Row, Table
 from atop.reporting import attack_budgets
+from atop.reporting.commands import snakemake
 from atop.results import pairs, regime
 from atop.results.checks.reading import read as read_entries
 from atop.results.records import Records, correct, data, evaluation, lacking, read
@@ -137,7 +138,7 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
         objection = _objection(table, row, column, budgets, record)
         return line | _measured(record, column, printed, objection)
     reason = table.not_run(row, column) or table.missing(row, column)
-    reason = reason or _missing(path, record, column)
+    reason = reason or _missing(table, path, record, column)
     return line | {"verdict": "cited" if row.cited and printed else "not run", "reason": reason}
 
 
@@ -220,8 +221,8 @@ def _objection(
     return next((reason for reason, holds in objections.items() if holds), "")
 
 
-def _missing(path: Path | None, record: Dict | None, column: Column) -> str:
-    command = f"snakemake --cores all --resources gpu=1 -- {path}"
+def _missing(table: Table, path: Path | None, record: Dict | None, column: Column) -> str:
+    command = snakemake(table.preset, path)
     if record:
         return f"its record lacks {lacking(record, column)}: `rm {path}; {command}`"
     return f"no record yet; this command makes it: `{command}`"

@@ -50,7 +50,7 @@ def read(path: Path) -> Records:
 
 
 def write(path: Path, content: Records) -> None:
-    """Write records as JSON lines, those of preset `paper` first and of `smoke` last."""
+    """Write records as JSON lines, those of comparable presets first."""
     ordered = sorted(content, key=lambda key: (_rank(content[key]["preset"]), str(key)))
     with writing(path) as temporary:
         lines = (json.dumps(content[key], separators=(",", ":")) + "\n" for key in ordered)
@@ -148,6 +148,6 @@ def _with_records(table: Table, content: Records) -> Table:
     return replace(table, rows=tuple(rows))
 
 
-def _rank(preset: str) -> tuple[bool, bool, str]:
-    """Sorting key: preset `paper` first, `smoke` last, the others by name."""
-    return preset != "paper", preset == "smoke", preset
+def _rank(preset: str) -> tuple[bool, str]:
+    """Sorting key: comparable presets first, then by name."""
+    return not presets.get(preset).settings.comparable, preset

@@ -222,6 +222,7 @@ class PresetSettings(Settings):
         training_attack: row of attacks.yaml; the adversarial examples of AToP.
         attacks: keys of attacks, by patterns of their names such as "strict-*".
         leave_out: keys of rows, by table, that it does not run.
+        slow_tables: tables that the report page shows only if they exist.
     """
 
     about: str
@@ -245,6 +246,7 @@ class PresetSettings(Settings):
     curves: CurveSettings | None = None
     attacks: dict[str, AttackOverrides]
     leave_out: dict[str, list[str]] = {}
+    slow_tables: list[str] = []
     suites: dict[str, SuiteOverrides] = {}
 
     def trains(self, classifier: str) -> bool:

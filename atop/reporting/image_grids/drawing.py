@@ -7,6 +7,7 @@ from atop.core.errors import AtopError
 from atop.core.files import write_json, writing
 from atop.experiment import paths
 from atop.experiment.image_grids import Grid
+from atop.reporting.commands import snakemake
 from atop.reporting.image_grids import captions
 from atop.reporting.image_grids.layout import lay_out
 from atop.results import stored_images
@@ -49,6 +50,6 @@ def _missing(grid: Grid, images: ImagesByCell) -> Iterator[str]:
     for block in grid.blocks:
         absent = [grid.file(cell) for cell in block.cells if cell not in images]
         if absent:
-            command = f"snakemake --cores all --resources gpu=1 -- {' '.join(map(str, absent))}"
+            command = snakemake(grid.preset, *absent)
             reason = block.missing or f"no images yet; this command makes them: `{command}`"
             yield f"{block.label} is missing: {reason}"

@@ -9,18 +9,16 @@ from atop.experiment import config, image_grids, paths, tables
 from atop.experiment.paper import title
 from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
+from atop.reporting.commands import snakemake
 from atop.reporting.report import authors_log
 from atop.results import metadata
-
-LEFT_OUT = {"smoke": {"convergence"}}
-"""Tables that take minutes: the page of the preset shows them only if they exist."""
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def parts(preset: Preset) -> list[Path]:
     """Return the inputs of a preset's page: rendered tables and figures, and the authors' log."""
-    names = sorted(set(config.tables()) - LEFT_OUT.get(preset.name, set()))
+    names = sorted(set(config.tables()) - set(preset.settings.slow_tables))
     drawn = [name for name in names if kind(tables.table(name, preset))]
     files = [f"{name}.csv" for name in names] + [f"{name}.svg" for name in drawn]
     files += [f"{name}.{ending}" for name in image_grids.names() for ending in ("png", "json")]
@@ -40,7 +38,7 @@ def of_table(table: Table, folder: Path) -> Dict | None:
         return None
     alt = f"{table.spec.title}: the numbers of {title(table.name)} as {shown}"
     path = folder / f"{table.name}.svg"
-    slow = table.name in LEFT_OUT.get(table.preset.name, set())
+    slow = table.name in table.preset.settings.slow_tables
     return {"src": _uri(path), "alt": alt, "command": command(table, path), "slow": slow}
 
 
@@ -67,7 +65,6 @@ def _uri(path: Path) -> str:
 
 def command(table: Table, file: object) -> str:
     """Return the command for a file of a table's page, with the GPU and the user's overrides."""
-    gpu = table.preset.settings.device != "cpu"
     suites = {column.suite: column.target for column in table.columns}
     default = {config.suite(suite).target for suite in suites}
     overrides = dict(table.overrides)
@@ -75,7 +72,4 @@ def command(table: Table, file: object) -> str:
         overrides["target"] = table.columns[0].target
     if any(row.extra for row in table.rows):
         overrides["extras"] = "true"
-    parts = ["snakemake --cores all", *(["--resources gpu=1"] if gpu else [])]
-    if overrides:
-        parts += ["--config", *(f"{key}={value}" for key, value in overrides.items())]
-    return " ".join([*parts, "--", str(file)])
+    return snakemake(table.preset, file, **overrides)

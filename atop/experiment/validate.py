@@ -44,6 +44,8 @@ def check_everything(user: dict[str, Any]) -> None:
     for preset in map(presets.get, presets.names()):
         for name in preset.settings.transforms:
             config.transform(name)
+        for name in preset.settings.slow_tables:
+            config.table(name)
         _check_attacks(preset)
         for name in config.tables():
             check_table(tables.table(name, preset, extras=True, **overrides))

@@ -74,7 +74,7 @@ def _read(name: str, folder: Path | None, offline: bool, scratch: Path) -> Found
 def _verify(
     name: str, row: DatasetSpec, facts: Dict, dataset: FoundDataset
 ) -> tuple[str | None, str]:
-    """The way in which the images were verified, and whether their positions are the published ones.
+    """The kind of verification of the images, and of their positions: published or found.
 
     Raises:
         AtopError: no known hash of a split is that of its images.

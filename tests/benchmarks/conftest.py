@@ -81,12 +81,12 @@ def all_cores(request: pytest.FixtureRequest) -> Iterator[None]:
 def measure(benchmark: Any) -> Callable[..., Any]:
     """Time a run; the row says its speed, and what it takes of the device.
 
-    `measure(run, what, pictures=..., precision=...)`: with pictures it tells their rate and, of
+    `measure(run, what, images=..., precision=...)`: with images it says their rate and, of
     runs that multiply, TFLOP/s and their share of what a large product reaches in that precision.
     """
 
     def once(
-        run: Run, what: str, *, pictures: int = 0, precision: str = "float32", rounds: int = ROUNDS
+        run: Run, what: str, *, images: int = 0, precision: str = "float32", rounds: int = ROUNDS
     ) -> Any:
         if not benchmark.enabled:
             return benchmark(run)
@@ -97,13 +97,13 @@ def measure(benchmark: Any) -> Callable[..., Any]:
         result = benchmark.pedantic(lambda: timed(run)[0], rounds=rounds, warmup_rounds=1)
         seconds = benchmark.stats.stats.median
         row = {"what": what, "seconds": seconds}
-        if pictures:
-            row |= {"pictures": pictures, "images_per_second": pictures / seconds}
+        if images:
+            row |= {"images": images, "images_per_second": images / seconds}
         if operations := counted.total:
             speed = operations / seconds / 1e12
             row |= {"tflops": speed, "share": speed / ceiling(precision)}
-            if pictures:
-                row["gflop_per_image"] = operations / pictures / 1e9
+            if images:
+                row["gflop_per_image"] = operations / images / 1e9
         if DEVICE.type == "cuda":
             row["peak_mb"] = torch.cuda.max_memory_allocated() / 2**20
         benchmark.extra_info |= {key: _short(value) for key, value in row.items()}

@@ -10,7 +10,7 @@ class Operations(TorchDispatchMode):
     """`with Operations() as counted:` adds up `counted.total`.
 
     PyTorch's FlopCounterMode counts the same, by module; for that it hooks into every module's
-    inputs, which forbids autograd.grad by a picture that a network takes, as attacks do.
+    inputs, which forbids autograd.grad by an image that a network takes, as attacks do.
     """
 
     total = 0

@@ -1,6 +1,6 @@
 """Steps of AToP by this suite at any width and size, and the published way from the same weights.
 
-Nothing is fetched: pictures are those that lie in the repository, weights are random or handed in.
+Nothing is fetched: images are those that lie in the repository, weights are random or handed in.
 """
 
 from copy import deepcopy
@@ -14,21 +14,24 @@ from torch import nn
 from atop.core.execution import FLOAT32, Compute
 from atop.core.resizing import resize
 from atop.data.dataset import Split
-from atop.experiment import config, presets
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.recipes import Recipe
 from atop.method.defense import Defense, Sizes
 from atop.method.purifiers import deepfill
 from atop.pipeline import assemble
 from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
+PAPER = presets.get("paper")
 CELL = Cell(
     dataset="cifar10",
     classifier="resnet18",
     purifier="deepfill",
     transform="rt2",
     finetune="adversarial",
+    recipe="official",
 )
-OFFICIAL = {**config.recipe("official", CELL.transform, "paper"), "ce_after_images": 0}
+OFFICIAL = PAPER.recipe(CELL).model_copy(update={"ce_after_images": 0})
 
 
 def networks(device: torch.device, *, width: int = 48) -> tuple[nn.Module, nn.Module]:
@@ -46,7 +49,7 @@ def atop_stage(
     *,
     pixels: int,
     batch: int,
-    recipe: dict[str, Any] = OFFICIAL,
+    recipe: Recipe = OFFICIAL,
     discriminator_width: int = 64,
     compute: Compute = FLOAT32,
     **options: Any,
@@ -58,24 +61,24 @@ def atop_stage(
         purifier: a DeepFill, which the stage trains.
         classifier: frozen.
         pixels: side length at which attack, purifier and classifier work.
-        batch: pictures a step.
-        recipe: a row of recipes.yaml.
+        batch: images a step.
+        recipe: under preset `paper`.
         discriminator_width: of its discriminator, with random weights.
         compute: how all networks are run.
         options: what else a PurifierTrainer takes.
     """
     compute.prepare(classifier)
     torch.manual_seed(0)
-    loss = deepfill.build_loss(recipe=recipe, discriminator_width=discriminator_width)
-    transform = assemble.transform(presets.get("paper"), CELL)
+    loss = deepfill.build_loss(recipe=recipe.given(), discriminator_width=discriminator_width)
+    transform = assemble.transform(PAPER, CELL)
     whole = Defense(
         transform=transform,
         purifier=purifier,
         classifier=classifier,
         sizes=Sizes(input=pixels, purifier=pixels, classifier=pixels),
-        signed_classifier=recipe["classifier_range"] == "signed",
+        signed_classifier=recipe.classifier_range == "signed",
     )
-    bare = recipe["attack_target"] == "classifier"
+    bare = recipe.attack_target == "classifier"
     target = (lambda x, _: classifier(x)) if bare else whole
     return PurifierTrainer(
         purifier=purifier,
@@ -85,14 +88,12 @@ def atop_stage(
         input_size=pixels,
         resize=lambda x: resize(x, pixels),
         recipe=recipe,
-        budget={**presets.get("paper").finetuning(CELL), "batch": batch},
+        budget=PAPER.finetuning(CELL).model_copy(update={"batch": batch}),
         seed=CELL.seed,
         stream="train",
         classification=Classification(
             classify=partial(compute.run, whole.classify),
-            attack=partial(
-                assemble.attack(presets.get("paper"), "fgsm"), partial(compute.run, target)
-            ),
+            attack=partial(assemble.attack(PAPER, "fgsm"), partial(compute.run, target)),
         ),
         compute=compute,
         **options,

@@ -34,7 +34,7 @@ def ceiling(precision: str) -> float:
     return 2 * side**3 / min(times) / 1e12
 
 
-def pictures(count: int, pixels: int) -> Tensor:
+def images(count: int, pixels: int) -> Tensor:
     """(count, 3, pixels, pixels) in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(count, 3, pixels, pixels, generator=generator).to(DEVICE)

@@ -1,4 +1,4 @@
-"""What attacks cost: pictures a second, over the bare passes, and beside the libraries' own.
+"""What attacks cost: images a second, over the bare passes, and beside the libraries' own.
 
 A comparison times both sides in turn, several times, and keeps the median of the ratios; the
 outcomes of both must be equal. torchattacks is no dependency of this suite:
@@ -22,7 +22,7 @@ from atop.method.defense import Defense
 from atop.method.eot import BatchedTarget
 from atop.method.registry import build
 from atop.method.threat_models import project
-from atop.pipeline.attacking.adversarial_sets import ROWS as ROWS_A_PASS
+from atop.pipeline.attacking.runner import ROWS as ROWS_A_PASS
 
 EPS, STEP = 8 / 255, 2 / 255
 PGD: dict[str, Any] = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": False}
@@ -33,8 +33,8 @@ Compare = Callable[[Run, Run, str], tuple[Tensor, Tensor]]
 
 
 @pytest.fixture
-def pictures_32(cifar_slice: Dataset) -> tuple[Tensor, Tensor, Randomness]:
-    """Thirty-two pictures, their labels and a draw."""
+def images_32(cifar_slice: Dataset) -> tuple[Tensor, Tensor, Randomness]:
+    """Thirty-two images, their labels and a draw."""
     split = cifar_slice.test.take(slice(0, 32)).to(DEVICE)
     return split.inputs(32), split.labels, Randomness(0, "attack", split.index)
 
@@ -54,9 +54,9 @@ def bare_pgd(target: Any, x: Tensor, y: Tensor, draw: Randomness, steps: int, eo
 
 @BESIDE
 def test_pgd_over_its_passes(
-    compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
+    compare: Compare, classifier: nn.Module, images_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
-    x, y, draw = pictures_32
+    x, y, draw = images_32
     network = classifier.to(DEVICE)
     target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
@@ -70,9 +70,9 @@ def test_pgd_over_its_passes(
 
 @BESIDE
 def test_pgd_with_eot_over_its_passes(
-    compare: Compare, defense: Defense, pictures_32: tuple[Tensor, Tensor, Randomness]
+    compare: Compare, defense: Defense, images_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
-    x, y, draw = pictures_32
+    x, y, draw = images_32
     pgd = build_pgd(**PGD, steps=2, eot=4)
     target = BatchedTarget(defense, rows=32)
     ours, bare = compare(
@@ -85,10 +85,10 @@ def test_pgd_with_eot_over_its_passes(
 
 @BESIDE
 def test_pgd_beside_torchattacks(
-    compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
+    compare: Compare, classifier: nn.Module, images_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
     torchattacks = pytest.importorskip("torchattacks")
-    x, y, draw = pictures_32
+    x, y, draw = images_32
     network = classifier.to(DEVICE)
     target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     pgd = build_pgd(**PGD, steps=10, eot=1)
@@ -105,12 +105,12 @@ def test_pgd_beside_torchattacks(
 def test_pgd_with_eot_beside_torchattacks(
     compare: Compare,
     defense: Defense,
-    pictures_32: tuple[Tensor, Tensor, Randomness],
+    images_32: tuple[Tensor, Tensor, Randomness],
     count: int,
 ) -> None:
     torchattacks = pytest.importorskip("torchattacks")
-    x, y = (part[:count] for part in pictures_32[:2])
-    draw = pictures_32[2].select(slice(0, count))
+    x, y = (part[:count] for part in images_32[:2])
+    draw = images_32[2].select(slice(0, count))
 
     class Drawing(nn.Module):
         """The defence under the draws that ours takes, in the same order."""
@@ -133,7 +133,7 @@ def test_pgd_with_eot_beside_torchattacks(
 
     pgd = build_pgd(**PGD, steps=2, eot=8)
     target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
-    what = f"PGD-2 with EOT 8 on RT2 beside torchattacks' EOTPGD, {count} pictures"
+    what = f"PGD-2 with EOT 8 on RT2 beside torchattacks' EOTPGD, {count} images"
     found, expected = compare(lambda: pgd(target, x, y, draw), theirs, what)
     same = (found - expected).abs() < 1e-6
     assert same.float().mean() > 0.999  # signs of gradients near zero may fall otherwise
@@ -141,10 +141,10 @@ def test_pgd_with_eot_beside_torchattacks(
 
 @BESIDE
 def test_autoattack_beside_plain(
-    compare: Compare, classifier: nn.Module, pictures_32: tuple[Tensor, Tensor, Randomness]
+    compare: Compare, classifier: nn.Module, images_32: tuple[Tensor, Tensor, Randomness]
 ) -> None:
     pyautoattack = pytest.importorskip("pyautoattack.autopgd_base")
-    x, y, draw = pictures_32
+    x, y, draw = images_32
     network = classifier.to(DEVICE)
     target = BatchedTarget(lambda x, _: network(x), rows=32, random=False)
     apgd = build_autoattack(
@@ -201,14 +201,14 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_attack_on_the_whole_defence(
     measure: Measure,
     defense: Defense,
-    pictures_32: tuple[Tensor, Tensor, Randomness],
+    images_32: tuple[Tensor, Tensor, Randomness],
     name: str,
 ) -> None:
-    x, y, draw = pictures_32
+    x, y, draw = images_32
     method, options = ROWS[name]
     attack, target = build("attacks", method, **options), BatchedTarget(defense, rows=32)
     what = f"{name}, on RT2 of preset smoke"
-    found = measure(lambda: attack(target, x, y, draw), what, pictures=32, rounds=3)
+    found = measure(lambda: attack(target, x, y, draw), what, images=32, rounds=3)
     assert found.shape == x.shape
 
 
@@ -217,14 +217,14 @@ def test_attack_on_the_whole_defence(
 def test_eot(
     measure: Measure,
     defense: Defense,
-    pictures_32: tuple[Tensor, Tensor, Randomness],
+    images_32: tuple[Tensor, Tensor, Randomness],
     eot: int,
 ) -> None:
-    """A PGD step on eight pictures: on a GPU as many draws as fit ride in one pass."""
-    x, y = (part[:8] for part in pictures_32[:2])
-    draw = pictures_32[2].select(slice(0, 8))
+    """A PGD step on eight images: on a GPU as many draws as fit ride in one pass."""
+    x, y = (part[:8] for part in images_32[:2])
+    draw = images_32[2].select(slice(0, 8))
     attack = build_pgd(**PGD, steps=1, eot=eot)
     target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
     what = f"PGD step on RT2 of preset smoke, EOT {eot}"
-    found = measure(lambda: attack(target, x, y, draw), what, pictures=8 * eot)
+    found = measure(lambda: attack(target, x, y, draw), what, images=8 * eot)
     assert (found - x).abs().max() <= STEP + 1e-6

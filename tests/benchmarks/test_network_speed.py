@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from finetuning import atop_stage, networks
-from measuring import DEVICE, pictures
+from measuring import DEVICE, images
 from torch import Tensor, nn
 
 from atop.core.execution import FLOAT32, Compute
@@ -45,8 +45,8 @@ def size(benchmark: Any) -> dict[str, int]:
 
 
 def masked(count: int, pixels: int) -> tuple[Tensor, Tensor]:
-    """Pictures of which a quarter of the patches is missing, and the mask."""
-    x = pictures(count, pixels)
+    """Images of which a quarter of the patches is missing, and the mask."""
+    x = images(count, pixels)
     index = torch.arange(count, device=DEVICE)
     mask = (patch_ranks(x, Randomness(0, "benchmark", index), grid=8) < 16).to(x.dtype)
     return x * (1 - mask), mask
@@ -69,7 +69,7 @@ def test_generator(measure: Any, size: dict[str, int], way: str, backward: bool)
 
     passes = "forward and backward" if backward else "forward"
     what = f"DeepFillv2, 256 pixels, {passes}, {way}"
-    result = measure(run, what, pictures=COUNT, precision=compute.precision)
+    result = measure(run, what, images=COUNT, precision=compute.precision)
     assert torch.isfinite(result).all()
     assert result.shape == (weights[0] if backward else corrupted).shape
 
@@ -78,7 +78,7 @@ def test_generator(measure: Any, size: dict[str, int], way: str, backward: bool)
 def test_dmae(measure: Any, benchmark: Any) -> None:
     preset = "paper" if benchmark.enabled else "smoke"
     network = assemble.purifier(presets.get(preset), "dmae").to(DEVICE)
-    x, count = pictures(2 * COUNT, network.pixels), 2 * COUNT
+    x, count = images(2 * COUNT, network.pixels), 2 * COUNT
     mask = torch.zeros_like(x[:, :1])
     weights = [one for one in network.parameters() if one.requires_grad]
 
@@ -86,14 +86,14 @@ def test_dmae(measure: Any, benchmark: Any) -> None:
         return torch.autograd.grad(network(x, mask).sum(), weights)[0]
 
     what = "DMAE-Base, 224 pixels, forward and backward, float32"
-    assert torch.isfinite(measure(run, what, pictures=count)).all()
+    assert torch.isfinite(measure(run, what, images=count)).all()
 
 
 @pytest.mark.benchmark(group="Networks")
 @pytest.mark.parametrize("batched", [True, False], ids=["batched", "one by one"])
 def test_attention(measure: Any, size: dict[str, int], batched: bool) -> None:
     attention, count, side = ContextualAttention().to(DEVICE), 4 * COUNT, size["pixels"] // 4
-    features = pictures(count, side).repeat(1, 2 * size["width"] // 3, 1, 1).requires_grad_(True)
+    features = images(count, side).repeat(1, 2 * size["width"] // 3, 1, 1).requires_grad_(True)
     mask = masked(count, size["pixels"])[1]
 
     def run() -> Tensor:
@@ -102,9 +102,9 @@ def test_attention(measure: Any, size: dict[str, int], batched: bool) -> None:
         out = torch.cat([attention(f, m) for f, m in parts])
         return torch.autograd.grad(out.sum(), features)[0]
 
-    how = "a batch at once" if batched else "picture by picture"
+    how = "a batch at once" if batched else "image by image"
     what = f"contextual attention, 96x64x64, forward and backward, {how}"
-    assert torch.isfinite(measure(run, what, pictures=count)).all()
+    assert torch.isfinite(measure(run, what, images=count)).all()
 
 
 def stage(data: Dataset, size: dict[str, int], batch: int, compute: Compute) -> PurifierTrainer:
@@ -128,7 +128,7 @@ def test_atop_step(measure: Any, cifar_slice: Dataset, size: dict[str, int], way
     numbers = iter(range(10**6))
     what = f"AToP step, RT2, ResNet-18, 256 pixels, {way}"
     metrics = measure(
-        lambda: taken.step(next(numbers)), what, pictures=batch, precision=compute.precision
+        lambda: taken.step(next(numbers)), what, images=batch, precision=compute.precision
     )
     assert all(torch.isfinite(value) for value in metrics.values())
 
@@ -143,7 +143,7 @@ def test_batch_size(measure: Any, cifar_slice: Dataset, size: dict[str, int], ba
     metrics = measure(
         lambda: taken.step(next(numbers)),
         what,
-        pictures=batch,
+        images=batch,
         precision=compute.precision,
         rounds=3,
     )
@@ -152,7 +152,7 @@ def test_batch_size(measure: Any, cifar_slice: Dataset, size: dict[str, int], ba
 
 @pytest.mark.benchmark(group="Image size")
 @pytest.mark.parametrize("pixels", [32, 64, 128, 256])
-def test_picture_size(measure: Any, size: dict[str, int], pixels: int) -> None:
+def test_image_size(measure: Any, size: dict[str, int], pixels: int) -> None:
     compute = WAYS["bfloat16"] if ON_GPU else FLOAT32
     network, count = deepfill.build(width=size["width"]).to(DEVICE), 4 * COUNT
     compute.prepare(network)
@@ -165,7 +165,7 @@ def test_picture_size(measure: Any, size: dict[str, int], pixels: int) -> None:
             return torch.autograd.grad(out.sum(), weights)[0]
 
     what = f"DeepFillv2, forward and backward, {compute.precision}, {pixels} pixels"
-    result = measure(run, what, pictures=count, precision=compute.precision, rounds=3)
+    result = measure(run, what, images=count, precision=compute.precision, rounds=3)
     assert torch.isfinite(result).all()
 
 
@@ -174,7 +174,7 @@ def test_picture_size(measure: Any, size: dict[str, int], pixels: int) -> None:
 def test_purifiers_of_preset_smoke(measure: Any, name: str) -> None:
     network = assemble.purifier(presets.get("smoke"), name).to(DEVICE)
     pixels = {"deepfill": 48, "dmae": 32}[name]
-    x = pictures(32, pixels)
+    x = images(32, pixels)
     mask = torch.zeros_like(x[:, :1])
     weights: list[nn.Parameter] = [one for one in network.parameters() if one.requires_grad]
 
@@ -182,4 +182,4 @@ def test_purifiers_of_preset_smoke(measure: Any, name: str) -> None:
         return torch.autograd.grad(network(x, mask).sum(), weights)[0]
 
     what = f"{name} of preset smoke, {pixels} pixels, forward and backward, float32"
-    assert torch.isfinite(measure(run, what, pictures=32)).all()
+    assert torch.isfinite(measure(run, what, images=32)).all()

@@ -4,13 +4,14 @@ Measured with `--benchmark-enable`; otherwise a few steps show that it can be. A
 bfloat16 in a preset (`compute`) only while the interval of its cost lies below one point.
 """
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from finetuning import atop_stage
+from finetuning import CELL, PAPER, atop_stage
 from measuring import DEVICE
 from torch import Tensor, nn
 
@@ -20,13 +21,12 @@ from atop.core.randomness import Randomness
 from atop.core.resizing import resize
 from atop.data import embedded
 from atop.data.dataset import Dataset
-from atop.experiment import config
 from atop.method.attacks.pgd import build as build_pgd
 from atop.method.defense import Defense
 from atop.method.eot import BatchedTarget
 from atop.method.purifiers import deepfill
 from atop.method.registry import build
-from atop.pipeline.attacking.adversarial_sets import run_attack
+from atop.pipeline.attacking.runner import candidates
 
 BFLOAT16 = Compute(precision="bfloat16")
 BUDGETS = {"classifier": {"steps": 20, "eot": 1}, "defense": {"steps": 10, "eot": 4}}
@@ -51,9 +51,9 @@ def test_what_an_attack_loses(
         hits = []
         for few in (split.take(slice(k, k + 32)) for k in range(0, count, 32)):
             x, draw = few.inputs(32), Randomness(0, "attack", few.index)
-            victim = BatchedTarget(network, rows=32, random=target == "defense", compute=compute)
+            batched = BatchedTarget(network, rows=32, random=target == "defense", compute=compute)
             with compute.arithmetic():
-                x_adv = run_attack(pgd, victim, x, few.labels, draw)
+                (x_adv,) = candidates(pgd, batched, x, few.labels, draw)
             hits.append(torch.stack([_right(defense, x_adv, few, k) for k in range(DRAWS)]))
         return torch.cat(hits, dim=1).cpu().numpy()
 
@@ -108,7 +108,7 @@ def curves(request: pytest.FixtureRequest, cifar_slice: Dataset) -> tuple[Tensor
 
 
 class Reduced(nn.Module):
-    """The embedded classifier, for pictures of any size."""
+    """The embedded classifier, for images of any size."""
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Reduced(nn.Module):
         return logits
 
 
-def _curve(pictures: Dataset, seed: int, steps: int, compute: Compute) -> Tensor:
+def _curve(data: Dataset, seed: int, steps: int, compute: Compute) -> Tensor:
     """Losses of AToP over windows: at the size of preset smoke on a CPU, of paper on a GPU."""
     torch.manual_seed(seed)
     pixels, width = (256, 48) if DEVICE.type == "cuda" else (48, 8)
@@ -129,12 +129,12 @@ def _curve(pictures: Dataset, seed: int, steps: int, compute: Compute) -> Tensor
     f = build("classifiers", "resnet_small", classes=10)
     checkpoints.load(f, embedded.FOLDER / "resnet_small.safetensors")
     stage = atop_stage(
-        pictures.train.to(DEVICE),
+        data.train.to(DEVICE),
         network.to(DEVICE),
         Reduced(f).to(DEVICE).eval().requires_grad_(False),
         pixels=pixels,
         batch=8,
-        recipe={**config.recipe("paper", "rt2", "paper"), "gan": "off"},
+        recipe=PAPER.recipe(replace(CELL, recipe="paper")).model_copy(update={"gan": "off"}),
         compute=compute,
     )
     stage.seed = seed

@@ -60,7 +60,7 @@ def test_twenty_steps_have_the_losses_of_the_published_ones(
 ) -> None:
     """With both networks trained, rounding alone would part the two sides.
 
-    L1 has a kink where a pixel is right, and cross-entropy is steep at adversarial pictures. A
+    L1 has a kink where a pixel is right, and cross-entropy is steep at adversarial images. A
     trained purifier fills holes by attention; a trained classifier has gradients that tell.
     """
     untrained, resnet18 = networks(torch.device("cpu"), width=8)
@@ -76,7 +76,7 @@ def test_twenty_steps_have_the_losses_of_the_published_ones(
             assert float(found[name]) == pytest.approx(float(value), abs=1e-4), (number, name)
 
 
-def test_the_published_way_prepares_the_same_pictures_and_draws_alike(cifar_slice: Dataset) -> None:
+def test_the_published_way_prepares_the_same_images_and_draws_alike(cifar_slice: Dataset) -> None:
     data = cifar_slice.train.take(slice(0, 8))
     ((x, labels),) = loader(data, pixels=64, batch=8, workers=0)
     assert sorted(labels) == sorted(data.labels)

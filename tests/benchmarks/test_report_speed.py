@@ -35,7 +35,7 @@ def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_aggregate(measure: Any, full: tuple[list[Table], Path]) -> None:
     tables, results = full
     records = len(list(results.rglob("*.json")))
-    what = f"aggregate all tables, {records} records of 512 pictures"
+    what = f"aggregate all tables, {records} records of 512 images"
     found = measure(
         lambda: [aggregate(table=one, results=results) for one in tables], what, rounds=1
     )

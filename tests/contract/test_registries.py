@@ -16,6 +16,7 @@ from atop.core.values import number
 from atop.data.dataset import Split
 from atop.experiment import config, presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.inputs import ClassifierSpec, Transforms
 from atop.method.attack import Attack
 from atop.method.registry import KINDS, build, members, module_of
 from atop.method.transform import Transform, patch_ranks
@@ -28,16 +29,17 @@ BLIND = {"deepfill", "dmae", "grey_fill"}  # to what is missing
 BOUNDED = {"deepfill", "dmae"}  # whatever they are shown
 WITHOUT_WEIGHTS = {"identity", "grey_fill"}  # controls
 NOT_CLIPPED = {"tokens", "tokens75"}
-ATTACKS = config.attacks()["attacks"]
+ATTACKS = config.attacks().attacks
+TRANSFORMS = config.load("transforms", Transforms)
 ORDER = torch.tensor([2, 0, 3])
 KEYS = Path(__file__).parents[1] / "parity" / "fixtures" / "keys.json"
 
 
-def different(rows: dict[str, dict[str, Any]]) -> list[str]:
+def different(rows: dict[str, ClassifierSpec]) -> list[str]:
     """Names of rows, one of those with the same options or the same published state dict."""
     published = json.loads(KEYS.read_text())["networks"]
     kinds = {
-        published.get(name, json.dumps([row["family"], row.get("options")])): name
+        published.get(name, json.dumps([row.family, row.options])): name
         for name, row in reversed(rows.items())
     }
     return list(reversed(kinds.values()))
@@ -45,7 +47,7 @@ def different(rows: dict[str, dict[str, Any]]) -> list[str]:
 
 def timed(name: str) -> Any:
     """A classifier's name, marked where it takes long."""
-    slow = CLASSIFIERS[name]["family"] in ("robustbench", "wideresnet")
+    slow = CLASSIFIERS[name].family in ("robustbench", "wideresnet")
     return pytest.param(name, marks=pytest.mark.slow) if slow else name
 
 
@@ -91,13 +93,11 @@ def test_options_that_a_member_does_not_take_are_refused(kind: str) -> None:
 @pytest.mark.parametrize("name", [timed(name) for name in different(CLASSIFIERS)])
 def test_classifier(name: str, x: Tensor) -> None:
     torch.manual_seed(0)
-    options = CLASSIFIERS[name].get("options", {})
-    classes = 100 if options.get("dataset") == "cifar100" else 10
-    network: nn.Module = build(
-        "classifiers", CLASSIFIERS[name]["family"], classes=classes, **options
-    ).eval()
+    row = CLASSIFIERS[name]
+    classes = 100 if row.options.get("dataset") == "cifar100" else 10
+    network: nn.Module = build("classifiers", row.family, classes=classes, **row.options).eval()
     size = sum(parameter.numel() for parameter in network.parameters())
-    if size > 40_000_000:  # seconds for a picture
+    if size > 40_000_000:  # seconds for an image
         with torch.no_grad():
             logits = network(x[3:].float())
         assert logits.shape == (1, classes)
@@ -118,12 +118,12 @@ def test_classifier(name: str, x: Tensor) -> None:
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_classifier_has_the_classes_that_it_is_asked_for(name: str) -> None:
     row = CLASSIFIERS[name]
-    if row["family"] == "robustbench":
+    if row.family == "robustbench":
         with pytest.raises(AtopError, match="classes, the dataset 7"):
-            build("classifiers", row["family"], classes=7, **row["options"])
+            build("classifiers", row.family, classes=7, **row.options)
         return
     with torch.device("meta"):
-        network = build("classifiers", row["family"], classes=7, **row.get("options", {}))
+        network = build("classifiers", row.family, classes=7, **row.options)
         assert network(torch.zeros(4, 3, 32, 32)).shape == (4, 7)
 
 
@@ -136,7 +136,7 @@ def test_purifier(name: str, x: Tensor, draw: Randomness) -> None:
             if parameter.ndim > 1 and parameter.requires_grad:
                 nn.init.kaiming_uniform_(parameter).mul_(2)
     x.requires_grad_()
-    # Whole patches, as many in each picture, as every transform of a picture has them.
+    # Whole patches, as many in each image, as every transform of an image has them.
     mask = (patch_ranks(x, draw, grid=8) < 16).double()
     images = purifier(x * (1 - mask), mask)
     assert images.shape == x.shape
@@ -177,7 +177,7 @@ def test_controls_leave_what_is_there_and_fill_holes_with_black_or_grey(
         assert (images[holes] == fill).all()
 
 
-@pytest.mark.parametrize("name", config.read("transforms"))
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
     cell = Cell(dataset="cifar10", classifier="resnet18", transform=name)
     method, options = presets.get("smoke").transform(cell)
@@ -206,10 +206,10 @@ def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
 
 
 def test_every_member_has_a_row_of_the_config() -> None:
-    transforms = config.read("transforms").items()
-    assert {row.get("method", name) for name, row in transforms} == set(members("transforms"))
-    assert {row["family"] for row in CLASSIFIERS.values()} == set(members("classifiers"))
-    assert {row["method"] for row in ATTACKS.values()} == set(members("attacks"))
+    methods = {row.get("method", name) for name, row in TRANSFORMS.items()}
+    assert methods == set(members("transforms"))
+    assert {row.family for row in CLASSIFIERS.values()} == set(members("classifiers"))
+    assert {row.method for row in ATTACKS.values()} == set(members("attacks"))
 
 
 @pytest.mark.parametrize("name", members("attacks"))
@@ -221,10 +221,9 @@ def test_an_attack_says_what_it_takes(name: str) -> None:
 def test_attack(
     name: str, x: Tensor, images: Split, draw: Randomness, classifier: nn.Module
 ) -> None:
-    budget = {key: ATTACKS[name][key] for key in ATTACKS[name] if key not in config.HARNESS}
+    method, budget = ATTACKS[name].method, ATTACKS[name].options
     small = {"steps": 3, "eot": 2, "queries": 10, "targets": 2}
     budget |= {key: value for key, value in small.items() if key in budget}
-    method = ATTACKS[name]["method"]
     attack: Attack = build("attacks", method, **budget)
     network = classifier.double()
 

@@ -119,7 +119,7 @@ def test_a_broken_archive(
         "nothing": b"nothing",
     }[how]
     row(url=host.url, member="cifar/two")
-    assert "not a whole .zip or .tar" in complains()
+    assert "not a complete .zip or .tar" in complains()
     assert len(host.asked) == 2
 
 

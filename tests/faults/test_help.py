@@ -20,7 +20,7 @@ VERBS = [
     "pretrain",
     "finetune",
 ]
-VERBS += ["attack", "evaluate", "images", "table", "cost", "draw", "plot", "report", "spend"]
+VERBS += ["attack", "evaluate", "images", "table", "cost", "draw", "plot", "report", "timed-run"]
 VERBS += ["release", "released", "quote", "verify", "benchmarks", "embed"]
 ASK = """
 import sys
@@ -57,7 +57,7 @@ def test_every_verb_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert not left.value.code
     text = capsys.readouterr().out
-    assert set(re.findall(r"^    (\w+)", text, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(r"^    ([\w-]+)", text, re.MULTILINE)) == set(VERBS)
     assert max(len(line) for line in text.splitlines()) <= 100
 
 

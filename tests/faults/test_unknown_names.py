@@ -118,13 +118,13 @@ def test_what_has_no_purifier_to_train(complain: Complain, small: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "two"])
-def test_threads(complain: Complain, threads: str) -> None:
+def test_threads(complain: Complain, workdir: Path, threads: str) -> None:
     line = complain("device", *SMOKE, "--threads", threads)
     assert "--threads" in line
     assert threads in line
 
 
-def test_a_word_that_is_missing(complain: Complain) -> None:
+def test_a_word_that_is_missing(complain: Complain, workdir: Path) -> None:
     assert "--preset" in complain("device")
 
 

@@ -44,7 +44,7 @@ def test_what_came_before_a_run_was_given_up_is_kept(
     host.answers = ["half"]
     place = paths.RESULTS / "state" / "downloads" / "folder--some.pth"
     line = complains(keeps=(str(place / "part"), str(place / "validator")))
-    assert f", {hosts.ATTEMPTS} times; what came is kept, run again to go on); " in line
+    assert f", {hosts.ATTEMPTS} times; the part that came is kept, run again to go on); " in line
     assert not FILE.exists()
     host.answers, host.asked = ["whole"], []
     fetched()

@@ -16,8 +16,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-
-
+SMOKE = presets.get("smoke")
 CELLS = {
     purifier: Cell(
         dataset="cifar10", classifier="resnet_small", purifier=purifier, transform=transform
@@ -30,9 +29,9 @@ CELLS = {
 def defense(request: pytest.FixtureRequest) -> Defense:
     torch.manual_seed(0)
     cell = CELLS[request.param]
-    network = assemble.purifier(presets.get("smoke"), cell.purifier)
+    network = assemble.purifier(SMOKE, cell.purifier)
     classifier = assemble.classifier(cell.dataset, cell.classifier)
-    return assemble.join("smoke", cell, network, classifier).eval()
+    return assemble.join(SMOKE, cell, network, classifier).eval()
 
 
 def draw(device: str) -> Randomness:
@@ -44,7 +43,7 @@ def test_uniform_bits_and_masks_equal_those_of_the_cpu() -> None:
     assert torch.equal(cpu.uniform((100,), "a"), gpu.uniform((100,), "a").cpu())
     x = torch.rand(5, 3, 32, 32)
     for name in ("rt1", "rt3", "tokens"):
-        t = assemble.transform(presets.get("smoke"), replace(CELLS["dmae"], transform=name))
+        t = assemble.transform(SMOKE, replace(CELLS["dmae"], transform=name))
         assert torch.equal(t(x, cpu).mask, t(x.cuda(), gpu).mask.cpu())
 
 
@@ -70,6 +69,6 @@ def test_the_defence_and_its_gradient_agree_with_the_cpu(defense: Defense) -> No
 def test_an_adversarial_step_stays_in_the_ball(defense: Defense) -> None:
     defense = defense.cuda()
     x, y = torch.rand(5, 3, 32, 32, device="cuda"), torch.arange(5, device="cuda")
-    x_adv = assemble.attack(presets.get("smoke"), "pgd-10")(defense, x, y, draw("cuda"))
+    x_adv = assemble.attack(SMOKE, "pgd-10")(defense, x, y, draw("cuda"))
     assert (x_adv - x).abs().max() <= 8 / 255 + 1e-6
     assert torch.equal(x_adv, x_adv.clamp(0, 1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_training import CELL, CUDA, stage
+from test_training import CELL, CUDA, SMOKE, stage
 
 from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
@@ -47,18 +47,15 @@ def test_a_step_does_not_wait(cifar_slice: Dataset, transform: str) -> None:
 
 
 def test_an_attack_does_not_wait(cifar_slice: Dataset) -> None:
-    network = assemble.purifier(presets.get("smoke"), CELL.purifier)
+    network = assemble.purifier(SMOKE, CELL.purifier)
     classifier = assemble.classifier(CELL.dataset, CELL.classifier)
-    defense = assemble.join("smoke", CELL, network, classifier).cuda().eval()
+    defense = assemble.join(SMOKE, CELL, network, classifier).cuda().eval()
     few = cifar_slice.test.take(slice(0, 4)).to(CUDA)
     x, draw = few.inputs(32), Randomness(0, "attack", few.index)
-    attack, victim = (
-        assemble.attack(presets.get("smoke"), "pgd-10"),
-        BatchedTarget(defense, rows=64),
-    )
-    attack(victim, x, few.labels, draw)
+    attack, target = assemble.attack(SMOKE, "pgd-10"), BatchedTarget(defense, rows=64)
+    attack(target, x, few.labels, draw)
     with no_waiting():
-        attack(victim, x, few.labels, draw)
+        attack(target, x, few.labels, draw)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -83,8 +80,8 @@ def test_recomputing_takes_less_memory(cifar_slice: Dataset) -> None:
 
 def test_a_preset_may_train_and_attack_as_it_says() -> None:
     for name in presets.names():
-        for what in ("train", "attack"):
-            compute = assemble.compute(presets.get(name), what)
+        for kind in ("train", "attack"):
+            compute = assemble.compute(presets.get(name), kind)
             with compute.arithmetic():
                 out = compute.run(torch.nn.Conv2d(3, 4, 3).cuda(), torch.rand(1, 3, 8, 8).cuda())
             assert out.dtype == torch.float32

@@ -12,8 +12,9 @@ from atop.core.execution import FLOAT32, Compute
 from atop.core.resizing import resize
 from atop.core.resumable import State
 from atop.data.dataset import Dataset
-from atop.experiment import config, presets
+from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.presets import PurifierTraining
 from atop.pipeline import assemble
 from atop.pipeline.training.classifier import ClassifierTrainer
 from atop.pipeline.training.loop import train
@@ -24,15 +25,16 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
 CUDA = torch.device("cuda")
-BUDGET = {
-    "images": 12,
-    "batch": 4,
-    "lr": 1e-4,
-    "betas": [0.9, 0.95],
-    "weight_decay": 0.05,
-    "schedule": "constant",
-    "clip": None,
-}
+BUDGET = PurifierTraining(
+    images=12,
+    batch=4,
+    lr=1e-4,
+    betas=(0.9, 0.95),
+    weight_decay=0.05,
+    schedule="constant",
+    clip=None,
+)
+SMOKE, PAPER = presets.get("smoke"), presets.get("paper")
 CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", transform="rt2"
 )
@@ -47,23 +49,23 @@ def stage(
     **recipe: Any,
 ) -> PurifierTrainer:
     torch.manual_seed(0)
-    purifier = assemble.purifier(presets.get("smoke"), cell.purifier).to(device)
-    made = {**config.recipe("paper", cell.transform, "paper"), **recipe}
-    loss = assemble.loss(presets.get("smoke"), cell.purifier, made)
+    purifier = assemble.purifier(SMOKE, cell.purifier).to(device)
+    made = PAPER.recipe(cell).model_copy(update=recipe)
+    loss = assemble.loss(SMOKE, cell.purifier, made)
     network = assemble.classifier(cell.dataset, cell.classifier).to(device)
     classifier = network.eval().requires_grad_(False)
-    pipeline = assemble.join("smoke", cell, purifier, classifier)
-    fgsm = assemble.attack(presets.get("smoke"), "fgsm")
-    size = assemble.sizes(presets.get("smoke"), cell).purifier
+    pipeline = assemble.join(SMOKE, cell, purifier, classifier)
+    fgsm = assemble.attack(SMOKE, "fgsm")
+    size = SMOKE.sizes(cell).purifier
     return PurifierTrainer(
         purifier=purifier,
         loss=loss.to(device),
-        transforms=[assemble.transform(presets.get("smoke"), cell)],
+        transforms=[assemble.transform(SMOKE, cell)],
         data=data.train.take(slice(0, 16)).to(device),
         input_size=32,
         resize=lambda x: resize(x, size),
         recipe=made,
-        budget={**BUDGET, "parts": parts},
+        budget=BUDGET.model_copy(update={"parts": parts}),
         seed=0,
         stream="test",
         classification=Classification(
@@ -113,13 +115,14 @@ def test_a_run_resumes_on_the_device(
 
 
 def test_a_classifier_step(cifar_slice: Dataset) -> None:
-    budget = {**presets.get("paper").settings.stages.given()["classifier"], "epochs": 1, "batch": 8}
+    budget = PAPER.classifier_training("cifar10", "resnet18")
+    budget = budget.model_copy(update={"epochs": 1, "batch": 8})
     network = assemble.classifier("cifar10", "resnet18").to(CUDA)
     data = cifar_slice.train.take(slice(0, 16)).to(CUDA)
     metrics = ClassifierTrainer(network, data, size=256, budget=budget, seed=0).step(0)
     assert torch.isfinite(metrics["loss"])
 
 
-def test_enlarged_pictures_are_those_of_the_cpu(cifar_slice: Dataset) -> None:
+def test_enlarged_images_are_those_of_the_cpu(cifar_slice: Dataset) -> None:
     few = cifar_slice.test.take(slice(0, 8))
     assert (few.inputs(256) - few.to(CUDA).inputs(256).cpu()).abs().max() <= 1 / 255 + 1e-6

@@ -46,7 +46,7 @@ def defense(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defense]:
 
 @pytest.fixture(scope="module")
 def easy(defense: Defense, cifar_slice: Dataset) -> tuple[Tensor, Tensor]:
-    """Six pictures that eight draws of the defence all classify rightly."""
+    """Six images that eight draws of the defence all classify rightly."""
     split = cifar_slice.test.take(slice(0, 256))
     x, y = split.inputs(32), split.labels
     with torch.no_grad():
@@ -56,7 +56,7 @@ def easy(defense: Defense, cifar_slice: Dataset) -> tuple[Tensor, Tensor]:
 
 
 def broken(defense: Defense, x_adv: Tensor, x: Tensor, y: Tensor, *, eps: float = EPS) -> float:
-    """How often the defence errs on adversarial pictures, over draws; they lie in the ball."""
+    """How often the defence errs on adversarial images, over draws; they lie in the ball."""
     assert x_adv.shape == x.shape
     assert x_adv.min() >= 0
     assert x_adv.max() <= 1
@@ -100,7 +100,7 @@ def test_robustbench(
 ) -> None:
     robustbench()
     evaluation = import_module("robustbench.eval")
-    # It would download CIFAR-10; the slice has some of its pictures.
+    # It would download CIFAR-10; the slice has some of its images.
     x, y = easy
     monkeypatch.setattr(evaluation, "load_clean_dataset", lambda *_: (x[:2], y[:2]))
     clean, robust = evaluation.benchmark(

@@ -71,10 +71,8 @@ def _attacker(folder: Path) -> Callable[[], nn.Module]:
 
 def of_robustbench() -> Networks:
     """The packages' own networks, of the rows that name one, and the two that ours stand for."""
-    rows = {
-        name: row for name, row in config.classifiers().items() if row["family"] == "robustbench"
-    }
-    named = {name: row["options"] for name, row in rows.items()}
+    rows = {name: row for name, row in config.classifiers().items() if row.family == "robustbench"}
+    named = {name: row.options for name, row in rows.items()}
     cifar10 = {"dataset": "cifar10", "threat": "Linf"}
     named["standard"] = {"model": "Standard", **cifar10}
     named["diffpure-70-16"] = {"model": "Gowal2020Uncovering_70_16_extra", **cifar10}

@@ -32,12 +32,12 @@ CLASSES = {"resnet50_256": 100}
 def test_resnets_say_what_the_published_ones_say(name: str) -> None:
     row = ROWS[name]
     classes = CLASSES.get(name, 10)
-    network: nn.Module = build("classifiers", "resnet", classes=classes, **row["options"]).eval()
+    network: nn.Module = build("classifiers", "resnet", classes=classes, **row.options).eval()
     fill(network, seed=5)
     with np.load(Path(__file__).parent / "fixtures" / "logits.npz") as arrays:
         expected = arrays[PUBLISHED[name]]
     with torch.no_grad():
-        found = network(images(1, row["pixels"], row["pixels"], seed=15).float()).numpy()
+        found = network(images(1, row.pixels, row.pixels, seed=15).float()).numpy()
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
@@ -61,7 +61,7 @@ def ours(name: str, theirs: nn.Module, path: Path, **changes: int) -> nn.Module:
     )
     state = {prefix + key: value for key, value in theirs.state_dict().items()}
     torch.save({entry: state, "epoch": 7}, path)
-    options: dict[str, Any] = {**ROWS[name]["options"], **changes}
+    options: dict[str, Any] = {**ROWS[name].options, **changes}
     network = wideresnet.build(classes=10, **options)
     wideresnet.load_public(network, [path])
     path.unlink()
@@ -72,7 +72,7 @@ def ours(name: str, theirs: nn.Module, path: Path, **changes: int) -> nn.Module:
 def test_small_wide_resnets_and_their_gradients_are_the_published_ones(
     name: str, tmp_path: Path
 ) -> None:
-    theirs = published(ROWS[name]["options"]["style"], 16, 2).eval()
+    theirs = published(ROWS[name].options["style"], 16, 2).eval()
     fill(theirs, seed=6)
     network = ours(name, theirs, tmp_path / "weights.pt", depth=16, width=2).double()
     theirs = theirs.double()
@@ -91,7 +91,7 @@ def test_small_wide_resnets_and_their_gradients_are_the_published_ones(
 def test_the_wide_resnets_say_what_the_published_ones_say(
     name: str, parameters: int, tmp_path: Path
 ) -> None:
-    options = ROWS[name]["options"]
+    options = ROWS[name].options
     theirs = published(options["style"], options["depth"], options["width"]).eval()
     network = ours(name, theirs, tmp_path / "weights.pt")
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters

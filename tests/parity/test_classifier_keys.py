@@ -26,7 +26,7 @@ PUBLISHED: dict[str, str] = {
     "resnet50": "diffpure-50",
     "wrn28_10": "standard",
     "wrn70_16": "diffpure-70-16",
-    **{name: name for name, row in ROWS.items() if row["family"] == "robustbench"},
+    **{name: name for name, row in ROWS.items() if row.family == "robustbench"},
     **{name: "attacker-50" for name in ROWS if name.endswith("_resnet50")},
 }
 
@@ -34,10 +34,10 @@ PUBLISHED: dict[str, str] = {
 def made(name: str) -> nn.Module:
     """A row's network, without memory."""
     row = ROWS[name]
-    hundred = name == "resnet50_256" or "cifar100" in row.get("weights", {})
+    hundred = name == "resnet50_256" or "cifar100" in row.weights
     with without_numbers():
         return build(  # type: ignore[no-any-return]
-            "classifiers", row["family"], classes=100 if hundred else 10, **row["options"]
+            "classifiers", row.family, classes=100 if hundred else 10, **row.options
         )
 
 
@@ -47,7 +47,7 @@ def published(name: str) -> list[str] | str:
 
 
 def test_every_row_with_a_public_file_has_a_published_list() -> None:
-    assert {name for name, row in ROWS.items() if "weights" in row} <= set(PUBLISHED)
+    assert {name for name, row in ROWS.items() if row.weights} <= set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "wrn70_16"])
@@ -101,13 +101,13 @@ def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def files(name: str, folder: Path) -> list[Path]:
     """Empty files that are named as the package expects them."""
-    options = ROWS[name]["options"]
-    if ROWS[name]["family"] != "robustbench":
+    options = ROWS[name].options
+    if ROWS[name].family != "robustbench":
         found = [folder / "weights.pt"]
     else:
         folder = folder / options["dataset"] / options["threat"]
         whole = f"{options['model']}.pt"
-        count = len(next(iter(ROWS[name]["weights"].values())))
+        count = len(next(iter(ROWS[name].weights.values())))
         names = [whole] if count == 1 else [f"{whole}_m{i}.pt" for i in range(count)]
         found = [folder / one for one in names]
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def files(name: str, folder: Path) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if "weights" in ROWS[name]])
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if ROWS[name].weights])
 def test_the_public_layout_loads_whole_and_not_in_part(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +125,7 @@ def test_the_public_layout_loads_whole_and_not_in_part(
     paths, contents = files(name, tmp_path), layouts(name)
     content = dict(zip(paths, contents, strict=True))
     monkeypatch.setattr(checkpoints, "read", lambda path: content[path])
-    load = module_of("classifiers", ROWS[name]["family"]).load_public
+    load = module_of("classifiers", ROWS[name].family).load_public
     load(made(name), paths)
     state = contents[-1]
     while nested := next((value for value in state.values() if isinstance(value, dict)), None):

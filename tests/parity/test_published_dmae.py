@@ -23,7 +23,7 @@ from atop.method.registry import build
 FOLDER = Path(__file__).parent / "fixtures"
 KEYS: list[str] = json.loads((FOLDER / "keys.json").read_text())["lists"]["dmae-base"]
 SIZES: dict[str, dict[str, Any]] = {
-    "base": presets.get("paper").purifier("dmae")["options"],
+    "base": presets.get("paper").purifier("dmae").options,
     "large": {"width": 1024, "depth": 24, "heads": 16},
     "huge": {"patch": 14, "width": 1280, "depth": 32, "heads": 16},
 }

@@ -27,7 +27,7 @@ from atop.experiment import paths, presets
 from atop.experiment.stages.attack import Attack
 from atop.method.attack import Target
 from atop.pipeline import assemble
-from atop.pipeline.attacking import adversarial_sets
+from atop.pipeline.attacking import adversarial_sets, runner
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 
 
@@ -56,15 +56,15 @@ def test_an_adversarial_set_is_stored_as_it_was_made(small: Change) -> None:
     assert ((levels - levels.round()).abs() > 0.01).float().mean() > 0.1  # bytes would change it
     account = read_json(path.with_suffix(".json"))
     assert account["victim"]["id"] == BARE.id
-    assert account["budget"] == presets.get("smoke").attack("pgd-10")
+    assert account["budget"] == presets.get("smoke").attack("pgd-10").given()
 
 
-def test_a_set_made_from_other_pictures_is_refused(small: Change) -> None:
+def test_a_set_made_from_other_images_is_refused(small: Change) -> None:
     path = make_adversarial(Attack(preset=presets.get("smoke"), cell=BARE, attack="pgd-10"), CPU)
     other = Split(torch.zeros(N, 32, 32, 3), torch.zeros(N), torch.tensor(PLACES[::-1]))
-    with pytest.raises(AtopError, match=f"{path}: made from other test pictures; delete it"):
+    with pytest.raises(AtopError, match=f"{path}: made from other test images; delete it"):
         adversarial_sets.load_adversarial(path, other)
-    with pytest.raises(AtopError, match="made from other test pictures"):
+    with pytest.raises(AtopError, match="made from other test images"):
         adversarial_sets.load_adversarial(path, other.take(slice(0, 3)))
 
 
@@ -77,8 +77,8 @@ def test_an_attack_that_leaves_the_range_is_an_error(images: Split, value: float
             return bad
 
     x, draw = images.inputs(32), Randomness(0, "attack", images.index)
-    with pytest.raises(AtopError, match=r"Bad: made pictures that are not inside \[0, 1\]"):
-        adversarial_sets.run_attack(Bad(), lambda x, _: x, x, images.labels, draw)
+    with pytest.raises(AtopError, match=r"Bad: made images that are not inside \[0, 1\]"):
+        runner.candidates(Bad(), lambda x, _: x, x, images.labels, draw)
 
 
 def test_an_attack_goes_on_from_what_another_one_left(small: Change) -> None:

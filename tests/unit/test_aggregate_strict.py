@@ -10,6 +10,7 @@ from support.aggregates import line, strict
 from support.synthetic_records import N, cell_of, where, write_strict
 
 from atop.core.files import read_json, write_json
+from atop.experiment.settings.attacks import AttackSpec
 from atop.reporting.aggregate import _position, aggregate
 
 pytestmark = pytest.mark.usefixtures("small_config")
@@ -128,5 +129,5 @@ def test_points_of_a_curve(tmp_path: Path) -> None:
 )
 def test_a_point_lies_where_its_budget_is(tmp_path: Path, curve: str, x: float) -> None:
     column = replace(strict(tmp_path).table.column("steps-10"), curve=curve)
-    run = {"pgd": {"method": "pgd", "eot": 20, "steps": 50, "eps": "16/255"}}
+    run = {"pgd": AttackSpec(method="pgd", eot=20, steps=50, eps="16/255")}
     assert _position(column, run) == pytest.approx(x)

@@ -13,16 +13,19 @@ from torch import Tensor, nn
 
 from atop.core.errors import AtopError
 from atop.data.dataset import Dataset
-from atop.experiment import config
+from atop.experiment import presets
+from atop.experiment.cells import Cell
+from atop.experiment.settings.presets import PurifierTraining
 from atop.method.purifiers import deepfill, dmae
 from atop.method.reconstruction_loss import Loss, PixelLoss
 from atop.method.transforms import tokens
 from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
-BUDGET: dict[str, Any] = {
-    "images": 800, "batch": 8, "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.05,
-    "schedule": "constant", "clip": None,
-}  # fmt: skip
+BUDGET = PurifierTraining(
+    images=800, batch=8, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.05, schedule="constant",
+    clip=None,
+)  # fmt: skip
+CELL = Cell(dataset="cifar10", classifier="resnet18", purifier="deepfill", transform="rt2")
 TOKENS = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
 Make = Callable[..., PurifierTrainer]
 
@@ -54,8 +57,8 @@ def make(cifar_slice: Dataset) -> Make:
     """Stages of a kind that start from the same weights; keywords change recipe and budget."""
 
     def stage(kind: str, classification: Classification | None = None, **said: Any) -> Any:
-        recipe = {**config.recipe("paper", "rt2", "paper")}
-        recipe.update((key, said.pop(key)) for key in list(said) if key in recipe)
+        recipe = presets.get("paper").recipe(CELL)
+        changes = {key: said.pop(key) for key in list(said) if hasattr(recipe, key)}
         torch.manual_seed(0)
         purifier, loss = KINDS[kind]
         return PurifierTrainer(
@@ -65,8 +68,8 @@ def make(cifar_slice: Dataset) -> Make:
             data=cifar_slice.train.take(slice(0, 20)),
             input_size=32,
             resize=lambda x: x,
-            recipe=recipe,
-            budget={**BUDGET, **said},
+            recipe=recipe.model_copy(update=changes),
+            budget=BUDGET.model_copy(update=said),
             seed=0,
             stream="test",
             classification=classification,
@@ -182,8 +185,8 @@ def test_what_has_more_than_one_dimension_decays_and_nothing_else(make: Make) ->
 
 
 def test_both_optimisers_have_the_betas_and_the_decay_of_the_budget(make: Make) -> None:
-    recipe = config.recipe("paper", "rt2", "paper")
-    loss = deepfill.build_loss(recipe=recipe, discriminator_width=4)
+    recipe = presets.get("paper").recipe(CELL)
+    loss = deepfill.build_loss(recipe=recipe.given(), discriminator_width=4)
     stage = make("plain", loss=loss, betas=[0.3, 0.4], weight_decay=0.7)
     assert stage.loss_optimizer
     for optimizer in (stage.optimizer, stage.loss_optimizer):
@@ -213,7 +216,7 @@ def test_the_rate_rises_over_the_warmup_and_falls_after_it(
 
 
 def test_a_loss_without_networks_has_no_optimiser_and_leaves_no_state(make: Make) -> None:
-    recipe = {**config.recipe("paper", "rt2", "paper"), "gan": "off"}
+    recipe = {**presets.get("paper").recipe(CELL).given(), "gan": "off"}
     silent = deepfill.build_loss(recipe=recipe, discriminator_width=4)
     for stage in (make("dmae"), make("plain"), make("plain", loss=silent)):
         assert stage.loss_optimizer is None

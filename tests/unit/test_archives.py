@@ -1,4 +1,4 @@
-"""Bundles: what comes back from a machine that is lent without its disk."""
+"""Archives: what comes back from a machine that is lent without its disk."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from atop.core.errors import AtopError
 from atop.core.files import sha256, write_json
 from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.stage import networks
+from atop.experiment.stages import stage
 from atop.operations.cost import machines
 from atop.operations.timed_run import archives, summary
 from atop.operations.timed_run.queue import Queue
@@ -34,7 +34,7 @@ def write(sizes: dict[str, int]) -> Files:
 
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch, workdir: Path) -> Path:
-    """Three bundles of forty kilobytes; the folder for them."""
+    """Three archives of forty kilobytes; the folder for them."""
     monkeypatch.setattr(archives, "SIZE", 40960)
     monkeypatch.setattr(archives, "COUNT", 3)
     return workdir / "out"
@@ -45,12 +45,12 @@ def test_what_travels_is_the_same_at_the_other_end(tight: Path) -> None:
     files = write({name: 100, "a.bin": 0, "b.bin": 511, "c.bin": 50_000, "d.bin": 20_480})
     assert archives.pack([[path] for path in files], tight) == []
     found = archives.written(tight)
-    assert [path.name for path in found] == ["bundle-0.tar", "bundle-1.tar", "bundle-2.tar"]
+    assert [path.name for path in found] == ["archive-0.tar", "archive-1.tar", "archive-2.tar"]
     assert all(path.stat().st_size <= 40960 for path in found)
     assert archives.unpack(tight) == ([], [])  # all of it is there
     for path in files:
         path.unlink()
-    assert sorted(archives.unpack(tight).came) == sorted(files)
+    assert sorted(archives.unpack(tight).complete) == sorted(files)
     assert {path: path.read_bytes() for path in files} == files
     assert {path.stat().st_mtime for path in files} == {1_000_000_000}
 
@@ -60,14 +60,14 @@ def test_the_first_come_first_and_groups_are_not_torn_apart(tight: Path) -> None
     first, weights, about, small = files
     assert archives.pack([[first], [weights, about], [small]], tight) == [weights]
     assert len(archives.written(tight)) == 1
-    told = list(summary.bundles(archives.written(tight), [weights]))
+    told = list(summary.of_archives(archives.written(tight), [weights]))
     assert told[1] == "          no room for results/weights, 0.1 MiB"
     for path in files:
         path.unlink()
-    assert sorted(archives.unpack(tight).came) == [first, small]
+    assert sorted(archives.unpack(tight).complete) == [first, small]
 
 
-def test_bundles_fill_to_the_brim_and_not_beyond(tight: Path) -> None:
+def test_archives_fill_to_the_brim_and_not_beyond(tight: Path) -> None:
     for size in (28_671, 28_672, 28_673, 57_344, 57_345, 83_000):
         (path,) = write({"whole": size})
         left_behind = archives.pack([[path]], tight)
@@ -75,13 +75,13 @@ def test_bundles_fill_to_the_brim_and_not_beyond(tight: Path) -> None:
         assert not left_behind
 
 
-def test_older_bundles_make_way(tight: Path) -> None:
+def test_older_archives_make_way(tight: Path) -> None:
     (path,) = write({"whole": 50_000})
     archives.pack([[path]], tight)
     assert len(archives.written(tight)) == 2
     (path,) = write({"other": 100})
     archives.pack([[path]], tight)
-    assert [one.name for one in tight.iterdir()] == ["bundle-0.tar"]
+    assert [one.name for one in tight.iterdir()] == ["archive-0.tar"]
 
 
 def test_what_is_there_stays_as_it_is(tight: Path) -> None:
@@ -96,21 +96,21 @@ def test_a_file_of_which_a_piece_is_missing_or_another_ones_does_not_come(tight:
     (path,) = write({"whole": 50_000})
     archives.pack([[path]], tight)
     path.unlink()
-    second = (tight / "bundle-1.tar").read_bytes()
-    (tight / "bundle-1.tar").unlink()
+    second = (tight / "archive-1.tar").read_bytes()
+    (tight / "archive-1.tar").unlink()
     assert archives.unpack(tight) == ([], [path])
     (path,) = write({"whole": 50_000})  # other bytes of the same size
     archives.pack([[path]], tight)
     path.unlink()
-    (tight / "bundle-1.tar").write_bytes(second)
+    (tight / "archive-1.tar").write_bytes(second)
     assert set(archives.unpack(tight).incomplete) == {path}
     assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "results/../x", "atop/x.py", "results/a/../../x"])
-def test_a_bundle_writes_nowhere_but_into_results(tight: Path, name: str) -> None:
+def test_an_archive_writes_nowhere_but_into_results(tight: Path, name: str) -> None:
     tight.mkdir()
-    with tarfile.open(tight / "bundle-0.tar", "w") as tar:
+    with tarfile.open(tight / "archive-0.tar", "w") as tar:
         member = tarfile.TarInfo(name)
         member.size = 1
         tar.addfile(member, io.BytesIO(b"x"))
@@ -118,13 +118,13 @@ def test_a_bundle_writes_nowhere_but_into_results(tight: Path, name: str) -> Non
         archives.unpack(tight)
 
 
-def test_a_broken_bundle_is_named(tight: Path) -> None:
+def test_a_broken_archive_is_named(tight: Path) -> None:
     (path,) = write({"whole": 30_000})
     archives.pack([[path]], tight)
     path.unlink()
-    bundle = tight / "bundle-0.tar"
-    bundle.write_bytes(bundle.read_bytes()[:20_000])
-    with pytest.raises(AtopError, match=r"bundle-0\.tar: not a whole bundle .* copy it again"):
+    archive = tight / "archive-0.tar"
+    archive.write_bytes(archive.read_bytes()[:20_000])
+    with pytest.raises(AtopError, match=r"archive-0\.tar: not a complete archive .* copy it again"):
         archives.unpack(tight)
     assert not path.exists()
 
@@ -145,7 +145,7 @@ def test_records_travel_first_and_sets_and_states_never(
     rt1, rt2 = (paths.purifier(presets.get("smoke"), cell) for cell in cells)
     queue = Queue(presets.get("smoke"), machines.cpu(1), None)
     record = paths.record(presets.get("smoke"), cells[0], "table7", "classifier")
-    told = [paths.RESULTS / "benchmarks" / "a.json", paths.RESULTS / "logs" / "spend" / "a.log"]
+    told = [paths.RESULTS / "benchmarks" / "a.json", paths.RESULTS / "logs" / "timed-run" / "a.log"]
     page = paths.RESULTS / "benchmarks" / "README.md"  # of the checkout there, perhaps a newer one
     sets = paths.adversarial(presets.get("smoke"), BARE, "official")
     never = [sets, paths.state(rt1), paths.dataset("x"), page]
@@ -153,7 +153,7 @@ def test_records_travel_first_and_sets_and_states_never(
     for cell, path in zip(cells, (rt1, rt2), strict=True):
         start = sha256(paths.initial(presets.get("smoke"), cell))
         write_json(path.with_suffix(".json"), {"settings": {"start_sha256": start}})
-    networks = networks(presets.get("smoke"), cells[0])[1:]
+    networks = stage.networks(presets.get("smoke"), cells[0])[1:]
     write_json(record, {"checkpoints": [sha256(path) for path in networks]})
     found = archives.finished(queue)
     assert found[0] == [record]

@@ -10,7 +10,7 @@ import torch
 
 from atop.core.errors import AtopError
 from atop.core.randomness import Randomness
-from atop.experiment import config, paths, presets, validate
+from atop.experiment import paths, presets, validate
 from atop.experiment.cells import Cell
 from atop.method.purifiers.deepfill.loss import GanLoss
 from atop.method.purifiers.dmae import MaeLoss
@@ -111,12 +111,12 @@ def test_options_that_do_not_fit_a_transform_name_the_files_that_have_them(
 
 
 def test_a_purifier_has_its_own_loss_or_that_of_pixels() -> None:
-    recipe = config.recipe("paper", "rt2", "paper")
+    recipe = presets.get("paper").recipe(replace(CELL, transform="rt2"))
     full = assemble.loss(presets.get("paper"), "deepfill", recipe)
     assert isinstance(full, GanLoss)
     assert full.gan == "full"
     assert sum(one.numel() for one in full.parameters()) == 5_946_816  # width 64, as published
-    off = assemble.loss(presets.get("smoke"), "deepfill", {**recipe, "gan": "off"})
+    off = assemble.loss(presets.get("smoke"), "deepfill", recipe.model_copy(update={"gan": "off"}))
     assert isinstance(off, GanLoss)
     assert off.discriminator is None
     assert isinstance(assemble.loss(presets.get("paper"), "dmae", recipe), MaeLoss)
@@ -136,7 +136,7 @@ def test_a_purifier_with_weights_needs_an_init() -> None:
 
 @pytest.mark.parametrize("name", ["deepfill", "dmae", "identity"])
 def test_options_that_do_not_fit_a_loss_name_the_presets_file(change: Change, name: str) -> None:
-    recipe = config.recipe("paper", "rt2", "paper")
+    recipe = presets.get("paper").recipe(replace(CELL, transform="rt2"))
     change("presets/smoke", {"purifiers": {name: {"loss": {"treads": 1}}}})
     with pytest.raises(AtopError, match=r"presets/smoke\.yaml: .*treads") as found:
         assemble.loss(presets.get("smoke"), name, recipe)

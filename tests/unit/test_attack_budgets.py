@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from atop.experiment import presets
+from atop.experiment.settings.attacks import AttackSpec
 from atop.experiment.tables import table
 from atop.reporting import attack_budgets
 
@@ -76,7 +77,7 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
     ],
 )  # fmt: skip
 def test_text(budget: dict[str, Any], text: str) -> None:
-    assert attack_budgets.text(budget, presets.get("paper")) == text
+    assert attack_budgets.text(AttackSpec(**budget), presets.get("paper")) == text
 
 
 def test_an_attack_that_starts_from_others_lists_them_all(
@@ -90,7 +91,7 @@ def test_an_attack_that_starts_from_others_lists_them_all(
         "Linf 8/255, 9 steps; then 5 judge draws, EOT 3"
     )
     assert (
-        attack_budgets.text({**second, "after": "gone"}, presets.get("paper"))
+        attack_budgets.text(AttackSpec(**second | {"after": "gone"}), presets.get("paper"))
         == "Linf 8/255, 5 judge draws, EOT 3"
     )
 
@@ -98,7 +99,7 @@ def test_an_attack_that_starts_from_others_lists_them_all(
 def test_what_changed_in_a_header() -> None:
     scaled = {"steps": 200, "eps": "8/255", "pixels": None, "judge": 20}
     budget = {**PGD, "steps": 3, "pixels": 48, "judge": 4, "eot": 2, "scaled": scaled}
-    assert attack_budgets.changes(budget) == ["3 steps", "eps 8/255"]
+    assert attack_budgets.changes(AttackSpec(**budget)) == ["3 steps", "eps 8/255"]
 
 
 def test_a_worst_case_names_its_attacks_and_an_entry_its_target() -> None:

@@ -35,7 +35,7 @@ def small(change: Change, workdir: Path) -> Change:
     return change
 
 
-def test_standing_counts_right_draws_first_and_margins_second() -> None:
+def test_a_score_counts_right_draws_first_and_margins_second() -> None:
     right, margin = torch.tensor([0.5, 0.5, 0.5, 0.25, 0.75]), torch.tensor([1.0, -1, 0, 9, -9])
     other = CandidateScore(torch.full((5,), 0.5), torch.zeros(5))
     assert CandidateScore(right, margin).below(other).tolist() == [False, True, False, True, False]
@@ -43,16 +43,16 @@ def test_standing_counts_right_draws_first_and_margins_second() -> None:
 
 def test_the_judge_takes_draws_of_its_own(small: Change) -> None:
     small("attacks", {"attacks": {"mine": {**ROW, "judge": 3}}})
-    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
+    runner = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
     split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y = split.inputs(32), split.labels
-    found = siege.judge(x, y, split.index)
+    found = runner.judge(x, y, split.index)
     defense = assemble.defense(presets.get("smoke"), CELL)
     logits = torch.stack(
         [defense(x, Randomness(0, "judge:mine", split.index, draw)) for draw in range(3)]
     )
     right = (logits.argmax(2) == y).float().mean(0)
-    torch.testing.assert_close(found.right, right)
+    torch.testing.assert_close(found.correct, right)
     assert ((right > 0) & (right < 1)).any()  # draws differ
     margins = torch.stack([margin_of(one, y) for one in logits]).mean(0)
     torch.testing.assert_close(found.margin, margins, rtol=1e-4, atol=1e-4)
@@ -69,7 +69,7 @@ def test_no_lucky_draw_takes_an_example_out_of_an_attack(small: Change) -> None:
     one, many = (
         int(
             AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack=name), CPU)
-            .left(*where)
+            .remaining(*where)
             .sum()
         )
         for name in rows
@@ -160,14 +160,13 @@ def test_autoattack_attacks_everybody_whom_the_judge_leaves(
     small("attacks", {"attacks": {"mine": row, "gated": {**row, "version": "official"}}})
     split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y = split.inputs(32), split.labels
-    left = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU).left(
-        x, y, split.index
-    )
+    runner = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
+    remaining = runner.remaining(x, y, split.index)
     untouched = {}
     for name in ("mine", "gated"):
-        siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack=name), CPU)
-        where = left.nonzero()[:, 0]
-        found = siege._attempt(x[where], y[where], split.index[where], 0)
+        runner = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack=name), CPU)
+        where = remaining.nonzero()[:, 0]
+        found = runner._attempt(x[where], y[where], split.index[where], 0)
         still = torch.stack([(one == x[where]).flatten(1).all(1) for one in found])
         untouched[name] = int(still.all(0).sum())
     assert untouched["mine"] == 0

@@ -49,9 +49,9 @@ def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
     small("attacks", {"attacks": {"mine": ROW}})
     split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice")
     x, y, index = split.inputs(32), split.labels, split.index
-    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
-    whole = siege.run(x, x, y, index)
-    method, sizes = siege.method, []
+    attack = AttackRunner(Attack(preset=presets.get("smoke"), cell=BARE, attack="mine"), CPU)
+    whole = attack.run(x, x, y, index)
+    method, sizes = attack.method, []
 
     def small_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
         sizes.append(len(x))
@@ -59,25 +59,25 @@ def test_a_batch_that_does_not_fit_is_run_in_halves_with_the_same_result(
             raise torch.OutOfMemoryError
         return method(target, x, y, draw)
 
-    siege.method = small_memory
-    torch.testing.assert_close(siege.run(x, x, y, index), whole, rtol=0, atol=1e-6)
+    attack.method = small_memory
+    torch.testing.assert_close(attack.run(x, x, y, index), whole, rtol=0, atol=1e-6)
     assert sizes[:4] == [16, 8, 4, 2]
 
     def no_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
         raise torch.OutOfMemoryError
 
-    siege.method = no_memory
-    with pytest.raises(AtopError, match="mine: not even one picture fits into memory"):
-        siege.run(x, x, y, index)
+    attack.method = no_memory
+    with pytest.raises(AtopError, match="mine: not even one image fits into memory"):
+        attack.run(x, x, y, index)
 
 
-def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Change) -> None:
+def test_an_image_that_does_not_fit_is_tried_again_with_less_memory(small: Change) -> None:
     small("attacks", {"attacks": {"mine": ROW}})
     split = assemble.evaluation_set(presets.get("smoke"), "cifar10_slice").take(slice(0, 1))
     x, y, index = split.inputs(32), split.labels, split.index
-    siege = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
-    whole, method = siege.run(x, x, y, index), siege.method
-    segments = [one for one in siege.defense.modules() if isinstance(one, Segment)]
+    attack = AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="mine"), CPU)
+    whole, method = attack.run(x, x, y, index), attack.method
+    segments = [one for one in attack.defense.modules() if isinstance(one, Segment)]
     assert not any(one.recompute for one in segments)
 
     def small_memory(target: Target, x: Tensor, y: Tensor, draw: Randomness) -> Tensor:
@@ -85,8 +85,8 @@ def test_a_picture_that_does_not_fit_is_tried_again_with_less_memory(small: Chan
             raise torch.OutOfMemoryError
         return method(target, x, y, draw)
 
-    siege.method = small_memory
-    assert torch.equal(siege.run(x, x, y, index), whole)
+    attack.method = small_memory
+    assert torch.equal(attack.run(x, x, y, index), whole)
 
 
 def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:

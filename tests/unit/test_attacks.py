@@ -63,7 +63,7 @@ def made(name: str, **changes: Any) -> Attack:
 
 @pytest.fixture
 def x(images: Split) -> Tensor:
-    """Four pictures in float64, where rounding does not change the sign of a gradient."""
+    """Four images in float64, where rounding does not change the sign of a gradient."""
     return images.inputs(32)[:4].double()
 
 
@@ -116,7 +116,7 @@ def test_an_l2_step_has_the_length_of_the_step_size(
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "pgd-l2", "cw", "noise"])
-def test_no_budget_leaves_the_picture(
+def test_no_budget_leaves_the_image(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness, name: str
 ) -> None:
     target = Plain(classifier.double())
@@ -239,7 +239,7 @@ def test_cw_keeps_the_smallest_misclassified_iterate(
     assert any(improved)
 
 
-def test_cw_returns_the_picture_where_it_finds_nothing(
+def test_cw_returns_the_image_where_it_finds_nothing(
     classifier: nn.Module, x: Tensor, y: Tensor, draw: Randomness
 ) -> None:
     network = classifier.double()

@@ -25,7 +25,7 @@ def test_a_sub_attack_fools_inside_the_ball_and_leaves_alone_what_it_does_not_fo
     dtype: torch.dtype,
 ) -> None:
     network = classifier.to(dtype)
-    x = x.to(dtype) + 1e-9  # in float64 no picture that float32 knows
+    x = x.to(dtype) + 1e-9  # in float64 no image that float32 knows
     x[0, 0, :4], x[0, 1, :4] = 0, 1
     x.clamp_(max=1)
     found = made(attack, norm=norm)(Recorder(network), x, y, randomness)
@@ -45,7 +45,7 @@ def test_a_sub_attack_fools_inside_the_ball_and_leaves_alone_what_it_does_not_fo
 
 @pytest.mark.parametrize("version", autoattack.VERSIONS)
 @pytest.mark.parametrize("attack", ROWS)
-def test_no_budget_and_no_pictures_ask_nothing(
+def test_no_budget_and_no_images_ask_nothing(
     classifier: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, attack: str, version: str
 ) -> None:
     target = Recorder(classifier)

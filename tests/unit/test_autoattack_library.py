@@ -39,7 +39,7 @@ def test_a_sub_attack_is_set_up_as_the_whole_would_set_it_up(
     found = vars(sub_attack(attack, classifier, **ball, seed=0, options=options))
     whole = AutoAttack(classifier, **ball, seed=0, version=version)
     expected = vars(getattr(whole, part))
-    expected |= {"device": None}  # that of the pictures
+    expected |= {"device": None}  # that of the images
     # what the whole changes when it runs
     expected |= {"fab-t": {"targeted": True}, "apgd-dlr": {"loss": "dlr"}}.get(attack, {})
     for settings in (found, expected):

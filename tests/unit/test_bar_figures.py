@@ -200,7 +200,7 @@ def test_all_digits_of_a_note_are_raised(tmp_path: Path, saved: list[Figure]) ->
     assert "not run$^{12}$" in {text for axis in found.axes for text in missing(axis).values()}
 
 
-def test_figure_4_shares_its_clean_pictures_and_pgd_with_table_7() -> None:
+def test_figure_4_shares_its_clean_images_and_pgd_with_table_7() -> None:
     four, seven = table("figure4", presets.get("paper")), table("table7", presets.get("paper"))
     for four_key, seven_key in (("a-rt2-adversarial", "rt2-atop"), ("a-undefended", "undefended")):
         for key in ("standard", "pgd-20"):

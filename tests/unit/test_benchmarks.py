@@ -111,7 +111,7 @@ def test_a_preset_attacks_in_bfloat16_only_where_its_cost_was_measured() -> None
     coarse = [
         name
         for name in presets.names()
-        if presets.get(name).execution("attack").get("precision") == "bfloat16"
+        if presets.get(name).execution("attack").precision == "bfloat16"
     ]
     for one in benchmarks.read(ROOT / BENCHMARKS) if coarse else []:
         costs = {row["target"]: row["high"] for row in one["rows"] if "target" in row}

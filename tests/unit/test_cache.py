@@ -1,4 +1,4 @@
-"""Datasets on disk: what was written comes back, a picture at a time, or the file is named."""
+"""Datasets on disk: what was written comes back, an image at a time, or the file is named."""
 
 import json
 import warnings
@@ -139,7 +139,7 @@ def test_a_label_outside_the_classes_is_named() -> None:
     ("images", "labels", "told"),
     [(20, 19, "here: more images than its 19 labels"), (19, 20, "here: 19 images for 20 lab")],
 )
-def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, told: str) -> None:
+def test_as_many_labels_as_images(tmp_path: Path, images: int, labels: int, told: str) -> None:
     arrays = synthetic.cifar()
     arrays["train_images"] = arrays["train_images"][:images]
     arrays["train_labels"] = arrays["train_labels"][:labels]
@@ -147,6 +147,6 @@ def test_as_many_labels_as_pictures(tmp_path: Path, images: int, labels: int, to
         cache.fill(tmp_path, synthetic.found(arrays), pixels=32)
 
 
-def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AtopError, match=r"here: an image of 32x32 pixels; datasets\.yaml says 64"):
         cache.fill(tmp_path, synthetic.found(synthetic.cifar()), pixels=64)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from atop.core.errors import AtopError
-from atop.experiment import config, paths, presets
-from atop.experiment.cells import ABLATIONS, ALIKE, FINETUNES, TARGETS, Cell
+from atop.experiment import paths, presets
+from atop.experiment.cells import ABLATIONS, EQUIVALENT, FINETUNES, TARGETS, Cell
 from atop.experiment.stages.stage import networks
 
 CELL = Cell(
@@ -75,7 +75,7 @@ def test_what_is_no_id_is_refused_with_the_form_of_one(text: str) -> None:
         Cell.parse(text)
 
 
-def test_the_victim_of_a_grey_box_attack_is_the_bare_classifier() -> None:
+def test_the_target_of_a_grey_box_attack_is_the_bare_classifier() -> None:
     assert CELL.target("classifier") == CELL.bare == BARE
     assert CELL.target("defense") == CELL
     with pytest.raises(AtopError, match="target 'purifier' is not known; known are cl"):
@@ -92,14 +92,16 @@ def test_what_no_example_of_a_recipe_touches_is_shared() -> None:
         replace(cell, finetune="continued").weights == replace(paper, finetune="continued").weights
     )
     assert replace(cell, finetune="clean").shared == replace(paper, finetune="clean")
-    for one, other in ALIKE.items():
-        for preset in presets.names():
-            here, there = (config.recipe(name, "rt2", preset) for name in (one, other))
+    for one, other in EQUIVALENT.items():
+        for preset in map(presets.get, presets.names()):
+            here, there = (
+                preset.recipe(replace(CELL, recipe=name)).given() for name in (one, other)
+            )
             differing = {key for key in here if here[key] != there[key]}
             assert differing == {"attack_target"}
 
 
-def test_victims_of_transfer_attacks() -> None:
+def test_targets_of_transfer_attacks() -> None:
     assert CELL.target("untransformed").id == f"{CELL.id}-no_transform"
     assert CELL.target("untuned") == replace(CELL, finetune="none")
     assert CELL.target("untuned").weights == CELL.base
@@ -174,9 +176,3 @@ def test_a_file_of_a_package() -> None:
     assert found == Path(pydantic.__file__).parent / "some" / "file.pt"
     with pytest.raises(AtopError, match="the package nonsense is not installed"):
         paths.resolve("package:nonsense/file.pt")
-
-
-def test_what_a_preset_names_is_never_trained_over() -> None:
-    (given,) = paths.classifier(presets.get("smoke"), "cifar10_slice", "resnet_small")
-    with pytest.raises(AtopError, match=r"resnet_small\.safetensors: a preset names this file"):
-        paths.state(given)

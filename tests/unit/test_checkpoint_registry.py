@@ -17,9 +17,9 @@ from atop.experiment import config, paths, weight_files
 from atop.pipeline.checkpoints import download, robustbench_files
 
 Change = Callable[[str, dict[str, Any]], None]
-ROWS: dict[str, Any] = config.checkpoints()
+ROWS = config.checkpoints()
 ROBUSTBENCH = [
-    name for name, row in ROWS.items() if weight_files.ROBUSTBENCH.fullmatch(row.get("file", ""))
+    name for name, row in ROWS.items() if weight_files.ROBUSTBENCH.fullmatch(row.file or "")
 ]
 STANDARD = paths.CHECKPOINTS / "robustbench/cifar10/Linf/Standard.pt"
 
@@ -40,20 +40,21 @@ def test_it_holds_what_the_tables_need() -> None:
 @pytest.mark.parametrize("name", ROBUSTBENCH)
 def test_ids_are_those_of_the_installed_robustbench(name: str) -> None:
     row = ROWS[name]
-    assert robustbench_files.row(row["file"])["google_drive"] == row["google_drive"]
-    parts = row["file"].replace(".pt_m", "-m").removesuffix(".pt").lower()
+    known = robustbench_files.row(row.file)
+    assert known.google_drive == row.google_drive
+    parts = row.file.replace(".pt_m", "-m").removesuffix(".pt").lower()
     assert name == parts.replace("/", "-")
 
 
 def test_every_classifier_finds_its_weights() -> None:
     for name, row in config.classifiers().items():
-        for files in row.get("weights", {}).values():
+        for files in row.weights.values():
             assert set(files) <= set(ROWS), name
 
 
 def test_no_two_rows_share_a_file_or_a_name_in_the_users_folder() -> None:
-    rows = [row for row in ROWS.values() if "file" in row]
-    files = [row["file"] for row in rows]
+    rows = [row for row in ROWS.values() if row.file]
+    files = [row.file for row in rows]
     assert len(set(files)) == len(files)
     called = [name for row in rows for name in weight_files.names(row)]
     for name in called:
@@ -63,7 +64,7 @@ def test_no_two_rows_share_a_file_or_a_name_in_the_users_folder() -> None:
 def test_the_classifier_that_a_package_ships_is_verified_in_its_place() -> None:
     path = download.fetch("resnet18-pyautoattack", offline=True)
     assert "site-packages" in path.parts
-    assert sha256(path) == ROWS["resnet18-pyautoattack"]["sha256"]
+    assert sha256(path) == ROWS["resnet18-pyautoattack"].sha256
 
 
 PACKAGE = {"google_drive": ..., "file": ..., "also": ..., "package": "a/b"}
@@ -77,7 +78,7 @@ def test_a_row_that_makes_sense(change: Change, changes: dict[str, Any]) -> None
 
 
 def test_a_name_that_makes_no_file_name(change: Change) -> None:
-    change("checkpoints", {"deep fill": ROWS["deepfill-places2"]})
+    change("checkpoints", {"deep fill": ROWS["deepfill-places2"].given()})
     with pytest.raises(AtopError, match=r"checkpoints\.yaml: .*deep fill"):
         config.checkpoints()
 
@@ -133,9 +134,9 @@ def test_a_file_of_no_row() -> None:
 
 def test_a_model_without_a_row_is_found_in_the_package() -> None:
     row = robustbench_files.row("robustbench/cifar10/Linf/Carmon2019Unlabeled.pt")
-    assert row["google_drive"] == "15tUx-gkZMYx7BfEOw1GY5OKC-jECIsPQ"
-    assert row["sha256"] is None
-    assert paths.checkpoint_of(row) == paths.CHECKPOINTS / row["file"]
+    assert row.google_drive == "15tUx-gkZMYx7BfEOw1GY5OKC-jECIsPQ"
+    assert row.sha256 is None
+    assert paths.checkpoint_of(row) == paths.CHECKPOINTS / row.file
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_what_is_no_file_of_robustbench(file: str) -> None:
 
 def test_a_model_against_corruptions_is_found_too() -> None:
     file = "robustbench/cifar10/corruptions/Hendrycks2020AugMix_WRN.pt"
-    assert robustbench_files.row(file)["google_drive"] == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
+    assert robustbench_files.row(file).google_drive == "1wy7gSRsUZzCzj8QhmTbcnwmES_2kkNph"
     assert re.fullmatch(weight_files.pattern(), file)
 
 

@@ -39,12 +39,12 @@ def suite(name: str, preset: str, right: dict[str, float], n: int = 64) -> Recor
     row = presets.get(preset).suite(name)
     entries = []
     for one in row.attacks:
-        budget = presets.get(preset).attack(parse_entry(one, "")[0])
-        chain = [one.get("after") for one in presets.get(preset).chain(budget)]
+        budget = presets.get(preset).attack(parse_entry(one, "").attack)
+        chain = [link.after for link in presets.get(preset).chain(budget)]
         follows = sum(name in row.attacks for name in chain if name != "clean-native")
         usual = 0.8 if one.startswith("clean") or "noise" in one else 0.5 - 0.02 * follows
         count = round(n * right.get(one, usual))
-        entries.append(entry(one, count, budget, n=n, attacked=n // 2))
+        entries.append(entry(one, count, budget.given(), n=n, attacked=n // 2))
     return record(*entries, n=n)
 
 
@@ -78,9 +78,9 @@ def test_the_suites_of_the_config(name: str, right: dict[str, float], expected: 
 @pytest.mark.parametrize("preset", presets.names())
 def test_every_suite_can_be_read(preset: str) -> None:
     draw = np.random.default_rng(0)
-    for name, row in config.attacks()["suites"].items():
+    for name, row in config.attacks().suites.items():
         for _ in range(5):
-            right = {one: float(draw.uniform()) for one in row["attacks"]}
+            right = {one: float(draw.uniform()) for one in row.attacks}
             assert all(one["text"] for one in findings(suite(name, preset, right)))
 
 

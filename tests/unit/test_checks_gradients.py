@@ -5,7 +5,7 @@ from support.attack_records import PGD, SQUARE, entry, names, record, text
 from atop.results.checks import findings
 
 
-def test_pictures_that_an_attack_left_alone() -> None:
+def test_images_that_an_attack_left_alone() -> None:
     assert text(record(entry("fgsm", 40, unmoved=0.25))).startswith("fgsm left 25.0%")
     assert findings(record(entry("clean", 90, unmoved=1.0))) == []
     assert findings(record(entry("cw-100", 10, unmoved=0.5))) == []  # it has no ball to use

@@ -55,13 +55,13 @@ def test_a_classifier_says_how_accurate_it_is(
     account = read_json(path.with_suffix(".json"))
     found = account["test"]
     about = read_json(paths.dataset("cifar10_slice"))
-    # Part of the identity: other pictures do not go on where these left off.
+    # Part of the identity: other images do not go on where these left off.
     assert account["settings"]["data_sha256"] == about["train"]["sha256"]
     assert account["provenance"]["identity"] == config.digest(account["settings"])
     assert found["n"] == 64
     assert found["value"] == pytest.approx(right)
     assert found["low"] < right < found["high"]
-    said = f"{found['value']:.1f}% [{found['low']:.1f}, {found['high']:.1f}] of 64 test pictures"
+    said = f"{found['value']:.1f}% [{found['low']:.1f}, {found['high']:.1f}] of 64 test images"
     assert said in capsys.readouterr().out
 
 
@@ -99,22 +99,22 @@ def test_a_budget_may_differ_by_dataset_and_by_classifier(small: Change) -> None
     overrides = {"cifar10_slice": {"lr": 0.5, "epochs": 7}, "mine": {"epochs": 9}}
     small("presets/smoke", {"stages": {"classifier": {"overrides": overrides}}})
     found = presets.get("smoke").classifier_training("cifar10_slice", "mine")
-    assert (found["lr"], found["epochs"], found["batch"]) == (0.5, 9, 16)
-    assert presets.get("smoke").classifier_training("cifar10", "mine")["epochs"] == 9
-    assert presets.get("smoke").classifier_training("cifar10_slice", "resnet_small")["epochs"] == 7
+    assert (found.lr, found.epochs, found.batch) == (0.5, 9, 16)
+    assert presets.get("smoke").classifier_training("cifar10", "mine").epochs == 9
+    assert presets.get("smoke").classifier_training("cifar10_slice", "resnet_small").epochs == 7
 
 
 @pytest.mark.parametrize("preset", ["paper", "native"])
 def test_every_architecture_has_a_budget_on_every_dataset(preset: str) -> None:
-    trained = [name for name, row in config.classifiers().items() if row.get("training") != "never"]
+    trained = [name for name, row in config.classifiers().items() if row.training != "never"]
     assert {"resnet18", "resnet34", "resnet50", "wrn28_10", "wrn70_16", "resnet18_at"} < set(
         trained
     )
     for dataset in ("cifar10", "cifar100", "imagenette"):
         for name in trained:
             budget = presets.get(preset).classifier_training(dataset, name)
-            assert budget["epochs"] >= 30
-            assert ("attack" in budget) == name.endswith("_at")
+            assert budget.epochs >= 30
+            assert (budget.attack is not None) == name.endswith("_at")
             validate.check_cell(Cell(dataset=dataset, classifier=name), presets.get(preset))
 
 

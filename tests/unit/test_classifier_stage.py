@@ -11,6 +11,7 @@ from atop.core.errors import AtopError
 from atop.core.execution import Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
+from atop.experiment.settings.presets import ClassifierTraining
 from atop.method.attack import Target
 from atop.pipeline import assemble
 from atop.pipeline.training.classifier import ClassifierTrainer, accuracy
@@ -20,9 +21,10 @@ from atop.pipeline.training.schedule import positions, set_rate
 def training(data: Split, **changes: Any) -> ClassifierTrainer:
     torch.manual_seed(0)
     compute = Compute(**changes.pop("compute", {}))
-    budget = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
+    plain = {"epochs": 3, "batch": 32, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
+    plain["label_smoothing"] = 0.0
     network = assemble.classifier("cifar10_slice", "resnet_small")
-    budget |= {"label_smoothing": 0.0, **changes}
+    budget = ClassifierTraining(**{**plain, **changes})
     return ClassifierTrainer(network, data, size=32, budget=budget, seed=0, compute=compute)
 
 
@@ -40,7 +42,7 @@ def test_the_classifier_learns(cifar_slice: Dataset) -> None:
     assert mean("accuracy", slice(-8, None)) > mean("accuracy", slice(0, 8)) + 0.1
 
 
-def test_the_classifier_sees_flipped_and_shifted_pictures(cifar_slice: Dataset) -> None:
+def test_the_classifier_sees_flipped_and_shifted_images(cifar_slice: Dataset) -> None:
     data = cifar_slice.train.take(slice(0, 32))
     stage = training(data)
     seen: list[Tensor] = []
@@ -73,7 +75,7 @@ def test_the_classifiers_optimiser_is_the_budgets(cifar_slice: Dataset) -> None:
     assert group["lr"] == pytest.approx(0.2 * 0.01)  # cosine with a warm-up
 
 
-def test_an_epoch_shows_every_picture_once_and_the_next_one_in_another_order() -> None:
+def test_an_epoch_shows_every_image_once_and_the_next_one_in_another_order() -> None:
     options = {"size": 20, "batch": 6, "seed": 0, "stream": "test", "device": torch.device("cpu")}
     shown = [positions(number, **options) for number in range(6)]  # type: ignore[arg-type]
     assert [epoch for _, epoch in shown] == [0, 0, 0, 1, 1, 1]
@@ -84,7 +86,7 @@ def test_an_epoch_shows_every_picture_once_and_the_next_one_in_another_order() -
     assert not torch.equal(other, shown[0][0])
     other = positions(0, **{**options, "seed": 1})[0]  # type: ignore[arg-type]
     assert not torch.equal(other, shown[0][0])
-    with pytest.raises(AtopError, match="a batch of 30 does not fit a dataset of 20 pictures"):
+    with pytest.raises(AtopError, match="a batch of 30 does not fit a dataset of 20 images"):
         positions(0, **{**options, "batch": 30})  # type: ignore[arg-type]
 
 
@@ -150,7 +152,7 @@ def test_bfloat16_and_channels_last_learn_the_same(cifar_slice: Dataset) -> None
     torch.testing.assert_close(*losses, rtol=0.02, atol=0)
 
 
-def test_accuracy_is_of_the_classifier_at_rest_on_every_picture(cifar_slice: Dataset) -> None:
+def test_accuracy_is_of_the_classifier_at_rest_on_every_image(cifar_slice: Dataset) -> None:
     data = cifar_slice.test.take(slice(0, 50))
     network = training(data, batch=10).classifier.train()
     found = accuracy(network, data, size=32, batch=16)

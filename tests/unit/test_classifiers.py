@@ -159,13 +159,13 @@ def test_the_adversarially_trained_one_differs_in_its_training_alone(name: str) 
 def test_public_weights_have_rows_and_fit_the_dataset() -> None:
     checkpoints = config.checkpoints()
     for name, row in config.classifiers().items():
-        for dataset, files in row.get("weights", {}).items():
+        for dataset, files in row.weights.items():
             assert set(files) <= set(checkpoints), name
-            if "dataset" in row["options"]:
-                assert row["options"]["dataset"] == dataset, name
+            if "dataset" in row.options:
+                assert row.options["dataset"] == dataset, name
 
 
-def test_logits_are_of_the_normalised_picture() -> None:
+def test_logits_are_of_the_normalised_image() -> None:
     torch.manual_seed(0)
     x = torch.rand(2, 3, 32, 32)
     shifted = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)

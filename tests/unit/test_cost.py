@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atop.experiment.steps import Step
-from atop.operations.cost.passes import Training
 
 from atop.__main__ import main
 from atop.core.files import ROOT, write_json
 from atop.experiment import config, presets
 from atop.experiment.stages import plan
+from atop.experiment.stages.stage import Stage
 from atop.experiment.tables import Table, table
+from atop.experiment.workload import TrainingStep
 from atop.operations.cost import estimates, machines
 from atop.operations.cost.estimates import Estimate, estimate
 from atop.operations.cost.rates import Rate, Rates
 
 CELL = "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
 BARE = "cifar10_slice-resnet_small-undefended"
-PGD = 7 + 4 * 20 + 3 * 40  # looks at a picture by FGSM, PGD-10, PGD-20, PGD-1000 (40 steps)
+PGD = 7 + 4 * 20 + 3 * 40  # queries for an image by FGSM, PGD-10, PGD-20, PGD-1000 (40 steps)
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def small(workdir: Path) -> Table:
     return table("table7", presets.get("smoke"))
 
 
-def known(made: Table, ms: float = 1.0, *, without: str = "") -> tuple[list[Step], Rates]:
-    """The steps of a table, and rates of all their passes, each the same, but some."""
+def known(made: Table, ms: float = 1.0, *, without: str = "") -> tuple[list[Stage], Rates]:
+    """The stages of a table, and rates of all their operations, each the same, but some."""
     jobs, rates = plan.of_tables([made]), Rates(machines.cpu(1))
     rates.add_start(2.0)
-    for one in rates.lacking(estimates.operations(jobs)):
-        if not (without and without in one.words):
-            weights = 0.5 if isinstance(one, Training) else 0.0
+    for one in rates.unknown(estimates.operations(jobs)):
+        if not (without and without in str(one)):
+            weights = 0.5 if isinstance(one, TrainingStep) else 0.0
             rates.add(one, Rate(ms=ms, peak_mb=500, weights_mb=weights))
     return jobs, rates
 
@@ -52,27 +52,26 @@ def lines(text: str) -> dict[str, list[str]]:
     return {row.split()[-1]: re.split(r"  +", row.strip())[:-1] for row in rows}
 
 
-def done(step: Step, seconds: float, **more: Any) -> None:
-    """The account of a step that took so long."""
+def done(stage: Stage, seconds: float, **more: Any) -> None:
+    """The metadata of a stage that took so long."""
     about = {"wall_s": seconds, "device": "cpu", "threads": 1, **more.pop("made", {})}
-    write_json(step.account, {"provenance": about, **more})
+    write_json(stage.metadata, {"provenance": about, **more})
 
 
-def of(jobs: list[Step], verb: str, name: str = "", cell: str = "") -> Step:
-    found = [one for one in jobs if (one.verb, one.name) == (verb, name)]
-    return next(one for one in found if not cell or one.owner == cell)
+def of(jobs: list[Stage], label: str) -> Stage:
+    return next(one for one in jobs if one.label == label)
 
 
 def test_costs_by_hand(small: Table, capsys: pytest.CaptureFixture[str]) -> None:
     jobs, _ = known(small, ms=2.0)
     told = lines(say(capsys))
-    # 256 pictures: FGSM 1, PGD 10, 20 and 40, CW at most 50; six sets to classify once.
+    # 256 images: FGSM 1, PGD 10, 20 and 40, CW at most 50; six sets to classify once.
     attacks, evaluation = 0.002 * 256 * (1 + 10 + 20 + 40 + 50), 0.002 * 256 * 6
     assert told[BARE] == [
         f"<= {attacks / 60:.1f} min", f"{evaluation:.1f} s",
         f"<= {(attacks + evaluation) / 60:.1f} min", "500 MB", "16 MB",
     ]  # fmt: skip
-    # 3,072 pictures; three sets of 64 at six points, which take FGSM and PGD-20 to make.
+    # 3,072 images; three sets of 64 at six points, which take FGSM and PGD-20 to make.
     training = 0.002 * (3072 + 64 * (3 * 6 + 21))
     whole = training + evaluation
     held = 2128 * 32 * 32 * 3 / 2**20
@@ -91,12 +90,12 @@ def test_what_is_not_measured_is_said_and_not_guessed(
     nothing = say(capsys, "--no-calibration")
     assert lines(nothing)["total"][:4] == ["?"] * 4
     assert f"?: not measured on {machines.cpu(1).device}, 17 in all" in nothing
-    assert nothing.count("pictures\n") == 5  # the first of them
+    assert nothing.count("images\n") == 5  # the first of them
     known(small, without="training (AToP) of rt2")
     some = say(capsys, "--no-calibration")
     assert lines(some)[CELL][0] == "2.5 s + ?"  # its curve is known
     assert lines(some)[CELL][2:] == ["4.0 s + ?", ">= 506 MB", "?"]
-    assert "1 in all:\n  training (AToP) of rt2, deepfill, resnet_small: 16 pictures\n" in some
+    assert "1 in all:\n  training (AToP) of rt2, deepfill, resnet_small: 16 images\n" in some
     assert " + ?" in lines(some)["total"][3]
     assert "?" not in "".join(lines(some)[BARE])
 
@@ -122,10 +121,10 @@ def test_another_devices_rates_are_used_as_they_are(
 ) -> None:
     jobs = plan.of_tables([small])
     rates = Rates(machines.Machine(device="NVIDIA H200", cuda=True, threads=1))
-    for one in rates.lacking(estimates.operations(jobs)):
+    for one in rates.unknown(estimates.operations(jobs)):
         rates.add(one, Rate(ms=1.0, peak_mb=500))
     text = say(capsys, "--device", "nvidia-h200")
-    assert text.startswith("table7 of preset smoke on NVIDIA H200, one job at a time\n")
+    assert text.startswith("table7 of preset smoke on NVIDIA H200, each job at a time\n")
     assert lines(text)["total"][1] == "<= 31 s"
     assert lines(text)["jobs"] == ["?"]  # how long one takes to start is not known
 
@@ -135,11 +134,11 @@ def test_what_was_taken_stands_beside_the_estimate(
 ) -> None:
     jobs, _ = known(small)
     assert "took: " not in say(capsys)
-    done(of(jobs, "attack", "pgd-20"), 6.4)  # 5.12 estimated
-    done(of(jobs, "attack", "pgd-10"), 2.56)  # 2.56 estimated
-    done(of(jobs, "attack", "cw-100"), 1.0)  # at most
-    done(of(jobs, "attack", "fgsm"), 100.0, made={"threads": 2})  # of another machine
-    done(of(jobs, "evaluate", "table7", CELL), 9.0, resumed=True)
+    done(of(jobs, f"attack pgd-20 {BARE}"), 6.4)  # 5.12 estimated
+    done(of(jobs, f"attack pgd-10 {BARE}"), 2.56)  # 2.56 estimated
+    done(of(jobs, f"attack cw-100 {BARE}"), 1.0)  # at most
+    done(of(jobs, f"attack fgsm {BARE}"), 100.0, made={"threads": 2})  # of another machine
+    done(of(jobs, f"evaluate table7 {CELL}"), 9.0, resumed=True)
     text = say(capsys)
     assert lines(text)[BARE][-1] == "1.8 min"
     assert lines(text)[CELL][-1] == ">= 9.0 s"
@@ -154,7 +153,8 @@ def test_what_was_taken_stands_beside_the_estimate(
     ("changes", "compared"),
     [
         ({}, True), ({"at_most": True}, False), ({"resumed": True}, False),
-        ({"elsewhere": True}, False), ({"unknown": ("a pass",)}, False), ({"took": None}, False),
+        ({"elsewhere": True}, False), ({"unknown": ("an operation",)}, False),
+        ({"took": None}, False),
     ],
     ids=str,
 )  # fmt: skip
@@ -162,8 +162,9 @@ def test_only_what_is_like_the_estimate_is_compared(
     small: Table, changes: dict[str, Any], compared: bool
 ) -> None:
     plain: dict[str, Any] = {
-        "step": plan.of_tables([small])[0], "seconds": 1, "unknown": (), "at_most": False,
-        "memory": 1.0, "few": False, "disk": 0, "took": 2.0, "resumed": False, "elsewhere": False,
+        "stage": plan.of_tables([small])[0], "seconds": 1, "unknown": (), "at_most": False,
+        "memory": 1.0, "smaller": False, "disk": 0, "took": 2.0, "resumed": False,
+        "elsewhere": False,
     }  # fmt: skip
     assert Estimate(**{**plain, **changes}).comparable == compared
 
@@ -180,7 +181,7 @@ def test_files_from_elsewhere_are_counted(
     assert "public weights, without 6 of unknown size" in capsys.readouterr().out
 
 
-def test_all_tables_share_their_steps(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_tables_share_their_stages(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "all", "--preset", "smoke", "--no-calibration"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(", ".join(config.tables()))

@@ -1,4 +1,4 @@
-"""Looks of attacks, as they are told beforehand and as real runs classify."""
+"""Queries of attacks, as they are counted beforehand and as real runs classify."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +12,9 @@ from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
 from atop.data import embedded
-from atop.experiment import attack_workload, config, paths, presets, steps
+from atop.experiment import attack_workload, config, paths, presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import AttackSpec
 from atop.experiment.stages.attack import Attack
 from atop.method.attacks import fgsm
 from atop.method.workload import Queries
@@ -66,7 +67,7 @@ WHOLE = {
 
 @pytest.fixture
 def small(change: Change, workdir: Path) -> Change:
-    """The smoke preset with five pictures in batches of two, its data, and a purifier.
+    """The smoke preset with five images in batches of two, its data, and a purifier.
 
     Their labels are what the bare classifier says, so that it is right on all.
     """
@@ -88,13 +89,11 @@ def small(change: Change, workdir: Path) -> Change:
 
 
 def told_and_done(change: Change, cell: Cell, row: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Pictures that an attack's work has beforehand, and the account of the attack."""
+    """Images that an attack's workload has beforehand, and the metadata of the attack."""
     change("attacks", {"attacks": {"mine": row}})
-    *_, step = steps.attacked("smoke", cell, "mine")
-    path = make_adversarial(
-        Attack(preset=presets.get("smoke"), cell=cell, attack="mine"), torch.device("cpu")
-    )
-    return sum(step.workload().pictures.values()), read_json(path.with_suffix(".json"))
+    stage = Attack(preset=presets.get("smoke"), cell=cell, attack="mine")
+    path = make_adversarial(stage, torch.device("cpu"))
+    return sum(stage.workload().images.values()), read_json(path.with_suffix(".json"))
 
 
 @pytest.mark.slow
@@ -111,9 +110,9 @@ def test_told_is_all_that_can_be_classified(small: Change, name: str) -> None:
     told, account = told_and_done(small, BARE, WHOLE[name])
     assert account["attacked"] == N
     assert account["classified"] == told
-    assert attack_workload.at_most(
-        WHOLE[name], attack_workload.of_method(WHOLE[name], random=True, classes=10)
-    )
+    spec = AttackSpec(**WHOLE[name])
+    method = attack_workload.of_method(spec, random=True, classes=CLASSES)
+    assert attack_workload.at_most(spec, method)
 
 
 @pytest.mark.slow
@@ -146,7 +145,8 @@ def test_what_a_random_target_lets_go_is_not_attacked(small: Change) -> None:
 
 def test_counts_by_hand() -> None:
     def of(row: dict[str, Any], random: bool) -> list[Queries]:
-        return [*attack_workload.of_method(row, random=random, classes=CLASSES).queries]
+        spec = AttackSpec(**row)
+        return [*attack_workload.of_method(spec, random=random, classes=CLASSES).queries]
 
     assert of(PGD, True) == [Queries(True, 3, 2)]
     assert of(PGD, False) == [Queries(True, 1, 2)]
@@ -164,19 +164,19 @@ def test_counts_by_hand() -> None:
 
 
 def test_every_attack_of_the_suite_is_known() -> None:
-    for name in config.attacks()["attacks"]:
-        row = presets.get("paper").attack(name)
-        if row["method"] != "clean":
-            found = attack_workload.of_method(row, random=True, classes=10)
-            assert found.queries or row["method"] == "noise"
+    for name in config.attacks().attacks:
+        spec = presets.get("paper").attack(name)
+        if not spec.clean:
+            found = attack_workload.of_method(spec, random=True, classes=CLASSES)
+            assert found.queries or spec.method == "noise"
 
 
 def test_an_attack_that_does_not_say_what_it_takes_is_named(
     change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change("attacks", {"attacks": {"mine": {"method": "fgsm", **BALL, "eot": 1}}})
-    *_, step = steps.attacked("smoke", BARE, "mine")
-    assert step.workload().pictures
+    stage = Attack(preset=presets.get("smoke"), cell=BARE, attack="mine")
+    assert stage.workload().images
     monkeypatch.delattr(fgsm, "workload")
-    with pytest.raises(AtopError, match=r"fgsm\.py: no function workload, so what it takes is not"):
-        step.workload()
+    with pytest.raises(AtopError, match=r"fgsm\.py: no function workload, so its cost is"):
+        stage.workload()

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from atop.operations.cost.passes import Look, Pass, Training
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
+from atop.experiment.workload import Operation, Query, TrainingStep
 from atop.operations.cost import calibration, machines, ready
 from atop.operations.cost.calibration import measure
 from atop.operations.cost.machines import Machine
@@ -28,57 +29,66 @@ CELL = Cell(
     transform="rt2", finetune="adversarial",
 )  # fmt: skip
 TUNED = replace(CELL, purifier="identity", init="none", finetune="classifier")
-BARE = Look(
-    preset="smoke", cell=CELL.bare, pixels=32, batch=4, draws=1, gradient=False, how="evaluate"
-)
 MACHINE = Machine(device="NVIDIA Made-Up 9 (80GB)", cuda=True, threads=4)
 RATE = Rate(ms=2.5, peak_mb=300, weights_mb=0.5)
 Change = Callable[[str, dict[str, Any]], None]
 
 
+def query(**changes: Any) -> Query:
+    """Logits of the bare classifier, changed."""
+    plain: dict[str, Any] = {
+        "preset": presets.get("smoke"), "cell": CELL.bare, "pixels": 32, "batch": 4, "draws": 1,
+        "gradient": False, "mode": "evaluate",
+    }  # fmt: skip
+    return Query(**{**plain, **changes})
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, workdir: Path) -> None:
-    """One run of each pass is enough, and a start needs none."""
+    """One run of each operation is enough, and a start needs none."""
     monkeypatch.setattr(calibration, "ENOUGH_S", 1e-9)
     monkeypatch.setattr(calibration, "_start", lambda device: 3.5)
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Batches and draws of the looks that are made ready."""
+    """Batches and draws of the queries that are made ready."""
     made: list[tuple[int, int]] = []
-    build = ready.look
+    build = ready.query
 
-    def noted(one: Look, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
+    def noted(one: Query, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
         made.append((batch, draws))
         return build(one, device, batch=batch, draws=draws)
 
-    monkeypatch.setattr(ready, "look", noted)
+    monkeypatch.setattr(ready, "query", noted)
     return made
 
 
-def trainings() -> list[Training]:
+def trainings() -> list[TrainingStep]:
     """One of each kind."""
+    smoke = presets.get("smoke")
     cells = [CELL, replace(CELL, finetune="clean"), CELL.base, TUNED]
-    made = [Training(preset="smoke", cell=cell, verb="finetune") for cell in cells]
-    pretrained = replace(CELL.base, transform="none")
     robust = Cell(dataset="cifar10_slice", classifier="resnet_small_at")
-    return [
-        *made,
-        Training(preset="smoke", cell=pretrained, verb="pretrain"),
-        Training(preset="smoke", cell=robust, verb="classifier"),
+    stages = [
+        *(finetuning(smoke, cell) for cell in cells),
+        Pretrain.of(smoke, "cifar10_slice", "deepfill"),
+        TrainClassifier(preset=smoke, cell=robust),
     ]
+    steps = (next(iter(stage.workload().images)) for stage in stages)
+    return [step for step in steps if isinstance(step, TrainingStep)]
 
 
-@pytest.mark.parametrize("one", trainings(), ids=lambda one: one.words)
-def test_every_training_is_measured(quick: None, change: Change, one: Training) -> None:
+@pytest.mark.parametrize("kind", range(6), ids=map(str, trainings()))
+def test_every_training_is_measured(quick: None, change: Change, kind: int) -> None:
     small = {"batch": 2, "overrides": ...}
     change("presets/smoke", {"stages": dict.fromkeys(("l_org", "atop", "robust", "tune"), small)})
     change("presets/smoke", {"stages": {"pretrain": small}})
+    one = trainings()[kind]
     rate = measure(one, CPU)
+    assert one.batch == 2
     assert rate.ms > 0
     assert rate.peak_mb > 100  # Python and torch alone
-    assert not rate.few
+    assert not rate.small_batch
     classifier = one.cell.classifier
     if not one.cell.purifies:
         network = assemble.classifier("cifar10_slice", classifier)
@@ -91,14 +101,14 @@ def test_every_training_is_measured(quick: None, change: Change, one: Training) 
 
 @pytest.mark.parametrize("through", ["exact", "bpda", "fixed"])
 @pytest.mark.parametrize("gradient", [True, False])
-def test_looks_are_measured(quick: None, gradient: bool, through: str) -> None:
-    one = replace(BARE, cell=CELL, gradient=gradient, through=through, how="attack", draws=3)
-    made = ready.look(one, CPU, batch=4, draws=3)
-    assert made.pictures == 12
+def test_queries_are_measured(quick: None, gradient: bool, through: str) -> None:
+    one = query(cell=CELL, gradient=gradient, through=through, mode="attack", draws=3)
+    made = ready.query(one, CPU, batch=4, draws=3)
+    assert made.images == 12
     assert measure(one, CPU).ms > 0
 
 
-def test_a_pass_runs_as_its_preset_says(quick: None, change: Change) -> None:
+def test_an_operation_runs_as_its_preset_says(quick: None, change: Change) -> None:
     change("presets/smoke", {"compute": {"attack": {"precision": "bfloat16"}}})
     seen: set[tuple[torch.dtype, str]] = set()
 
@@ -107,21 +117,19 @@ def test_a_pass_runs_as_its_preset_says(quick: None, change: Change) -> None:
 
     handle = torch.nn.modules.module.register_module_forward_hook(note)
     try:
-        ready.look(replace(BARE, how="attack"), CPU, batch=2, draws=1).run()
+        ready.query(query(mode="attack"), CPU, batch=2, draws=1).run()
         assert (torch.bfloat16, "tf32") in seen
         seen.clear()
-        for how in ("evaluate", "judge"):
-            ready.look(replace(BARE, how=how), CPU, batch=2, draws=1).run()
+        for mode in ("evaluate", "judge"):
+            ready.query(query(mode=mode), CPU, batch=2, draws=1).run()
         assert seen == {(torch.float32, "ieee")}
     finally:
         handle.remove()
 
 
-def test_a_rate_is_of_one_picture_and_one_draw(
-    quick: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rate_is_of_one_image_and_one_draw(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_timed", lambda run, device: 0.6)
-    assert measure(replace(BARE, draws=3), CPU).ms == pytest.approx(600 / (4 * 3))
+    assert measure(query(draws=3), CPU).ms == pytest.approx(600 / (4 * 3))
     training = trainings()[4]  # two transforms take turns
     assert measure(training, CPU).ms == pytest.approx(600 / (training.batch * 2))
 
@@ -129,26 +137,26 @@ def test_a_rate_is_of_one_picture_and_one_draw(
 def test_a_batch_that_does_not_fit_is_halved(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def small(one: Look, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
+    def small(one: Query, device: torch.device, *, batch: int, draws: int) -> ready.Ready:
         tried.append(batch)
         if batch > 2:
             raise torch.OutOfMemoryError
         return ready.Ready(lambda: None, batch * draws)
 
-    monkeypatch.setattr(ready, "look", small)
-    measure(replace(BARE, batch=8), CPU)
+    monkeypatch.setattr(ready, "query", small)
+    measure(query(batch=8), CPU)
     assert tried == [8, 4, 2]
 
 
 @pytest.mark.parametrize(("preset", "runs"), [("native", 1), ("smoke", 2)])
-def test_a_long_run_on_few_pictures_needs_no_other(
+def test_a_long_run_on_few_images_needs_no_other(
     quick: None, monkeypatch: pytest.MonkeyPatch, preset: str, runs: int
 ) -> None:
     done: list[int] = []
     made = ready.Ready(lambda: done.append(1), 2)
-    monkeypatch.setattr(ready, "look", lambda *_, **__: made)
+    monkeypatch.setattr(ready, "query", lambda *_, **__: made)
     monkeypatch.setattr(calibration, "LONG_S", 0.0)
-    measure(replace(BARE, preset=preset), CPU)
+    measure(query(preset=presets.get(preset)), CPU)
     assert len(done) == runs
 
 
@@ -156,57 +164,56 @@ def test_what_never_fits_is_said(quick: None, monkeypatch: pytest.MonkeyPatch) -
     def fails(one: Any, device: torch.device, **more: int) -> ready.Ready:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(ready, "look", fails)
+    monkeypatch.setattr(ready, "query", fails)
     monkeypatch.setattr(ready, "training", fails)
-    training = trainings()[0]
-    rates = Rates(MACHINE)
-    failed = calibration.calibrate(rates, [BARE, training], CPU)
-    assert failed == dict.fromkeys((BARE.words, training.words), "does not fit into memory")
-    assert rates.of(BARE) is None
+    bare, training, rates = query(), trainings()[0], Rates(MACHINE)
+    failed = calibration.calibrate(rates, [bare, training], CPU)
+    assert failed == dict.fromkeys(map(str, (bare, training)), "does not fit into memory")
+    assert rates.of(bare) is None
 
 
 def test_a_network_that_cannot_be_built_is_said(quick: None, change: Change) -> None:
     change("presets/smoke", {"purifiers": {"deepfill": {"options": {"depth": 3}}}})
-    one = replace(BARE, cell=CELL)
-    failed = calibration.calibrate(Rates(MACHINE), [one, BARE], CPU)
-    assert list(failed) == [one.words]
-    assert "presets/smoke.yaml" in failed[one.words]
+    one = query(cell=CELL)
+    failed = calibration.calibrate(Rates(MACHINE), [one, query()], CPU)
+    assert list(failed) == [str(one)]
+    assert "presets/smoke.yaml" in failed[str(one)]
 
 
-def test_a_cpu_does_what_is_meant_for_a_gpu_with_few_pictures(
+def test_a_cpu_does_what_is_meant_for_a_gpu_with_few_images(
     quick: None, seen: list[tuple[int, int]]
 ) -> None:
     cell = Cell(dataset="cifar10", classifier="resnet18_32")
-    rate = measure(replace(BARE, preset="native", cell=cell, batch=64, draws=20), CPU)
-    assert rate.few
+    rate = measure(query(preset=presets.get("native"), cell=cell, batch=64, draws=20), CPU)
+    assert rate.small_batch
     assert seen == [(2, 1)]
-    measure(replace(BARE, draws=3), CPU)
+    measure(query(draws=3), CPU)
     assert seen[1:] == [(4, 3)]
 
 
 def test_the_second_time_nothing_is_measured(
     quick: None, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = machines.cpu(1)
-    assert calibration.calibrate(Rates(machine), [BARE], CPU) == {}
+    machine, bare = machines.cpu(1), query()
+    assert calibration.calibrate(Rates(machine), [bare], CPU) == {}
     before = machine.file.read_text()
-    other_name = replace(BARE, cell=replace(CELL.bare, seed=5))
-    assert Rates(machine).lacking([BARE, other_name]) == []
-    calibration.calibrate(Rates(machine), [BARE, other_name], CPU)
+    other_name = query(cell=replace(CELL.bare, seed=5))
+    assert Rates(machine).unknown([bare, other_name]) == []
+    calibration.calibrate(Rates(machine), [bare, other_name], CPU)
     assert len(seen) == 1
     assert machine.file.read_text() == before
-    more = replace(BARE, batch=2)
-    assert Rates(machine).lacking([BARE, more, more]) == [more]
-    assert Rates(replace(machine, threads=2)).lacking([BARE]) == [BARE]  # another speed
+    more = query(batch=2)
+    assert Rates(machine).unknown([bare, more, more]) == [more]
+    assert Rates(replace(machine, threads=2)).unknown([bare]) == [bare]  # another speed
 
 
 def test_rates_are_kept_and_name_no_machine(workdir: Path) -> None:
     rates = Rates(MACHINE)
-    rates.add(BARE, RATE)
+    rates.add(query(), RATE)
     rates.add_start(4.321)
     assert MACHINE.file == Path("results/benchmarks/calibration-nvidia-made-up-9-80gb.json")
     again = Rates(machines.named("nvidia-made-up-9-80gb", threads=9))
-    assert again.of(BARE) == RATE
+    assert again.of(query()) == RATE
     assert again.start == 4.32
     text = MACHINE.file.read_text()
     assert len(text.splitlines()) == 8  # a line a row
@@ -216,7 +223,7 @@ def test_rates_are_kept_and_name_no_machine(workdir: Path) -> None:
 
 
 def test_a_device_without_rates_is_answered_with_the_known_ones(workdir: Path) -> None:
-    Rates(MACHINE).add(BARE, RATE)
+    Rates(MACHINE).add(query(), RATE)
     with pytest.raises(AtopError, match="no rates of device 'mine'; known are nvidia-made-up-9"):
         machines.named("mine", 1)
     MACHINE.file.write_text("[]")
@@ -233,30 +240,30 @@ def test_a_processor_is_named_and_has_no_more_threads_than_cores() -> None:
 
 
 def test_where_a_job_ran() -> None:
-    assert MACHINE.made({"device": MACHINE.device, "threads": 16})
+    assert MACHINE.ran({"device": MACHINE.device, "threads": 16})
     of_cpu = {"device": "cpu", "threads": 2}
     ours = Machine(device="A processor", cuda=False, threads=2)
-    assert ours.made(of_cpu | {"processor": "A processor"})
-    assert not ours.made(of_cpu | {"processor": "Another"})
-    assert not MACHINE.made({"device": "NVIDIA Other", "threads": 4})
+    assert ours.ran(of_cpu | {"processor": "A processor"})
+    assert not ours.ran(of_cpu | {"processor": "Another"})
+    assert not MACHINE.ran({"device": "NVIDIA Other", "threads": 4})
     cpu = machines.cpu(1)
-    assert cpu.made({"device": "cpu", "threads": 1})
-    assert not cpu.made({"device": "cpu", "threads": 2})
-    assert not cpu.made({"device": MACHINE.device, "threads": 1})
+    assert cpu.ran({"device": "cpu", "threads": 1})
+    assert not cpu.ran({"device": "cpu", "threads": 2})
+    assert not cpu.ran({"device": MACHINE.device, "threads": 1})
 
 
 def test_the_start_of_a_job_is_that_of_python_and_torch() -> None:
     assert 0.3 < calibration._start(CPU) < 300
 
 
-def test_a_peak_is_of_its_own_pass(quick: None) -> None:
-    small = replace(BARE, batch=1)
-    large = replace(BARE, cell=CELL, gradient=True, how="attack", batch=64)
+def test_a_peak_is_of_its_own_operation(quick: None) -> None:
+    small = query(batch=1)
+    large = query(cell=CELL, gradient=True, mode="attack", batch=64)
     before, most, after = (measure(one, CPU).peak_mb for one in (small, large, small))
     assert most > before + 200
     assert after < before + 100
 
 
-def test_lacking_takes_passes_of_any_kind(workdir: Path) -> None:
-    both: list[Pass] = [BARE, trainings()[0]]
-    assert Rates(MACHINE).lacking(both) == both
+def test_operations_of_any_kind_are_unknown(workdir: Path) -> None:
+    both: list[Operation] = [query(), trainings()[0]]
+    assert Rates(MACHINE).unknown(both) == both

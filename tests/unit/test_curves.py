@@ -1,4 +1,4 @@
-"""Training curves: on pictures that no training sees, and without a trace in what is trained."""
+"""Training curves: on images that no training sees, and without a trace in what is trained."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +32,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def curve(purifier: nn.Module, classifier: nn.Module, cifar_slice: Dataset) -> Curve:
-    defense = assemble.join("smoke", RT2, purifier, classifier)
-    bare = assemble.join(
-        "smoke", RT2.bare, assemble.purifier(presets.get("smoke"), "identity"), classifier
-    )
+    defense = assemble.join(presets.get("smoke"), RT2, purifier, classifier)
+    identity = assemble.purifier(presets.get("smoke"), "identity")
+    bare = assemble.join(presets.get("smoke"), RT2.bare, identity, classifier)
     fgsm = {"fgsm": FGSM(norm="Linf", eps=8 / 255, eot=1)}
-    pictures = cifar_slice.test.take(slice(0, 44))
-    return curve_of(defense, bare, pictures, fgsm, batch=20, points=2)
+    images = cifar_slice.test.take(slice(0, 44))
+    return curve_of(defense, bare, images, fgsm, batch=20, points=2)
 
 
 def test_a_curve_is_the_accuracy_of_the_defence_as_it_is(curve: Curve) -> None:
@@ -69,7 +68,7 @@ def split(index: list[int]) -> Split:
     return Split(images.contiguous(), torch.arange(len(index)), torch.tensor(index))
 
 
-def test_the_same_pictures_are_held_out_of_a_dataset_and_of_its_slices() -> None:
+def test_the_same_images_are_held_out_of_a_dataset_and_of_its_slices() -> None:
     order = np.random.RandomState(0).permutation(60).tolist()
     rest, out = split(list(range(60))).split_validation(count=6, size=60)
     assert set(out.index.tolist()) == set(order[-6:])
@@ -87,30 +86,30 @@ def test_no_more_than_a_tenth_is_held_out() -> None:
     assert len(rest) == 54
 
 
-def test_pictures_that_stay_are_those_and_are_not_copied() -> None:
+def test_images_that_stay_are_those_and_are_not_copied() -> None:
     order = np.random.RandomState(0).permutation(50).tolist()
     whole = split([order[one] for one in (3, -2, 7, -4, 1, 2)])
     rest, out = whole.split_validation(count=5, size=50)
     assert len(out) == 2
     assert rest.images.data_ptr() == whole.images.data_ptr()
     for few in (rest.take(slice(0, 2)), rest.take(torch.tensor([1, 0]))):
-        assert few.images[:, 0, 0, 0].tolist() == few.labels.tolist()  # each picture its label
+        assert few.images[:, 0, 0, 0].tolist() == few.labels.tolist()  # each image its label
     assert (rest.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == rest.labels.tolist()
     assert rest.to(CPU).take(slice(0, 1)).labels[0] == rest.labels[0]
     again, _ = rest.split_validation(count=5, size=80)
     assert (again.inputs(2)[:, 0, 0, 0] * 255).round().tolist() == again.labels.tolist()
 
 
-def test_the_repositorys_slice_holds_out_pictures_of_cifar10() -> None:
-    fetched = config.dataset("cifar10_slice")
-    assert (fetched.train_size, fetched.held_out) == (50000, 512)
+def test_the_repositorys_slice_holds_out_images_of_cifar10() -> None:
+    row = config.dataset("cifar10_slice")
+    assert (row.train_size, row.validation) == (50000, 512)
 
 
 @pytest.fixture
 def small(change: Any, workdir: Path) -> Any:
     stages = {"l_org": {"images": 8, "batch": 4}, "atop": {"images": 24, "batch": 4}}
     change("presets/smoke", {"stages": stages})
-    change("presets/smoke", {"curves": {"pictures": 10, "points": 3}})
+    change("presets/smoke", {"curves": {"images": 10, "points": 3}})
     fetch("cifar10_slice")
     return change
 

@@ -1,4 +1,4 @@
-"""Pictures as the stages see them: the slice of CIFAR-10, resizing as PIL does, augmenting."""
+"""Images as the stages see them: the slice of CIFAR-10, resizing as PIL does, augmenting."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_slice_that_is_cut_comes_back(
         embed_resources, "SIZES", {"train": 12, "test": 7}
     )  # not whole rows of tiles
     monkeypatch.setattr(embed_resources, "COLUMNS", 5)
-    monkeypatch.setattr(embed_resources, "HELD_OUT", 4)
+    monkeypatch.setattr(embed_resources, "VALIDATION", 4)
     embed_resources.cut(whole, seed=3, folder=tmp_path)
     found = embedded.read(tmp_path)
     for split in SPLITS:
@@ -74,8 +74,8 @@ def test_inputs_are_resized_as_pil_resizes_the_file(images: Split, size: int) ->
 
 
 @pytest.mark.parametrize("size", [128, 64])
-def test_large_pictures_are_made_smaller_as_pil_does(cifar_slice: Dataset, size: int) -> None:
-    """Pictures of 256 pixels, put together from small ones; a level at most where PIL rounds."""
+def test_large_images_are_made_smaller_as_pil_does(cifar_slice: Dataset, size: int) -> None:
+    """Images of 256 pixels, put together from small ones; a level at most where PIL rounds."""
     tiles = cifar_slice.test.images[:256].reshape(4, 8, 8, 32, 32, 3)
     images = tiles.transpose(2, 3).reshape(4, 256, 256, 3)
     large = Split(images, torch.zeros(4), torch.arange(4))
@@ -90,7 +90,7 @@ def test_inputs_at_their_own_size_are_the_pixels(images: Split) -> None:
     assert torch.equal(pixels, images.images.permute(0, 3, 1, 2))
 
 
-def test_take_keeps_pictures_labels_and_places_together(cifar_slice: Dataset) -> None:
+def test_take_keeps_images_labels_and_places_together(cifar_slice: Dataset) -> None:
     test = cifar_slice.test
     part = test.take(torch.tensor([5, 2]))
     assert part.index.tolist() == [int(test.index[5]), int(test.index[2])]
@@ -105,7 +105,7 @@ def many(images: Split) -> tuple[Tensor, Randomness]:
     return copies, Randomness(0, "test", torch.arange(400))
 
 
-def test_flip_mirrors_half_of_the_pictures(images: Split) -> None:
+def test_flip_mirrors_half_of_the_images(images: Split) -> None:
     copies, randomness = many(images)
     flipped = flip(copies, randomness)
     same = (flipped == copies).flatten(1).all(1)
@@ -115,7 +115,7 @@ def test_flip_mirrors_half_of_the_pictures(images: Split) -> None:
     assert torch.equal(flip(copies[7:9], randomness.select(slice(7, 9))), flipped[7:9])
 
 
-def test_shift_moves_pictures_evenly_with_black_coming_in(images: Split) -> None:
+def test_shift_moves_images_evenly_with_black_coming_in(images: Split) -> None:
     copies, randomness = many(images)
     copies = copies.clamp(min=1)
     shifted = shift(copies, randomness, most=2)

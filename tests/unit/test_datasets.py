@@ -12,12 +12,14 @@ from atop.core.errors import AtopError
 from atop.core.files import write_json
 from atop.data import cache, imagenette
 from atop.data.source import SPLITS, Source
-from atop.experiment import dataset_files, paths, presets
+from atop.experiment import config, dataset_files, paths, presets
 from atop.pipeline import assemble
 from atop.pipeline.datasets import doubt, fetch
 
 Change = Callable[[str, dict[str, Any]], None]
 NOTHING = {"train": None, "test": None}
+KEYS = {"sha256": "sha256", "images": "pictures"}
+"""Keys of hashes: in datasets.yaml, in about.json."""
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def known(change: Change, arrays: synthetic.Arrays, workdir: Path) -> Callable[.
 
     def know(*kinds: str) -> None:
         facts = cache.fill(workdir, synthetic.found(arrays), pixels=32)
-        sums = {kind: {split: facts[split][kind] for split in SPLITS} for kind in kinds}
-        rows = {"sha256": NOTHING, "pictures": NOTHING, "test_size": 4, **sums}
+        sums = {kind: {split: facts[split][KEYS[kind]] for split in SPLITS} for kind in kinds}
+        rows = {"sha256": NOTHING, "images": NOTHING, "test_size": 4, **sums}
         change("datasets", {"cifar10": rows})
 
     return know
@@ -46,14 +48,14 @@ def about(name: str = "cifar10") -> dict[str, Any]:
     ("kinds", "mixed", "expected"),
     [
         (("sha256",), False, ("pixels", "published")),
-        (("sha256", "pictures"), False, ("pixels", "published")),
-        (("pictures",), False, ("pixels", "found")),
-        (("sha256", "pictures"), True, ("pixels", "found")),
-        (("pictures",), True, ("pixels", "found")),
+        (("sha256", "images"), False, ("pixels", "published")),
+        (("images",), False, ("pixels", "found")),
+        (("sha256", "images"), True, ("pixels", "found")),
+        (("images",), True, ("pixels", "found")),
         ((), True, (None, "found")),
     ],
 )
-def test_what_is_known_of_pictures(
+def test_what_is_known_of_images(
     tmp_path: Path,
     arrays: synthetic.Arrays,
     known: Callable[..., None],
@@ -79,11 +81,11 @@ def test_what_is_known_of_pictures(
         assert said is None
     else:
         assert said is not None
-        facts = [about()[split][kind] for split in SPLITS for kind in ("sha256", "pictures")]
+        facts = [about()[split][kind] for split in SPLITS for kind in KEYS.values()]
         assert all(word in said for word in (*facts, "20 train", "4 test", "not verified"))
 
 
-@pytest.mark.parametrize("kinds", [("sha256",), ("pictures",), ("sha256", "pictures")])
+@pytest.mark.parametrize("kinds", [("sha256",), ("images",), ("sha256", "images")])
 @pytest.mark.parametrize("wrong", ["train_images", "test_images", "test_labels"])
 def test_other_pixels_or_labels_are_refused(
     tmp_path: Path,
@@ -95,8 +97,8 @@ def test_other_pixels_or_labels_are_refused(
     known(*kinds)
     arrays[wrong].flat[-1] = (arrays[wrong].flat[-1] + 1) % 10
     synthetic.write_pngs(tmp_path / "mirror", arrays)
-    expected = dataset_files.config.dataset("cifar10").given()[kinds[0]][wrong.partition("_")[0]]
-    told = f"mirror: the {wrong[: wrong.index('_')]} pictures have SHA-256 .*{expected[:12]}"
+    expected = config.dataset("cifar10").given()[kinds[0]][wrong.partition("_")[0]]
+    told = f"mirror: the {wrong[: wrong.index('_')]} images have SHA-256 .*{expected[:12]}"
     with pytest.raises(AtopError, match=told):
         fetch("cifar10", folder=tmp_path / "mirror")
     assert not list(paths.RESULTS.rglob("*.*"))
@@ -114,7 +116,7 @@ def test_a_shuffled_set_without_an_order_free_hash_is_refused(
 def test_a_failed_fetch_leaves_the_earlier_one_as_it_was(
     tmp_path: Path, arrays: synthetic.Arrays, known: Callable[..., None]
 ) -> None:
-    known("pictures")
+    known("images")
     synthetic.write_mosaics(tmp_path / "good" / "cifar10", arrays)
     fetch("cifar10", folder=tmp_path / "good")
     before = about()
@@ -213,7 +215,7 @@ def test_the_slice_is_here_offline(workdir: Path) -> None:
     assert (facts["verified"], facts["positions"]) == ("pixels", "published")
 
 
-def test_found_pictures_are_chosen_by_where_they_were_found(
+def test_found_images_are_chosen_by_where_they_were_found(
     tmp_path: Path, change: Change, workdir: Path
 ) -> None:
     """Part of ImageNette from a folder: taken as it is, and said to be."""
@@ -229,14 +231,14 @@ def test_found_pictures_are_chosen_by_where_they_were_found(
     assert chosen.index.tolist() == np.random.RandomState(5).permutation(14)[:12].tolist()
     test = assemble.dataset("imagenette").test
     assert np.array_equal(chosen.images, test.images[chosen.index])
-    with pytest.raises(AtopError, match=r"14 test pictures, .* takes 15; lower evaluation\.n"):
+    with pytest.raises(AtopError, match=r"14 test images, .* takes 15; lower evaluation\.n"):
         assemble.evaluation_set(presets.get("smoke"), "imagenette", 15)
 
 
 def test_published_places_are_looked_up(
     tmp_path: Path, arrays: synthetic.Arrays, known: Callable[..., None], change: Change
 ) -> None:
-    known("pictures")
+    known("images")
     mixed, places = synthetic.shuffled(arrays)
     synthetic.write_mosaics(tmp_path / "cifar10", mixed, places=places)
     fetch("cifar10", folder=tmp_path)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from atop.core.randomness import Randomness
 from atop.core.resizing import resize
 from atop.data.dataset import Split
+from atop.experiment import presets
 from atop.experiment.cells import Cell
 from atop.method.defense import Defense, Sizes
 from atop.method.purifiers.identity import Identity
@@ -82,7 +83,7 @@ def test_purification_and_classification_work_at_their_own_sizes(
     assert (gradient.flatten(1).norm(dim=1) > 0).all()
 
 
-def test_the_purified_picture_is_what_the_parts_make_of_it(
+def test_the_purified_image_is_what_the_parts_make_of_it(
     parts: dict[str, Any], x: Tensor, randomness: Randomness
 ) -> None:
     defense = Defense(**parts)
@@ -94,7 +95,7 @@ def test_the_purified_picture_is_what_the_parts_make_of_it(
     )
 
 
-def test_rt3_keeps_views_with_their_pictures(
+def test_rt3_keeps_views_with_their_images(
     parts: dict[str, Any], x: Tensor, randomness: Randomness
 ) -> None:
     transform = random_transform("rt3")
@@ -130,7 +131,7 @@ def test_the_undefended_pipeline_is_the_bare_classifier(
 ) -> None:
     cell = Cell(dataset="cifar10_slice", classifier="resnet_small", recipe="official")
     # "native" for its purifier that works at 64 pixels, were there one
-    pipeline = assemble.join("native", cell, Identity(), classifier)
+    pipeline = assemble.join(presets.get("native"), cell, Identity(), classifier)
     x = images.inputs(32)
     assert torch.equal(pipeline(x), classifier(x))
     assert torch.equal(pipeline(x, randomness), classifier(x))
@@ -149,12 +150,12 @@ def test_the_range_that_the_classifier_receives(recipe: str, expected: float) ->
         dataset="cifar10_slice", classifier="resnet_small", purifier="identity", transform="none"
     )
     defended = Cell(**{**vars(cell), "purifier": "deepfill", "init": "scratch", "recipe": recipe})
-    pipeline = assemble.join("smoke", defended, Identity(), Mean())
+    pipeline = assemble.join(presets.get("smoke"), defended, Identity(), Mean())
     logits = pipeline(torch.full((1, 3, 32, 32), 0.25))
     assert logits.flatten().tolist() == pytest.approx([expected] * 3)
 
 
-def test_resizing_keeps_flat_pictures_and_averages_downwards() -> None:
+def test_resizing_keeps_flat_images_and_averages_downwards() -> None:
     flat = torch.full((1, 3, 32, 32), 0.3)
     assert resize(flat, 64).sub(0.3).abs().max() < 1e-6
     stripes = torch.zeros(1, 3, 32, 32)
@@ -169,7 +170,7 @@ def test_resizing_keeps_flat_pictures_and_averages_downwards() -> None:
 def test_a_cells_seed_is_that_of_its_private_draws(x: Tensor, parts: dict[str, Any]) -> None:
     def logits(seed: int) -> Tensor:
         cell = Cell(dataset="cifar10_slice", classifier="resnet_small", transform="rt2", seed=seed)
-        return assemble.join("smoke", cell, Identity(), parts["classifier"])(x)
+        return assemble.join(presets.get("smoke"), cell, Identity(), parts["classifier"])(x)
 
     assert torch.equal(logits(1), logits(1))
     assert not torch.equal(logits(1), logits(2))

@@ -1,19 +1,23 @@
 """What the ledger says of presets is what the presets do, and it says nothing of them unchecked."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from atop.experiment import config, presets
+from atop.experiment.cells import Cell
 from atop.experiment.paper import numbers
+from atop.experiment.settings.deviations import Deviation
 from atop.pipeline import assemble
 
-LEDGER: list[dict[str, Any]] = config.deviations()["deviations"]
+LEDGER = config.deviations()
+CELL = Cell(dataset="cifar10", classifier="resnet18", transform="rt2")
 CLAIMS = [
-    pytest.param(key, preset, value, id=f"{row['id']}-{key}-{preset}")
+    pytest.param(key, preset, value, id=f"{row.id}-{key}-{preset}")
     for row in LEDGER
-    for key, told in row.get("presets", {}).items()
+    for key, told in (row.presets or {}).items()
     for preset, value in told.items()
 ]
 GROUPS = {
@@ -30,9 +34,9 @@ def runs(key: str, preset: str) -> Any:
     if where == "compute":
         found: Any = assemble.compute(presets.get(preset), path.pop(0)).as_dict()
     elif where == "recipe":
-        found = config.recipe(path.pop(0), "rt2", preset)
+        found = presets.get(preset).recipe(replace(CELL, recipe=path.pop(0))).given()
     elif where == "attack":
-        found = presets.get(preset).attack(path.pop(0))
+        found = presets.get(preset).attack(path.pop(0)).given()
     else:
         found = presets.get(preset).settings.given().get(where)
     for name in path:
@@ -40,9 +44,9 @@ def runs(key: str, preset: str) -> Any:
     return found
 
 
-def named(row: dict[str, Any]) -> set[str]:
+def named(topic: str, here: str) -> set[str]:
     """The presets that a row's text speaks of."""
-    text = f"{row['topic']} {row['here']}".replace("presets/*.yaml", "")
+    text = f"{topic} {here}".replace("presets/*.yaml", "")
     lists = re.findall(r"\bpresets? ((?:\w+(?: \([^)]*\))?(?:, | and )?)+)", text)
     words = {word for one in lists for word in re.findall(r"\w+", one)}
     words |= set(re.findall(r"\w+", text)) - {"paper"}  # which is also what the authors wrote
@@ -53,12 +57,12 @@ def named(row: dict[str, Any]) -> set[str]:
 
 
 def test_the_ledger_and_the_tables_of_this_repository_are_valid() -> None:
-    ids = [row["id"] for row in LEDGER]
+    ids = [row.id for row in LEDGER]
     assert len(set(ids)) == len(ids)
     assert {f"B{i}" for i in range(1, 36)} | {"O1", "O2", "O3"} <= set(ids)
     for name in config.tables():
-        spec = config.table(f"{name}")
-        rows, columns = ({entry["key"] for entry in spec[part]} for part in ("rows", "columns"))
+        spec = config.table(name)
+        rows, columns = ({entry.key for entry in part} for part in (spec.rows, spec.columns))
         forgotten = [key for key in numbers(name) if key[0] not in rows or key[1] not in columns]
         assert not forgotten, f"{name}: numbers of the paper that no cell shows"
 
@@ -68,18 +72,18 @@ def test_a_preset_does_what_the_ledger_says(key: str, preset: str, value: Any) -
     assert runs(key, preset) == value
 
 
-@pytest.mark.parametrize("row", LEDGER, ids=lambda row: row["id"])
-def test_a_row_that_names_a_preset_says_every_presets_value(row: dict[str, Any]) -> None:
-    claims = row.get("presets", {})
-    assert not named(row) or claims
+@pytest.mark.parametrize("row", LEDGER, ids=lambda row: row.id)
+def test_a_row_that_names_a_preset_says_every_presets_value(row: Deviation) -> None:
+    claims, names = row.presets or {}, named(row.topic, row.here)
+    assert not names or claims
     for key, told in claims.items():
         assert set(told) == set(presets.names()), key
-        assert named(row), f"{key} says more than the text"
+        assert names, f"{key} says more than the text"
 
 
 def test_presets_are_found_in_words() -> None:
     def found(here: str, topic: str = "x") -> set[str]:
-        return named({"topic": topic, "here": here})
+        return named(topic, here)
 
     assert found("As the paper; recipe paper.") == set()
     assert found("30 epochs in preset paper.") == {"paper"}

@@ -1,4 +1,4 @@
-"""DMAE: whose pictures and tokens matter to whom, what learns, what is refused, and its loss."""
+"""DMAE: whose images and tokens matter to whom, what learns, what is refused, and its loss."""
 
 from argparse import Namespace
 from itertools import pairwise
@@ -53,7 +53,7 @@ def test_an_example_is_drawn_alike_in_any_company(purifier: DMAE, missing: int, 
 
 
 def test_a_token_is_known_by_its_place(purifier: DMAE) -> None:
-    """The same tokens elsewhere make another picture, with their places it is the same."""
+    """The same tokens elsewhere make another image, with their places it is the same."""
     x, mask = images(1), (ranks(1) < 32).double()
     moved = purifier(x.roll(4, dims=-1), mask.roll(4, dims=-1)).roll(-4, dims=-1)
     assert (moved - purifier(x, mask)).abs().max() > 1e-3
@@ -73,15 +73,15 @@ def test_what_is_there_has_influence_everywhere_and_what_is_missing_none(purifie
     assert changed.float().mean() > 0.99
 
 
-def test_pictures_come_back_within_0_and_1_and_the_loss_sees_them_before(purifier: DMAE) -> None:
+def test_images_come_back_within_0_and_1_and_the_loss_sees_them_before(purifier: DMAE) -> None:
     mask = (ranks() < 48).double()
     with torch.no_grad():
         purifier.decoder_pred.bias.copy_(torch.linspace(-4, 4, 48))
-    drawn, picture = purifier.stages(images(), mask)
+    drawn, image = purifier.stages(images(), mask)
     assert drawn.min() < -0.2
     assert drawn.max() > 1.2
-    assert torch.equal(picture, drawn.clamp(0, 1))
-    assert torch.equal(purifier(images(), mask), picture)
+    assert torch.equal(image, drawn.clamp(0, 1))
+    assert torch.equal(purifier(images(), mask), image)
 
 
 def test_a_head_that_says_0_draws_the_mean_colour_of_imagenet(purifier: DMAE) -> None:
@@ -111,7 +111,7 @@ def test_all_that_learns_learns_and_positions_stay(purifier: DMAE, missing: int)
 
 
 def cut(mask: Tensor) -> Tensor:
-    """As many tokens in each picture all the same."""
+    """As many tokens in each image all the same."""
     return mask[:1].expand_as(mask).roll(2, dims=-1)
 
 
@@ -119,7 +119,7 @@ def cut_the_other_way(mask: Tensor) -> Tensor:
     return mask[:1].expand_as(mask).roll(2, dims=-2)
 
 
-def a_pixel_in_one_picture(mask: Tensor) -> Tensor:
+def a_pixel_in_one_image(mask: Tensor) -> Tensor:
     changed = mask.clone()
     _, y, x = changed[1].nonzero()[-1]
     changed[1, 0, y, x] = 0  # the last of its token
@@ -132,8 +132,8 @@ def one_token_more(mask: Tensor) -> Tensor:
     return changed
 
 
-@pytest.mark.parametrize("spoil", [cut, cut_the_other_way, a_pixel_in_one_picture, one_token_more])
-def test_masks_that_are_not_whole_tokens_as_many_in_each_picture_are_refused(
+@pytest.mark.parametrize("spoil", [cut, cut_the_other_way, a_pixel_in_one_image, one_token_more])
+def test_masks_that_are_not_whole_tokens_as_many_in_each_image_are_refused(
     purifier: DMAE, spoil: Any
 ) -> None:
     mask = (ranks() < 16).double()
@@ -247,6 +247,6 @@ def test_numbers_that_do_not_divide_are_refused(wrong: dict[str, int]) -> None:
         dmae.build(pixels=32, depth=1, decoder_depth=1, **{**options, **wrong})
 
 
-def test_pictures_of_another_size_are_refused(purifier: DMAE) -> None:
+def test_images_of_another_size_are_refused(purifier: DMAE) -> None:
     with pytest.raises(AtopError, match="built for 32 pixels, not 48"):
         purifier(torch.zeros(1, 3, 48, 48), torch.zeros(1, 1, 48, 48))

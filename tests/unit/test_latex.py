@@ -23,7 +23,7 @@ pytestmark = pytest.mark.latex
 def tex(made: Table, results: Path, folder: Path) -> Path:
     """What is rendered from the records below `results`, beside the drawing that it includes."""
     data, _, path, _ = render(table=made, results=results, out=folder)
-    if made.spec.get("figure"):
+    if made.spec.figure:
         figures.plot(data, [data.with_suffix(".pdf")])
     return path
 

@@ -42,7 +42,7 @@ def line(whole: Aggregate, column: str) -> dict[str, Any]:
 
 def change_entry(results: Path, made: Table, row: str, entry: str, hits: Any) -> None:
     """Write (draws, N) right answers of an entry, and of its selection draws, into a record."""
-    path = where(results, made.preset, cell_of(made, row), "strict", "defense")
+    path = where(results, made.preset.name, cell_of(made, row), "strict", "defense")
     content = read_json(path)
     (one,) = (one for one in content["evaluations"] if one["attack"] == entry)
     one["predictions"] = answers(hits)
@@ -125,7 +125,7 @@ def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     """As where the ball is measured; where a suite has none of that size, its first."""
     made = table("strict", presets.get("paper"))
     pgd, worst = made.column("pgd"), made.column("worst-majority")
-    found = pairs.clean(worst, "paper")
+    found = pairs.clean(worst, made.preset)
     assert found
     assert (found.entries, found.metric) == (("clean",), "majority")
     path = config.folder() / "attacks.yaml"
@@ -134,11 +134,11 @@ def test_clean_images_have_the_size_of_the_attacked(tmp_path: Path) -> None:
     attacks["suites"]["strict"]["attacks"].append("own-size")
     path.write_text(yaml.safe_dump(attacks))
     config.forget()
-    found = pairs.clean(pgd, "paper")
+    found = pairs.clean(pgd, made.preset)
     assert found
     assert found.entries == ("own-size",)  # pgd has pixels: native
-    assert pairs.clean(made.column("clean"), "paper") is None
-    assert pairs.clean(made.column("cifar100"), "paper") is None  # no clean images in its suite
+    assert pairs.clean(made.column("clean"), made.preset) is None
+    assert pairs.clean(made.column("cifar100"), made.preset) is None  # no clean images in its suite
 
 
 @pytest.mark.usefixtures("small_config")

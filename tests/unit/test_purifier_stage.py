@@ -14,16 +14,21 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset
-from atop.experiment import config
+from atop.experiment import presets
+from atop.experiment.cells import Cell
+from atop.experiment.settings.base import Model
+from atop.experiment.settings.presets import PurifierTraining
 from atop.method.purifiers import deepfill
 from atop.method.transform import SingleView, Transform, Views
 from atop.pipeline.training.augment import shift
 from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
-BUDGET = {
-    "images": 400, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0,
-    "schedule": "constant", "clip": None,
-}  # fmt: skip
+CELL = Cell(
+    dataset="cifar10", classifier="resnet18", purifier="deepfill", init="scratch", transform="rt2"
+)
+BUDGET = PurifierTraining(
+    images=400, batch=4, lr=1e-3, betas=(0.5, 0.999), weight_decay=0, schedule="constant", clip=None
+)
 CPU = torch.device("cpu")
 Make = Callable[..., PurifierTrainer]
 
@@ -50,10 +55,11 @@ def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
     """Stages that start from the same weights; keywords change recipe, budget and the rest."""
 
     def stage(classification: Classification | None = None, **changes: Any) -> PurifierTrainer:
-        recipe = {**config.recipe("paper", "rt2", "paper")}
-        recipe.update((key, changes.pop(key)) for key in list(changes) if key in recipe)
-        budget = {**BUDGET}
-        budget.update((key, changes.pop(key)) for key in list(changes) if key in budget)
+        def changed(settings: Model) -> Model:
+            own = {key: changes.pop(key) for key in list(changes) if hasattr(settings, key)}
+            return settings.model_copy(update=own)
+
+        recipe, budget = changed(presets.get("paper").recipe(CELL)), changed(BUDGET)
         torch.manual_seed(0)
         options = {
             "transforms": [random_transform("rt2")],
@@ -64,7 +70,7 @@ def make(purifier: nn.Module, cifar_slice: Dataset) -> Make:
         }
         return PurifierTrainer(
             purifier=deepcopy(purifier).requires_grad_(True),
-            loss=deepfill.build_loss(recipe=recipe, discriminator_width=4),
+            loss=deepfill.build_loss(recipe=recipe.given(), discriminator_width=4),
             resize=lambda x: x,
             recipe=recipe,
             budget=budget,
@@ -145,7 +151,7 @@ def test_the_gan_term_reaches_the_purifier_only_in_full(make: Make) -> None:
     def after(gan: str, seed: int) -> Tensor:
         stage = make(gan=gan)
         torch.manual_seed(seed)
-        other = deepfill.build_loss(recipe=stage.recipe, discriminator_width=4)
+        other = deepfill.build_loss(recipe=stage.recipe.given(), discriminator_width=4)
         stage.loss.load_state_dict(other.state_dict())
         stage.step(0)
         return gradient(stage)

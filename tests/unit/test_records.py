@@ -65,7 +65,7 @@ def test_the_worst_of_copies_of_the_clean_evaluation_is_clean_accuracy(strict: T
 
 
 def test_candidates_that_differ_by_luck_alone_cost_nothing(strict: Table) -> None:
-    """Four evaluations of the same pictures: picked on the draws that judge, accuracy sinks."""
+    """Four evaluations of the same images: picked on the draws that judge, accuracy sinks."""
     record, drawn = made(strict), np.random.default_rng(0)
 
     def luck(draws: int) -> list[list[int]]:

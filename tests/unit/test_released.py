@@ -54,7 +54,7 @@ def test_every_table_has_a_page_even_without_records(tmp_path: Path) -> None:
 
 def test_a_section_for_each_preset(tmp_path: Path) -> None:
     shown = released.sections("table7", released.read(released.file("table7")))
-    assert [one.preset for one in shown] == ["native_cpu", "smoke"]
+    assert [one.preset.name for one in shown] == ["native_cpu", "smoke"]
     page = render_released(name="table7", file=released.file("table7"), out=tmp_path)[1].read_text()
     headings = [f"Table 7, preset {one.preset}" for one in shown]
     assert re.findall(r"^# (.*)", page, re.M) == headings
@@ -77,7 +77,7 @@ def test_rows_that_nobody_asked_for_are_not_shown() -> None:
     assert "rt1-atop" in {row.key for row in released.sections("table7", lone)[0].rows}
 
 
-def test_words_of_the_records_choose_the_cells(
+def test_recipes_of_the_records_choose_the_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = released.read(released.file("table7"))
@@ -92,7 +92,7 @@ def test_words_of_the_records_choose_the_cells(
             official[released.record_path(made)] = made
     assert official
     shown = released.sections("table7", content | official)
-    recipes = [one.words.get("recipe") for one in shown if one.preset == "smoke"]
+    recipes = [one.overrides.get("recipe") for one in shown if one.preset.name == "smoke"]
     assert recipes == [None, "official"]
     assert released.without_row("table7", content | official) == []
     file = tmp_path / "table7.jsonl"

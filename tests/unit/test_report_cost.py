@@ -24,10 +24,10 @@ def step(seconds: float, memory: float = 50, **more: Any) -> dict[str, Any]:
 
 
 def attacked(cell: str, target: str, **made: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """The path and record of a cell, on clean pictures and under attacks with their accounts."""
+    """The path and record of a cell, on clean images and under attacks with their accounts."""
     evaluations = [{"attack": "clean", "budget": {"method": "clean"}, "adversarial": None}]
     for entry, account in made.items():
-        budget = presets.get("smoke").attack(parse_entry(entry, "")[0])
+        budget = presets.get("smoke").attack(parse_entry(entry, "").attack).given()
         evaluations.append({"attack": entry, "budget": budget, "adversarial": account})
     content = {"preset": "smoke", "cell": {"id": cell}, "target": target}
     path = Path("results/smoke/records") / cell / f"some-{target}.json"
@@ -56,7 +56,7 @@ def test_each_step_is_paid_once(tmp_path: Path) -> None:
     assert said[BARE]["records"] == [(anchor, f"{CELL}/some-classifier")]  # it has none of its own
 
 
-def test_sets_of_other_victims_are_paid_at_theirs(tmp_path: Path) -> None:
+def test_sets_of_other_targets_are_paid_at_theirs(tmp_path: Path) -> None:
     made = {"strict-pgd": step(1), "strict-pgd@classifier": step(10)}
     said = paid(tmp_path, attacked(CELL, "defense", **made))
     assert (said[CELL]["attacks"], said[BARE]["attacks"]) == (1, 10)
@@ -67,7 +67,7 @@ def test_all_attacks_of_a_chain_are_paid(tmp_path: Path) -> None:
     for place, seconds in ((1, 1), (2, 20), (3, 300)):
         write_json(folder / f"aa-linf-standard-{place}.json", step(seconds))
     write_json(folder / "aa-linf-rand-1.json", step(1e6))  # of no record
-    same = {"sha256": "0"}  # strict-square may change no picture of strict-pgd
+    same = {"sha256": "0"}  # strict-square may change no image of strict-pgd
     made = {"aa-linf-standard": step(4000), "strict-pgd": step(5e4, **same)}
     made |= {"strict-square": step(6e5, **same)}
     said = paid(tmp_path, attacked(CELL, "defense", **made))

@@ -145,7 +145,7 @@ def test_trained_tuned_and_pretrained_networks_are_stages(tmp_path: Path) -> Non
     write_suite(tmp_path, strict, "tuned-classifier", rate=0.5)
     write_suite(tmp_path, strict, "rt2-atop", rate=0.5)
     told = {
-        one.table.preset: [stage.cell for stage in trained.stages([one], tmp_path)]
+        one.table.preset.name: [stage.cell for stage in trained.stages([one], tmp_path)]
         for one in (aggregate(table=made, results=tmp_path) for made in (robust, strict))
     }
     assert told["smoke"] == [attacked.bare.id, attacked.base.id, attacked.id]

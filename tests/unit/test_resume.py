@@ -16,6 +16,8 @@ from atop.core import resumable
 from atop.core.errors import AtopError
 from atop.core.resumable import Images, State
 from atop.data.dataset import Dataset
+from atop.experiment.settings.presets import ClassifierTraining, PurifierTraining
+from atop.experiment.settings.recipes import Recipe
 from atop.method.purifiers import deepfill, dmae
 from atop.method.transforms import tokens
 from atop.pipeline import assemble
@@ -166,19 +168,19 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, value: float) ->
         run(Diverging(9), tmp_path / "state.pt")
 
 
-RECIPE = {
-    "gan": "full", "spectral_norm": "parametrized", "mask": "per_example", "l1_target": "clean",
-}  # fmt: skip
-BUDGET = {
-    "images": 24, "batch": 4, "lr": 1e-3, "betas": [0.5, 0.999], "weight_decay": 0.05,
-    "schedule": "cosine", "clip": 1.0,
-}  # fmt: skip
+RECIPE = Recipe(
+    gan="full", ce_weight=1, ce_after_images=0, l1_target="clean", attack_target="classifier",
+    classifier_range="unit", mask="per_example", spectral_norm="parametrized",
+)  # fmt: skip
+BUDGET = PurifierTraining(
+    images=24, batch=4, lr=1e-3, betas=(0.5, 0.999), weight_decay=0.05, schedule="cosine", clip=1.0
+)
 
 
 def of_deepfill() -> dict[str, Any]:
     return {
         "purifier": deepfill.build(width=4),
-        "loss": deepfill.build_loss(recipe=RECIPE, discriminator_width=4),
+        "loss": deepfill.build_loss(recipe=RECIPE.given(), discriminator_width=4),
         "transforms": [random_transform("rt1"), random_transform("rt2")],
         "budget": BUDGET,
     }
@@ -187,9 +189,9 @@ def of_deepfill() -> dict[str, Any]:
 def of_dmae() -> dict[str, Any]:
     purifier = dmae.build(**TINY_DMAE)
     shown = tokens.build(grid=8, missing_rate=0.25, sigma=0.25, noise_pixels=32)
-    loss = dmae.build_loss(recipe=RECIPE)
+    loss = dmae.build_loss(recipe=RECIPE.given())
     transforms = [shown, random_transform("rt1")]
-    budget = {**BUDGET, "parts": 2}
+    budget = BUDGET.model_copy(update={"parts": 2})
     return {"purifier": purifier, "loss": loss, "transforms": transforms, "budget": budget}
 
 
@@ -228,10 +230,9 @@ def test_a_purifier_stage_resumes_with_all_networks_and_all_moments(
 
 
 def test_a_classifier_stage_resumes_with_its_momentum(cifar_slice: Dataset) -> None:
-    budget = {
-        "epochs": 1, "batch": 4, "lr": 0.05, "momentum": 0.9,
-        "weight_decay": 5e-4, "label_smoothing": 0.1,
-    }  # fmt: skip
+    budget = ClassifierTraining(
+        epochs=1, batch=4, lr=0.05, momentum=0.9, weight_decay=5e-4, label_smoothing=0.1
+    )
 
     def stage() -> ClassifierTrainer:
         network = assemble.classifier("cifar10_slice", "resnet_small")

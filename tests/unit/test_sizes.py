@@ -11,6 +11,8 @@ from atop.core.randomness import Randomness
 from atop.data.dataset import Split
 from atop.experiment import presets
 from atop.experiment.cells import Cell
+from atop.experiment.settings import presets as settings
+from atop.experiment.settings.attacks import AttackSpec
 from atop.method.defense import Defense, Sizes
 from atop.pipeline import assemble
 
@@ -19,7 +21,7 @@ WORDS: dict[str, Any] = {"purifier": "deepfill", "init": "places2", "transform":
 
 def sizes(preset: str, dataset: str, classifier: str, **changes: str) -> tuple[int, ...]:
     cell = Cell(dataset=dataset, classifier=classifier, **{**WORDS, **changes})
-    return tuple(presets.get(preset).sizes(cell).values())
+    return tuple(presets.get(preset).sizes(cell).given().values())
 
 
 def test_a_classifier_of_one_size_takes_it_and_the_attacker_hands_it_in() -> None:
@@ -41,11 +43,8 @@ def test_a_purifier_of_one_size_works_at_it_and_nothing_else_changes() -> None:
     assert sizes("native", "cifar10", "resnet18_32", **of) == (32, 32, 32)
     assert sizes("smoke", "imagenette", "resnet_small", **of) == (64, 32, 64)
     cell = Cell(dataset="cifar10", classifier="wrn28_10", **{**WORDS, **of})
-    assert presets.get("paper").sizes(cell.base) == {
-        "input": 256,
-        "purifier": 224,
-        "classifier": 256,
-    }
+    made = presets.get("paper").sizes(cell.base)
+    assert made == settings.Sizes(input=256, purifier=224, classifier=256)
 
 
 @pytest.mark.parametrize("preset", presets.names())
@@ -67,21 +66,22 @@ def test_a_dataset_has_the_last_word_over_a_transform() -> None:
 
 def test_l_org_knows_no_classifier_and_has_the_presets_sizes() -> None:
     cell = Cell(dataset="cifar10", classifier="wrn28_10", **WORDS)
-    assert presets.get("paper").sizes(cell.base) == {
-        "input": 256,
-        "purifier": 256,
-        "classifier": 256,
-    }
+    made = presets.get("paper").sizes(cell.base)
+    assert made == settings.Sizes(input=256, purifier=256, classifier=256)
 
 
 def test_an_attack_may_name_the_size_that_is_handed_in() -> None:
     wide = Cell(dataset="cifar10", classifier="wrn28_10")
     large = Cell(dataset="cifar10", classifier="resnet18")
-    assert [presets.get("paper").pixels({}, cell) for cell in (wide, large)] == [32, 256]
-    assert presets.get("paper").pixels({"pixels": "native"}, large) == 32
-    assert presets.get("paper").pixels({"pixels": 256}, wide) == 256
-    picture = Cell(dataset="imagenette", classifier="resnet34")
-    assert presets.get("paper").pixels({"pixels": "native"}, picture) == 256
+    imagenette = Cell(dataset="imagenette", classifier="resnet34")
+
+    def pixels(cell: Cell, **options: Any) -> int:
+        return presets.get("paper").pixels(AttackSpec(method="fgsm", **options), cell)
+
+    assert [pixels(cell) for cell in (wide, large)] == [32, 256]
+    assert pixels(large, pixels="native") == 32
+    assert pixels(wide, pixels=256) == 256
+    assert pixels(imagenette, pixels="native") == 256
 
 
 def test_the_gradient_through_32_256_32_equals_finite_differences(
@@ -127,6 +127,7 @@ class _Maskless(nn.Module):
 
 def test_a_purifiers_options_may_be_others_for_a_dataset() -> None:
     cell = Cell(dataset="imagenette", classifier="resnet34", purifier="dmae", transform="tokens")
-    assert presets.get("native").sizes(cell) == {"input": 256, "purifier": 128, "classifier": 256}
+    made = presets.get("native").sizes(cell)
+    assert made == settings.Sizes(input=256, purifier=128, classifier=256)
     assert assemble.purifier(presets.get("native"), "dmae", "imagenette").pixels == 128
     assert assemble.purifier(presets.get("native"), "dmae", "cifar10").pixels == 32

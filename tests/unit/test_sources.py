@@ -14,7 +14,7 @@ from support import synthetic_data as synthetic
 from atop.core.errors import AtopError
 from atop.data import cifar10, cifar100, imagenette
 from atop.data.source import SPLITS, FoundDataset, decode
-from atop.experiment import dataset_files
+from atop.experiment import config, dataset_files
 
 
 def find(name: str, folder: Path) -> FoundDataset:
@@ -157,10 +157,7 @@ def test_a_search_lists_no_folder_that_is_too_deep(tmp_path: Path, monkeypatch: 
 
 
 def test_the_question_needs_no_torch(tmp_path: Path) -> None:
-    asked = "; ".join(
-        f"dataset_files.dataset_at('{name}', Path())"
-        for name in dataset_files.config.read("datasets")
-    )
+    asked = "; ".join(f"dataset_files.dataset_at('{name}', Path())" for name in config.datasets())
     code = (
         f"import sys; from pathlib import Path; from atop.experiment import dataset_files; {asked}"
     )
@@ -213,7 +210,7 @@ def test_imagenette_from_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (source.archive, source.published) == (True, True)
 
 
-def test_grey_pictures_have_three_channels(tmp_path: Path) -> None:
+def test_grey_images_have_three_channels(tmp_path: Path) -> None:
     """As some of ImageNette's."""
     path = tmp_path / "grey.JPEG"
     Image.new("L", (5, 4), 7).save(path)

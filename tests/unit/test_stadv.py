@@ -42,7 +42,7 @@ def noisy(network: nn.Module, draws: list[Any] | None = None) -> Target:
 
 @pytest.fixture
 def x(images: Split) -> Tensor:
-    """Four pictures in float64, one of them rounded to 0 and 1."""
+    """Four images in float64, one of them rounded to 0 and 1."""
     x = images.inputs(32)[:4].double()
     x[1] = x[1].round()
     return x
@@ -73,7 +73,7 @@ def test_flows_lie_in_the_ball_and_in_the_picture_and_use_both(
     torch.testing.assert_close(found, stadv.warp(x, flow))
 
 
-def test_pictures_stay_in_the_range_whatever_rounding_does(
+def test_images_stay_in_the_range_whatever_rounding_does(
     x: Tensor, draw: Randomness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warp = stadv.warp
@@ -86,7 +86,7 @@ def test_pictures_stay_in_the_range_whatever_rounding_does(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("nothing", [{"steps": 0}, {"bound": "0"}], ids=str)
-def test_no_budget_leaves_the_picture(
+def test_no_budget_leaves_the_image(
     classifier: nn.Module,
     x: Tensor,
     y: Tensor,

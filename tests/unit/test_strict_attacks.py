@@ -184,17 +184,17 @@ def test_slopes_are_those_of_what_they_name(rows: int) -> None:
     (vote,) = torch.autograd.grad(mean.sum(), leaf, retain_graph=True)
     losses = torch.stack([_base.cross_entropy(one, labels) for one in logits])
     (hardest,) = torch.autograd.grad(losses.amax(0).sum(), leaf)
-    victim = BatchedTarget(shift, rows=rows)
-    found = gradient_of_vote(victim, x, labels, _base.cross_entropy, start, eot=eot)
+    target = BatchedTarget(shift, rows=rows)
+    found = gradient_of_vote(target, x, labels, _base.cross_entropy, start, eot=eot)
     torch.testing.assert_close(found.gradient, vote)
     torch.testing.assert_close(found.loss, mean.detach())
-    found = gradient_of_hardest_draw(victim, x, labels, _base.cross_entropy, start, eot=eot)
+    found = gradient_of_hardest_draw(target, x, labels, _base.cross_entropy, start, eot=eot)
     torch.testing.assert_close(found.gradient, hardest)
     torch.testing.assert_close(found.loss, losses.detach().amax(0))
     moved = (x + 0.1).requires_grad_(True)
     far = [(shift(moved, start.at(k)) - shift(x, start.at(k))).square().sum() for k in range(3, 6)]
     (expected,) = torch.autograd.grad(sum(far) / eot, moved)
-    torch.testing.assert_close(gradient_of_shift(victim, moved, x, start, eot=eot), expected)
+    torch.testing.assert_close(gradient_of_shift(target, moved, x, start, eot=eot), expected)
 
 
 def test_words_that_an_ascent_does_not_know_are_refused() -> None:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.data.dataset import Dataset, Split
-from atop.experiment import config
-from atop.experiment.settings.attacks import Suite, parse_entry
+from atop.experiment.settings.attacks import AttackSpec, Suite, parse_entry
 from atop.method.defense import Defense, Sizes
 from atop.method.eot import BatchedTarget
 from atop.method.purifiers.identity import Identity
@@ -51,8 +50,8 @@ def some(*names: str) -> dict[str, Row]:
     return {name: STRICT[name] for name in names}
 
 
-class Picture(nn.Module):
-    """A purifier that does something to a picture."""
+class OnImages(nn.Module):
+    """A purifier that does something to an image."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -74,9 +73,9 @@ class Scaled(nn.Module):
 
 
 class Leaking(nn.Module):
-    """Answers rightly whoever moves a picture along its gradient.
+    """Answers rightly whoever moves an image along its gradient.
 
-    Class k watches for a pattern that pictures do not have. Its logit falls with a little of it, so
+    Class k watches for a pattern that images do not have. Its logit falls with a little of it, so
     that whoever attacks the class adds it, and rises with more.
     """
 
@@ -93,7 +92,7 @@ class Leaking(nn.Module):
 
 
 class Bright(nn.Module):
-    """Tells dark pictures from bright ones."""
+    """Tells dark images from bright ones."""
 
     def forward(self, x: Tensor) -> Tensor:
         excess = x.mean(dim=(1, 2, 3)) - 0.5
@@ -101,7 +100,7 @@ class Bright(nn.Module):
 
 
 class Drawn(SingleView):
-    """A transform that does something to a picture with uniform numbers of its shape."""
+    """A transform that does something to an image with uniform numbers of its shape."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.function = function
@@ -160,25 +159,24 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
     )
     sets, evaluations = {}, []
     for entry, row in rows.items():
-        name, victim = parse_entry(entry, "defense")
-        options = {key: value for key, value in row.items() if key not in config.HARNESS}
-        through = row.get("through", "exact")
-        seen = BatchedTarget(
-            SURROGATES[through](bare if victim == "classifier" else defense),
+        _, name, kind = parse_entry(entry, "defense")
+        spec = AttackSpec(**row)
+        target = BatchedTarget(
+            SURROGATES[spec.through](bare if kind == "classifier" else defense),
             rows=N,
-            random=defense.random and through != "fixed",
+            random=defense.random and spec.through != "fixed",
         )
         draw = Randomness(0, f"attack:{name}", split.index)
-        method = build("attacks", row["method"], **options)
-        images = sets.get(row.get("after", ""), x).clone()
-        left = standing(judge, images) > 0 if "after" in row else y >= 0
+        method = build("attacks", spec.method, **spec.options)
+        images = sets.get(spec.after, x).clone()
+        left = standing(judge, images) > 0 if spec.after else y >= 0
         if left.any():
-            images[left] = method(seen, x[left], y[left], draw.select(left)).detach()
-        if "after" in row:
-            images = worse(judge, images, sets[row["after"]])
+            images[left] = method(target, x[left], y[left], draw.select(left)).detach()
+        if spec.after:
+            images = worse(judge, images, sets[spec.after])
         sets[entry] = images
         outcomes = judge.outcomes(
-            images, row, Suite(target="defense", attacks=(entry,), draws=draws)
+            images, spec, Suite(target="defense", attacks=(entry,), draws=draws)
         )
         evaluations.append(
             {"attack": entry, "budget": row, **outcomes, "distance": _distance(images, x, batch=64)}
@@ -237,13 +235,13 @@ def test_saturated_logits(defended: Make, classifier: nn.Module, split: Split) -
         "black-box-beats-white-box",
         "noise-as-harmful-as-attack",
         "transfer-beats-white-box",
-        "zero-gradient",  # the pictures that FGSM left alone, and the probe
+        "zero-gradient",  # the images that FGSM left alone, and the probe
         "zero-gradient",
     ]
 
 
-def test_rounded_pictures(defended: Make, split: Split) -> None:
-    rounded = defended(purifier=Picture(lambda x: x.mul(15).round().div(15)))
+def test_rounded_images(defended: Make, split: Split) -> None:
+    rounded = defended(purifier=OnImages(lambda x: x.mul(15).round().div(15)))
     rows = some("clean", "fgsm", "pgd", "bpda", "pgd@classifier")
     assert names(attacked(rounded, split, {**rows, **RADII})) == [
         "bpda-beats-exact-gradients",
@@ -255,16 +253,16 @@ def test_rounded_pictures(defended: Make, split: Split) -> None:
 
 
 def test_a_slope_that_is_exact_and_misleads(defended: Make, split: Split) -> None:
-    jagged = defended(purifier=Picture(lambda x: x + 0.02 * torch.sin(2000 * x)))
+    jagged = defended(purifier=OnImages(lambda x: x + 0.02 * torch.sin(2000 * x)))
     record = attacked(jagged, split, some("pgd", "bpda", "pgd@classifier"))
     assert names(record) == ["bpda-beats-exact-gradients", "transfer-beats-white-box"]
     assert record["probe"]["finite_difference"] < 1e-3
 
 
-def test_a_slope_that_is_right_at_the_pictures_alone(defended: Make, split: Split) -> None:
+def test_a_slope_that_is_right_at_the_images_alone(defended: Make, split: Split) -> None:
     start = {**PGD, "step_size": "3/510", "random_start": False}
     rows = {"fgsm": FGSM, "pgd-1": {**start, "steps": 1}, "pgd-2": {**start, "steps": 2}}
-    record = attacked(defended(purifier=Picture(on_the_grid)), split, rows)
+    record = attacked(defended(purifier=OnImages(on_the_grid)), split, rows)
     assert names(record) == [
         "more-steps-do-not-help",
         "single-step-beats-iterative",

@@ -8,6 +8,7 @@ import pytest
 from atop.core.errors import AtopError
 from atop.experiment import config, presets, validate
 from atop.experiment.cells import Cell
+from atop.experiment.settings.presets import PurifierSpec
 from atop.experiment.tables import Table, table
 
 Change = Callable[[str, dict[str, Any]], None]
@@ -62,7 +63,7 @@ def mine(change: Change) -> Change:
     return change
 
 
-def test_a_table_takes_the_presets_stand_ins_and_the_users_words() -> None:
+def test_a_table_takes_the_presets_substitutes_and_the_users_overrides() -> None:
     smoke = table("table7", presets.get("smoke"))
     cell = cell_of(smoke, "rt2-atop")
     assert cell.id == "cifar10_slice-resnet_small-deepfill-scratch-rt2-adversarial-paper-s0"
@@ -89,8 +90,8 @@ def test_a_row_with_a_recipe_of_its_own_keeps_it() -> None:
         assert cell_of(made, "rt2-none").recipe == ("official" if said == "official" else "paper")
 
 
-def test_a_preset_has_stand_ins_for_some_inits(change: Change) -> None:
-    rows = config.table("table7")["rows"]
+def test_a_preset_has_substitutes_for_some_inits(change: Change) -> None:
+    rows = config.table("table7").given()["rows"]
     own = {**rows[0], "key": "own", "cell": {**rows[0]["cell"], "init": "scratch"}}
     change("tables/table7", {"rows": [own, *rows]})
 
@@ -126,15 +127,11 @@ def test_a_purifier_needs_no_row_in_a_preset(mine: Change) -> None:
     validate.check_table(made)
     assert obstacle(made, "here", "pgd") is None
     assert len(made.records()) == 2
-    assert presets.get("paper").purifier("deepfill") == {
-        "options": {},
-        "loss": {},
-        "checkpoints": {},
-    }
+    assert presets.get("paper").purifier("deepfill") == PurifierSpec()
     cell = cell_of(made, "here")
     mine("presets/paper", {"purifiers": {"deepfill": {"options": {"width": 48}}}})
     assert cell_of(table("mine", presets.get("paper")), "here") == cell
-    assert presets.get("paper").purifier("deepfill")["options"] == {"width": 48}
+    assert presets.get("paper").purifier("deepfill").options == {"width": 48}
 
 
 def test_a_word_for_init_leaves_cells_without_a_purifier_alone() -> None:

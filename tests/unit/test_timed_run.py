@@ -25,7 +25,7 @@ from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.experiment import paths, presets, validate
 from atop.operations.timed_run.deadline import StoppedError, until
-from atop.operations.timed_run.queue import told
+from atop.operations.timed_run.queue import inputs_of
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_queue_is_in_order_and_each_task_comes_after_what_it_takes(small: Ch
     one, two = {"table": "table7", "rows": ["rt2-atop", "undefended"]}, {"table": "table8"}
     small("queue", {"queue": [one, {**two, "rows": ["rt2-none", "rt2-atop"]}]})
     tasks = list(queue().tasks.values())
-    names = [told(task) for task in tasks]
+    names = [task.label for task in tasks]
     assert names[:5] == [
         f"finetune {NONE.weights.id}",
         f"finetune {ATOP.id}",
@@ -50,7 +50,7 @@ def test_the_queue_is_in_order_and_each_task_comes_after_what_it_takes(small: Ch
     assert len(set(names)) == len(names)
     files = [task.file for task in tasks]
     for task in tasks:
-        needed = [path for path in queue().needs(task) if path in files]
+        needed = [path for path in inputs_of(task) if path in files]
         assert all(files.index(path) < files.index(task.file) for path in needed)
 
 
@@ -72,9 +72,9 @@ def test_a_record_needs_no_weights_and_no_set_once_it_is_there(small: Change, sp
     for folder in ("adversarial", "purifiers"):
         for path in (paths.RESULTS / "smoke" / folder).rglob("*.*"):
             path.unlink()
-    assert queue().wanted() == []
+    assert queue().to_do() == []
     paths.record(presets.get("smoke"), BARE, "table7", "classifier").unlink()
-    verbs = [told(task) for task in queue().wanted()]
+    verbs = [task.label for task in queue().to_do()]
     assert verbs == [f"attack fgsm {BARE.id}", f"evaluate table7 {BARE.id}"]
 
 
@@ -83,14 +83,14 @@ def test_changed_settings_make_a_step_again_and_what_follows_from_it(
 ) -> None:
     spend()
     small("attacks", {"attacks": {"fgsm": {"eps": "4/255"}}})
-    verbs = [told(task).split()[0] for task in queue().wanted()]
+    verbs = [task.label.split()[0] for task in queue().to_do()]
     # FGSM is also what AToP trains on.
     assert verbs == ["attack", "evaluate", "evaluate", "finetune", "evaluate"]
     small("attacks", {"attacks": {"fgsm": {"eps": "8/255"}}})
     small("presets/smoke", {"stages": {"l_org": {"lr": 2e-3}}})
     again = [f"finetune {NONE.weights.id}", f"evaluate table7 {NONE.id}", f"finetune {ATOP.id}"]
     assert done(spend()) == [*again, f"evaluate table7 {ATOP.id}"]
-    assert queue().wanted() == []
+    assert queue().to_do() == []
 
 
 def test_weights_that_are_others_now_make_a_record_again(small: Change, spend: Lines) -> None:
@@ -98,10 +98,10 @@ def test_weights_that_are_others_now_make_a_record_again(small: Change, spend: L
     out = paths.purifier(presets.get("smoke"), ATOP)
     out.unlink()
     out.with_suffix(".json").unlink()
-    assert queue().wanted() == []
+    assert queue().to_do() == []
     small("presets/smoke", {"stages": {"atop": {"lr": 2e-3}}})
     assert main(["finetune", "--preset", "smoke", "--cell", ATOP.id, "--threads", "1"]) == 0
-    assert [told(task) for task in queue().wanted()] == [f"evaluate table7 {ATOP.id}"]
+    assert [task.label for task in queue().to_do()] == [f"evaluate table7 {ATOP.id}"]
 
 
 def test_a_step_that_fails_stops_only_what_needs_it(small: Change, spend: Lines) -> None:
@@ -125,10 +125,10 @@ def test_a_step_that_fails_stops_only_what_needs_it(small: Change, spend: Lines)
 
 
 def test_nothing_is_trained_for_a_record_that_lacks_what_is_not_here(small: Change) -> None:
-    words = {"init": "scratch"}
-    small("queue", {"queue": [{"table": "table5", "rows": ["ughini2022-atop"], "words": words}]})
+    item = {"table": "table5", "rows": ["ughini2022-atop"], "overrides": {"init": "scratch"}}
+    small("queue", {"queue": [item]})
     whole = queue("paper")
-    assert whole.wanted() == []
+    assert whole.to_do() == []
     assert {one for goal in whole.goals() for one in whole.missing(goal)} == {
         "dataset cifar10",
         "dataset cifar100",
@@ -198,8 +198,8 @@ def test_what_collects_the_signal_is_stopped_after_the_grace() -> None:
     [
         ({"table": "table77"}, "no such file"),
         ({"table": "table7", "rows": ["rt9"]}, "no 'rt9'; known are"),
-        ({"table": "table7", "words": {"init": "nowhere"}}, "no such init"),
-        ({"table": "table7", "words": {"colour": 1}}, "known keys are init"),
+        ({"table": "table7", "overrides": {"init": "nowhere"}}, "no such init"),
+        ({"table": "table7", "overrides": {"colour": 1}}, "known keys are init"),
         (
             {"command": ["python"], "makes": "results/x"},
             r"queue\.0: a command needs makes, minutes",
@@ -219,7 +219,7 @@ def test_a_queue_of_unknown_names_is_refused(
 def test_the_queue_of_the_suite_is_known() -> None:
     for preset in presets.names():
         validate.check_queue(presets.get(preset))
-    names = [told(task) for task in queue("paper").tasks.values()]
+    names = [task.label for task in queue("paper").tasks.values()]
     assert names[0] == "classifier cifar10-resnet18"
     assert names.index("evaluate table7 cifar10-resnet18-undefended") < names.index(
         "pretrain cifar10-deepfill"

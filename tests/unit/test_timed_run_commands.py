@@ -83,4 +83,4 @@ def test_a_command_that_failed_or_was_stopped_is_not_tried_again(
     assert not task.file.exists()
     (line,) = [line for line in spend() if line.startswith("skipped")]
     assert f": {reason}" in line
-    assert line.endswith(f"delete {task.tried} to try it again")  # type: ignore[union-attr]
+    assert line.endswith(f"delete {task.failure} to try again")  # type: ignore[union-attr]

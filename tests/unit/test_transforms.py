@@ -96,7 +96,7 @@ def test_noise_and_mask_do_not_know_each_other(masks: Transform, noisy: Transfor
     assert abs(float(torch.corrcoef(both)[0, 1])) < 0.2
 
 
-def test_rt2_clips_to_the_range_of_pictures() -> None:
+def test_rt2_clips_to_the_range_of_images() -> None:
     x = torch.full((BATCH, 3, SIZE, SIZE), 0.5)
     views = rt2.build(grid=GRID, missing_rate=0.0, sigma=0.25)(x, RANDOMNESS)
     values = views.images
@@ -106,7 +106,7 @@ def test_rt2_clips_to_the_range_of_pictures() -> None:
     assert float(values.std()) == pytest.approx(0.2399, rel=0.02)  # a normal clipped at 2 sigma
 
 
-def test_rt3_masks_are_disjoint_and_cover_the_picture() -> None:
+def test_rt3_masks_are_disjoint_and_cover_the_image() -> None:
     views = RT3(images(), RANDOMNESS)
     assert views.images.shape == (BATCH, 4, 3, SIZE, SIZE)
     assert views.mask.shape == (BATCH, 4, 1, SIZE, SIZE)
@@ -117,7 +117,7 @@ def test_rt3_masks_are_disjoint_and_cover_the_picture() -> None:
     assert not torch.equal(views.mask[0], views.mask[1])
 
 
-def test_rt3_views_show_one_noisy_picture() -> None:
+def test_rt3_views_show_one_noisy_image() -> None:
     x = images()
     views = RT3(x, RANDOMNESS)
     assert (views.images * views.mask == 0).all()
@@ -175,7 +175,7 @@ def test_noise_on_tokens_differs_between_examples_draws_and_colours() -> None:
 
 
 @pytest.mark.parametrize("small", [16, 20])
-def test_noise_drawn_at_a_size_is_enlarged_with_the_picture(small: int) -> None:
+def test_noise_drawn_at_a_size_is_enlarged_with_the_image(small: int) -> None:
     few = Randomness(1, "pictures", torch.arange(BATCH)).uniform((3, small, small), "pixels")
     few = few.double()
     made = tokens.build(grid=GRID, missing_rate=0.25, sigma=0.25, noise_pixels=small)

@@ -55,7 +55,7 @@ def pgd(record: dict[str, Any]) -> dict[str, Any]:
 
 
 CHANGES: dict[str, tuple[Change, list[str]]] = {
-    "other pictures": (lambda r: r["indices"].reverse(), ["indices", "label"]),
+    "other images": (lambda r: r["indices"].reverse(), ["indices", "label"]),
     "another label": (lambda r: r["labels"].insert(0, 9 - r["labels"].pop(0)), ["another label"]),
     "another seed": (lambda r: r.update(seed=1), ["seed: 1"]),
     "another size": (lambda r: r["sizes"].update(purifier=48), ["sizes: "]),
@@ -70,7 +70,7 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         lambda r: pgd(r)["adversarial"]["victim"].update(id=CELL),
         [f"pgd-20: is pgd-20 on {CELL}", "other weights"],
     ),
-    "a set of other pictures": (
+    "a set of other images": (
         lambda r: pgd(r)["adversarial"].update(sha256="0"),
         ["another adversarial set"],
     ),
@@ -79,7 +79,7 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         ["made on another classifier", "another resnet18_32 than another record"],
     ),
     "out of its ball": (lambda r: pgd(r)["distance"].update(linf=0.04), ["its ball is 8/255"]),
-    "changed clean pictures": (
+    "changed clean images": (
         lambda r: r["evaluations"][0]["distance"].update(linf=0.01),
         ["clean images that were changed"],
     ),
@@ -228,6 +228,6 @@ def test_the_verb_says_how_many_and_fails(
     assert main(["verify", str(tmp_path / "table7.jsonl")]) == 2
     said = capsys.readouterr()
     assert f"{len(table7)} records" in said.out
-    assert "labels of cifar10 were held against each other only" in said.out
+    assert "labels of cifar10 were compared with each other only" in said.out
     assert "seed: 1, the config says 0" in said.out
     assert "not verified: 1" in said.err

@@ -77,9 +77,14 @@ class Preset:
         return config.validate(content, AttackSpec, where=f"{self.file}: attacks: {name}")  # type: ignore[no-any-return]
 
     def chain(self, attack: AttackSpec) -> list[AttackSpec]:
-        """The attacks that go on from each other's images, the given one last."""
-        before = attack.after and self.attack(attack.after)
-        return [*self.chain(before), attack] if before and not before.clean else [attack]
+        """The attacks that go on from each other's images, the given one last.
+
+        An attack of a record may go on from one that the config has no more.
+        """
+        if attack.after not in config.attacks().attacks:
+            return [attack]
+        before = self.attack(str(attack.after))
+        return [attack] if before.clean else [*self.chain(before), attack]
 
     def suite(self, name: str) -> Suite:
         """A suite with the preset's draws, without the attacks that the preset leaves out."""

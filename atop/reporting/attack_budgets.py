@@ -47,6 +47,8 @@ _DEFAULTS: Dict = {
 }
 """Values that a budget without the key has; a text does not mention them."""
 _NOT_OPTIONS = ("method", "scaled", "after", "norm", "eps", "bound", "pixels")
+_ORDER = ("attack", "loss", "step_size", "steps", "queries", "eot", "targets", "restarts", "judge")
+"""Options that come first in a text, in this order."""
 
 
 def text(budget: AttackSpec, preset: Preset) -> str:
@@ -132,11 +134,15 @@ def _options(budget: AttackSpec, silent: tuple[str, ...] = ()) -> list[str]:
     """Describe a budget except ball and size; defaults only where a preset changed them."""
     return [
         phrase
-        for key, value in budget.given().items()
+        for key, value in sorted(budget.given().items(), key=_position)
         if key not in (*_NOT_OPTIONS, *silent)
         if key in budget.scaled or key not in _DEFAULTS or value != _DEFAULTS[key]
         if (phrase := _phrase(budget, key))
     ]
+
+
+def _position(option: tuple[str, Any]) -> int:
+    return _ORDER.index(option[0]) if option[0] in _ORDER else len(_ORDER)
 
 
 def _phrase(budget: AttackSpec, key: str, form: str = "") -> str:

@@ -21,14 +21,14 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         ({"method": "fgsm", "norm": "Linf", "eps": "8/255", "eot": 1}, "Linf 8/255"),
         (
             {"method": "cw", "norm": "L2", "c": 1.0, "steps": 100},
-            "L2 without bound, c 1.0, 100 steps",
+            "L2 without bound, 100 steps, c 1.0",
         ),
         (
-            {"norm": "L2", "eps": "0.5", "eot": 2, "scaled": {"eot": 20}},
+            {"method": "pgd", "norm": "L2", "eps": "0.5", "eot": 2, "scaled": {"eot": 20}},
             "L2 0.5, EOT 2 (paper preset: 20)",
         ),
         (
-            {"norm": "L2", "eps": 1, "eot": 1, "scaled": {"eot": 20}},
+            {"method": "pgd", "norm": "L2", "eps": "1", "eot": 1, "scaled": {"eot": 20}},
             "L2 1, EOT 1 (paper preset: 20)",
         ),
         (
@@ -48,8 +48,8 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         (
             {**PGD, "random_start": False, "loss": "margin", "average": "logits",
              "through": "bpda", "restarts": 3, "judge": 20},
-            "Linf 8/255, step 0.007, 200 steps, no random start, loss margin, average logits, "
-            "BPDA, 3 restarts, 20 judge draws",
+            "Linf 8/255, loss margin, step 0.007, 200 steps, 3 restarts, 20 judge draws, average logits, "
+            "BPDA, no random start",
         ),
         ({**PGD, "through": "fixed"}, "Linf 8/255, step 0.007, 200 steps, one fixed, known draw"),
         (
@@ -61,14 +61,14 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
             "Linf 8/255, step 0.007, 200 steps, distance of the purified image",
         ),
         ({**PGD, "average": "probabilities", "targets": 3},
-         "Linf 8/255, step 0.007, 200 steps, average probabilities, 3 targets"),
+         "Linf 8/255, step 0.007, 200 steps, 3 targets, average probabilities"),
         (
             {"method": "autoattack", "attack": "square", "version": "judged", "queries": 9},
             "square, 9 queries",
         ),
         (
             {"method": "autoattack", "attack": "square", "version": "official", "queries": 9},
-            "square, gated as in the library, 9 queries",
+            "square, 9 queries, gated as in the library",
         ),
         (
             {"method": "stadv", "bound": "0.05", "pixels": 32, "eot": 20},
@@ -88,11 +88,11 @@ def test_an_attack_that_starts_from_others_lists_them_all(
     second = {**both, "method": "fgsm", "eot": 3, "after": "one"}
     change("attacks", {"attacks": {"one": first, "two": second}})
     assert attack_budgets.text(presets.get("paper").attack("two"), presets.get("paper")) == (
-        "Linf 8/255, 9 steps; then 5 judge draws, EOT 3"
+        "Linf 8/255, 9 steps; then EOT 3, 5 judge draws"
     )
     assert (
         attack_budgets.text(AttackSpec(**second | {"after": "gone"}), presets.get("paper"))
-        == "Linf 8/255, 5 judge draws, EOT 3"
+        == "Linf 8/255, EOT 3, 5 judge draws"
     )
 
 

@@ -64,7 +64,7 @@ def _sets(record: Dict, results: Path) -> Iterator[tuple[str, str, Dict]]:
             continue
         entry = parse_entry(evaluation["attack"], record["target"])
         target = cell.target(entry.target)
-        for after in (link.after for link in preset.chain(budget) if link.after):
+        for after in (link.after for link in preset.chain(budget)[1:] if link.after):
             file = paths.adversarial(preset, target, after).with_suffix(".json")
             path = results / file.relative_to(paths.RESULTS)
             about = metadata.read(path, "provenance.wall_s") if path.exists() else {}

@@ -48,8 +48,8 @@ PGD = {"method": "pgd", "norm": "Linf", "eps": "8/255", "step_size": "0.007", "s
         (
             {**PGD, "random_start": False, "loss": "margin", "average": "logits",
              "through": "bpda", "restarts": 3, "judge": 20},
-            "Linf 8/255, loss margin, step 0.007, 200 steps, 3 restarts, 20 judge draws, average logits, "
-            "BPDA, no random start",
+            "Linf 8/255, loss margin, step 0.007, 200 steps, 3 restarts, 20 judge draws, "
+            "average logits, BPDA, no random start",
         ),
         ({**PGD, "through": "fixed"}, "Linf 8/255, step 0.007, 200 steps, one fixed, known draw"),
         (

@@ -1,4 +1,4 @@
-"""Contextual attention as published: a picture at a time, patches as kernels of convolutions."""
+"""Contextual attention as published: a image at a time, patches as kernels of convolutions."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ class LoopAttention(nn.Module):
     """What atop/method/purifiers/deepfill/attention.py computes for masks that are all the same.
 
     Features (B,C,h,w) and mask (B,1,4h,4w), 1 = missing -> (B,C,h,w). The mask of the batch's first
-    picture serves for all.
+    image serves for all.
     """
 
     fuse_weight: Tensor
@@ -22,14 +22,14 @@ class LoopAttention(nn.Module):
         small = F.interpolate(features, scale_factor=1 / 2, mode="nearest")
         known = _known(mask)
         rebuilt = []
-        for picture, kernels, patches in zip(
+        for image, kernels, patches in zip(
             small.split(1),
             _kernels(small, 3, stride=1),
             _kernels(features, 4, stride=2),
             strict=True,
         ):
             norms = kernels.flatten(1).norm(dim=1).clamp_min(1e-4)
-            scores = F.conv2d(picture, kernels / norms[:, None, None, None], padding=1)
+            scores = F.conv2d(image, kernels / norms[:, None, None, None], padding=1)
             weights = (10 * self._fuse(scores) * known).softmax(dim=1) * known
             rebuilt.append(F.conv_transpose2d(weights, patches, stride=2, padding=1) / 4)
         return torch.cat(rebuilt)
@@ -54,7 +54,7 @@ def _kernels(features: Tensor, size: int, *, stride: int) -> Tensor:
 
 
 def _known(mask: Tensor) -> Tensor:
-    """(1,L,1,1), 1 where a patch and its neighbours miss nothing in the first picture."""
+    """(1,L,1,1), 1 where a patch and its neighbours miss nothing in the first image."""
     small = F.interpolate(mask[:1], scale_factor=1 / 8, mode="nearest")
     neighbours = F.unfold(small, 3, padding=1)  # (1,9,L)
     return (neighbours.mean(dim=1) == 0).to(mask.dtype)[:, :, None, None]

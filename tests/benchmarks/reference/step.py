@@ -1,11 +1,11 @@
 """Algorithm 1 as the authors' notebook takes a step of it, with what that costs in vain.
 
 * The generator runs twice on one input, for L1 and D and once more for the cross-entropy: 390
-  GFLOP a picture of 256 pixels, of which 216 are needed.
+  GFLOP a image of 256 pixels, of which 216 are needed.
 * The term -mean D(g(t(x))) is a constant to the generator, and its backward runs through D all the
   same (an inference: nothing says that D's weights were frozen there; 9 of the 390).
-* Attention goes through a batch picture by picture.
-* Pictures are resized by PIL, one by one; noise is drawn on the CPU and moved; masks are numpy's.
+* Attention goes through a batch image by image.
+* Images are resized by PIL, one by one; noise is drawn on the CPU and moved; masks are numpy's.
 * Everything is float32 and contiguous, and Adam updates one weight tensor after the other.
 """
 
@@ -27,8 +27,8 @@ EPS, SIGMA, MISSING, GRID, CE_WEIGHT, SEED = 8 / 255, 0.25, 0.25, 8, 0.05, 777
 ADAM: dict[str, Any] = {"lr": 1e-4, "betas": (0.5, 0.999), "foreach": False, "fused": False}
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """A split, a picture at a time: (3, pixels, pixels) in [0, 1] and its label."""
+class Images(Dataset[tuple[Tensor, int]]):
+    """A split, a image at a time: (3, pixels, pixels) in [0, 1] and its label."""
 
     def __init__(self, split: Split, pixels: int) -> None:
         self.split = split.take(slice(None))
@@ -40,15 +40,15 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return len(self.split)
 
     def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self.split.images[place].numpy())
-        return self.transform(picture), int(self.split.labels[place])
+        image = Image.fromarray(self.split.images[place].numpy())
+        return self.transform(image), int(self.split.labels[place])
 
 
 def loader(split: Split, *, pixels: int, batch: int, workers: int) -> DataLoader[Any]:
     """Shuffled batches of x (B, 3, pixels, pixels) in [0, 1] and labels (B,)."""
-    pictures = Pictures(split, pixels)
+    images = Images(split, pixels)
     return DataLoader(
-        pictures, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+        images, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
     )
 
 
@@ -97,7 +97,7 @@ class Published:
         return {"l1": l1.detach(), "d": d, "gan": gan.detach(), "ce": ce.detach()}
 
     def _fgsm(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Adversarial pictures for the classifier alone."""
+        """Adversarial images for the classifier alone."""
         x = x.clone().requires_grad_(True)
         loss = F.cross_entropy(self.classifier(x), labels)
         (gradient,) = torch.autograd.grad(loss, x)

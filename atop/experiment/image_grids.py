@@ -122,7 +122,7 @@ def grid(name: str, preset: Preset, *, files: str | Path | None = None, **overri
     content = config.image_grids()
     if name not in content.figures:
         raise AtopError(
-            f"{config.folder()}/image_grids.yaml: no '{name}'; known: {', '.join(names())}"
+            f"{config.folder()}/image_grids.yaml: no '{name}'; known are {', '.join(names())}"
         )
     spec = content.figures[name]
     given = {key: value for key, value in overrides.items() if value is not None}

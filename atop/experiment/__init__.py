@@ -1,1 +1,1 @@
-"""What is to be run: settings, cells, tables, paths, the DAG. Nothing here imports torch."""
+"""The plan: settings, cells, tables, paths, the DAG. Nothing here imports torch."""

@@ -56,13 +56,13 @@ def overrides_of(model: type[Settings], *left_out: str) -> type[Settings]:
         if name not in left_out:
             fields[name] = (info.annotation, optional := copy(info))
             optional.default = None
-    made = create_model(f"{model.__name__}Overrides", __base__=Settings, **fields)
-    made.nullable = tuple(
+    overrides = create_model(f"{model.__name__}Overrides", __base__=Settings, **fields)
+    overrides.nullable = tuple(
         name
         for name, info in model.model_fields.items()
         if info.is_required() and NoneType in get_args(info.annotation)
     )
-    return made
+    return overrides
 
 
 def under(settings: Settings, model: type[Model], *names: str, key: str = "overrides") -> Model:

@@ -177,8 +177,12 @@ def written(folder: Path) -> list[Path]:
 def _archives(folder: Path) -> dict[int, Path]:
     """Archives in a folder by their numbers."""
     files = folder.glob("archive-*.tar") if folder.is_dir() else ()
-    known = {path.stem.removeprefix("archive-"): path for path in files}
-    return {int(text): known[text] for text in sorted(known, key=len) if text.isdigit()}
+    numbers = {path.stem.removeprefix("archive-"): path for path in files}
+    return {int(text): path for text, path in sorted(numbers.items(), key=_order) if text.isdigit()}
+
+
+def _order(item: tuple[str, Path]) -> tuple[int, str]:
+    return len(item[0]), item[0]
 
 
 def finished(queue: Queue) -> list[list[Path]]:

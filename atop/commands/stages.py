@@ -59,7 +59,7 @@ def classifier(options: Namespace) -> None:
 
 def pretrain(options: Namespace) -> None:
     """Pretrain a purifier from scratch with L_org."""
-    from atop.experiment.stages.training import Pretrain
+    from atop.experiment.stages.finetuning import Pretrain
 
     print(run_stage(Pretrain, options, "dataset", "purifier"))
 
@@ -67,7 +67,7 @@ def pretrain(options: Namespace) -> None:
 def finetune(options: Namespace) -> None:
     """Fine-tune a cell's purifier (the L_org stage, AToP, or a control) or its classifier."""
     from atop.experiment.cells import Cell
-    from atop.experiment.stages.training import Finetune, Tune
+    from atop.experiment.stages.finetuning import Finetune, Tune
 
     of_classifier = Cell.parse(options.cell).finetune == "classifier"
     print(run_stage(Tune if of_classifier else Finetune, options, "cell"))

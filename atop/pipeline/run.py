@@ -8,8 +8,9 @@ import torch
 
 from atop.experiment.stages.attack import Attack
 from atop.experiment.stages.evaluation import Evaluate, TraceImages
+from atop.experiment.stages.finetuning import Finetune, Pretrain, Tune
 from atop.experiment.stages.stage import Stage
-from atop.experiment.stages.training import Finetune, Pretrain, TrainClassifier, Tune
+from atop.experiment.stages.training import TrainClassifier
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
 from atop.pipeline.evaluation.evaluate import evaluate
 from atop.pipeline.evaluation.trace_images import trace

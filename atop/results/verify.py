@@ -17,7 +17,7 @@ from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.stages.attack import Attack
 from atop.experiment.stages.evaluation import Evaluate
-from atop.experiment.stages.training import finetuning
+from atop.experiment.stages.finetuning import finetuning
 from atop.results import released
 from atop.results.records import Records, data, steps
 

@@ -8,7 +8,7 @@ import torch
 
 from atop.experiment import presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import Finetune
+from atop.experiment.stages.finetuning import Finetune
 from atop.experiment.workload import Query
 from atop.operations.cost import calibration, machines
 from atop.operations.cost.rates import Rates

@@ -22,7 +22,8 @@ from atop.experiment.settings.runs import QueueSpec, UserConfig
 from atop.experiment.settings.tables import TableSpec
 from atop.experiment.stages.attack import Attack
 from atop.experiment.stages.evaluation import Evaluate
-from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
+from atop.experiment.stages.finetuning import Pretrain, finetuning
+from atop.experiment.stages.training import TrainClassifier
 from atop.experiment.tables import table
 
 FOLDER = ROOT / "workflow" / "config"

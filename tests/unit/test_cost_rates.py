@@ -15,7 +15,8 @@ from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.experiment import presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
+from atop.experiment.stages.finetuning import Pretrain, finetuning
+from atop.experiment.stages.training import TrainClassifier
 from atop.experiment.workload import Operation, Query, TrainingStep
 from atop.operations.cost import calibration, machines, ready
 from atop.operations.cost.calibration import measure

@@ -13,7 +13,8 @@ from atop.experiment.dataset_sizes import size_of
 from atop.experiment.stages import plan
 from atop.experiment.stages.attack import Attack
 from atop.experiment.stages.evaluation import Evaluate
-from atop.experiment.stages.training import TrainClassifier, finetuning
+from atop.experiment.stages.finetuning import finetuning
+from atop.experiment.stages.training import TrainClassifier
 from atop.experiment.tables import table
 from atop.experiment.workload import Operation, Query, StageWorkload, TrainingStep
 

@@ -15,7 +15,7 @@ from atop.core.resumable import State
 from atop.data.dataset import Dataset, Split
 from atop.experiment import config, paths, presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import finetuning
+from atop.experiment.stages.finetuning import finetuning
 from atop.method.attacks.fgsm import FGSM
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch

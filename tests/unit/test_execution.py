@@ -20,8 +20,9 @@ from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
 from atop.experiment.settings.presets import PurifierTraining
 from atop.experiment.stages.attack import Attack
+from atop.experiment.stages.finetuning import Pretrain, finetuning
 from atop.experiment.stages.stage import Stage
-from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
+from atop.experiment.stages.training import TrainClassifier
 from atop.method.purifiers import deepfill, dmae
 from atop.method.transforms import tokens
 from atop.pipeline import assemble

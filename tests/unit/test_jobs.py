@@ -17,7 +17,8 @@ from atop.core.randomness import Randomness
 from atop.data import embedded
 from atop.experiment import config, paths, presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import Pretrain, TrainClassifier, finetuning
+from atop.experiment.stages.finetuning import Pretrain, finetuning
+from atop.experiment.stages.training import TrainClassifier
 from atop.pipeline import assemble
 from atop.pipeline.datasets import fetch
 from atop.pipeline.run import run

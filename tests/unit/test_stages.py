@@ -9,7 +9,7 @@ import pytest
 from atop.__main__ import parser
 from atop.experiment import config, presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages import attack, evaluation, plan, training
+from atop.experiment.stages import attack, evaluation, finetuning, plan, training
 from atop.experiment.stages.stage import Stage
 from atop.experiment.tables import table
 from atop.pipeline import run
@@ -20,9 +20,9 @@ CELL = Cell(
 )  # fmt: skip
 PARSED = [
     training.TrainClassifier.parse(preset="paper", dataset="cifar10", classifier="resnet18_at"),
-    training.Pretrain.parse(preset="native", dataset="cifar10", purifier="deepfill"),
-    training.Finetune.parse(preset="smoke", cell=CELL.id),
-    training.Tune.parse(
+    finetuning.Pretrain.parse(preset="native", dataset="cifar10", purifier="deepfill"),
+    finetuning.Finetune.parse(preset="smoke", cell=CELL.id),
+    finetuning.Tune.parse(
         preset="smoke", cell="cifar10_slice-resnet_small-identity-none-rt2-classifier-paper-s0"
     ),
     attack.Attack.parse(preset="smoke", cell=CELL.bare.id, attack="pgd-20"),

@@ -9,7 +9,7 @@ import pytest
 from atop.core.errors import AtopError
 from atop.experiment import presets
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import finetuning
+from atop.experiment.stages.finetuning import finetuning
 
 CELL = Cell(
     dataset="cifar10_slice", classifier="resnet_small", purifier="deepfill", init="scratch",

@@ -20,8 +20,8 @@ from atop.experiment import (
 from atop.experiment.cells import Cell
 from atop.experiment.settings.inputs import CheckpointSpec
 from atop.experiment.stages.evaluation import Evaluate
+from atop.experiment.stages.finetuning import Pretrain, finetuning
 from atop.experiment.stages.stage import networks
-from atop.experiment.stages.training import Pretrain, finetuning
 from atop.pipeline.checkpoints import download, hosts
 
 pytestmark = pytest.mark.slow

@@ -41,9 +41,9 @@ rule classifier:
 
 rule tune:
     input:
-        inputs_of(training.Tune),
+        inputs_of(finetuning.Tune),
     output:
-        training.Tune.patterns(),
+        finetuning.Tune.patterns(),
     log:
         "results/logs/{preset}/tune/{cell}.log",
     conda:
@@ -53,6 +53,6 @@ rule tune:
         gpu=gpus,
     params:
         how=how,
-        settings=fingerprint_of(training.Tune),
+        settings=fingerprint_of(finetuning.Tune),
     shell:
         "python -m atop finetune --cell {wildcards.cell} {params.how} 2>&1 | tee {log}"

@@ -14,7 +14,7 @@ from atop.core.errors import AtopError
 from atop.experiment import cells, image_grids, paper, paths, presets, tables
 from atop.experiment import validate, weight_files
 from atop.experiment import config as settings
-from atop.experiment.stages import attack, evaluation, plan, training
+from atop.experiment.stages import attack, evaluation, finetuning, plan, training
 
 try:
     config.update(validate.plain(config))

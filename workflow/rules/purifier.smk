@@ -3,9 +3,9 @@
 
 rule pretrain:
     input:
-        inputs_of(training.Pretrain),
+        inputs_of(finetuning.Pretrain),
     output:
-        training.Pretrain.patterns(),
+        finetuning.Pretrain.patterns(),
     log:
         "results/logs/{preset}/pretrain/{dataset}-{purifier}.log",
     conda:
@@ -15,7 +15,7 @@ rule pretrain:
         gpu=gpus,
     params:
         how=how,
-        settings=fingerprint_of(training.Pretrain),
+        settings=fingerprint_of(finetuning.Pretrain),
     shell:
         "python -m atop pretrain --dataset {wildcards.dataset}"
         " --purifier {wildcards.purifier} {params.how} 2>&1 | tee {log}"
@@ -23,9 +23,9 @@ rule pretrain:
 
 rule finetune:
     input:
-        inputs_of(training.Finetune),
+        inputs_of(finetuning.Finetune),
     output:
-        training.Finetune.patterns(),
+        finetuning.Finetune.patterns(),
     log:
         "results/logs/{preset}/finetune/{cell}.log",
     conda:
@@ -35,7 +35,7 @@ rule finetune:
         gpu=gpus,
     params:
         how=how,
-        settings=fingerprint_of(training.Finetune),
+        settings=fingerprint_of(finetuning.Finetune),
     shell:
         "python -m atop finetune --cell {wildcards.cell}"
         " {params.how} 2>&1 | tee {log}"

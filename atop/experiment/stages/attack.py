@@ -10,8 +10,8 @@ from atop.experiment import attack_workload, config, paths
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
 from atop.experiment.settings.attacks import AttackSpec
+from atop.experiment.stages.finetuning import of_networks
 from atop.experiment.stages.stage import Stage, evaluated, execution, networks, random
-from atop.experiment.stages.training import of_networks
 from atop.experiment.workload import StageWorkload
 
 

@@ -8,8 +8,8 @@ from typing import Self
 from atop.experiment import config, image_grids, paths
 from atop.experiment.settings.attacks import Suite
 from atop.experiment.stages.attack import Attack, adversarial_set
+from atop.experiment.stages.finetuning import of_networks
 from atop.experiment.stages.stage import Stage, evaluated, networks, random
-from atop.experiment.stages.training import of_networks
 from atop.experiment.workload import StageWorkload
 
 

@@ -16,7 +16,8 @@ from atop.data.cache import read_about
 from atop.experiment import config, paths, validate
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.presets import Preset
-from atop.experiment.stages.training import Finetune, Pretrain, TrainClassifier, Training, Tune
+from atop.experiment.stages.finetuning import Finetune, Pretrain, Tune
+from atop.experiment.stages.training import TrainClassifier, Training
 from atop.pipeline import assemble
 from atop.pipeline.training import parts
 from atop.pipeline.training.classifier import accuracy

@@ -6,7 +6,7 @@ from pathlib import Path
 from atop.core.values import Dict
 from atop.experiment import paths
 from atop.experiment.cells import Cell
-from atop.experiment.stages.training import of_networks
+from atop.experiment.stages.finetuning import of_networks
 from atop.reporting.aggregate import Aggregate
 from atop.reporting.report import authors_log
 from atop.results import metadata

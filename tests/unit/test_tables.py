@@ -257,7 +257,13 @@ def test_what_a_suite_and_a_preset_name_exists(mine: Change) -> None:
     mine("presets/smoke", {"suites": {"mine": {"leave_out": ["pgd-11"]}}})
     with pytest.raises(AtopError, match=r"smoke\.yaml: suites\.mine\.leave_out: no 'pgd-11' to le"):
         validate.check_everything({})
-    mine("presets/smoke", {"suites": {"mine": {"leave_out": []}}})
+    mine("presets/smoke", {"suites": {"mine": {"leave_out": []}}, "slow_tables": ["table77"]})
+    with pytest.raises(AtopError, match=r"tables/table77\.yaml: no such file; known are"):
+        validate.check_everything({})
+    mine("presets/smoke", {"slow_tables": [], "training_attack": "fgsmm"})
+    with pytest.raises(AtopError, match=r"attacks\.yaml: no attack 'fgsmm'; known are"):
+        validate.check_everything({})
+    mine("presets/smoke", {"training_attack": "fgsm"})
     mine("attacks", {"suites": {"mine": {"attacks": [*SUITE["attacks"], "pgd-11@classifier"]}}})
     with pytest.raises(AtopError, match=r"suites\.mine: no attack 'pgd-11@classifier'; known ar"):
         validate.check_everything({})

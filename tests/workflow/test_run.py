@@ -34,7 +34,7 @@ class Run:
 
 
 def tiny(checkout: Checkout) -> None:
-    """Three rows and a control of Table 7 and no other table, two attacks, eight pictures."""
+    """Three rows and a control of Table 7 and no other table, two attacks, eight images."""
     for path in (checkout.folder / "workflow/config/tables").glob("*.yaml"):
         if path.stem != "table7":  # others quote what is left out here
             path.unlink()
@@ -45,6 +45,7 @@ def tiny(checkout: Checkout) -> None:
             "sizes": {"purifier": 32},
             "stages": {"l_org": BUDGET, "atop": BUDGET},
             "attacks": {"pgd-20": {"steps": 2}},
+            "slow_tables": [],
         },
     )
     checkout.change("attacks", {"suites": {"table7": {"attacks": ["clean", "fgsm", "pgd-20"]}}})

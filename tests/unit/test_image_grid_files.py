@@ -48,7 +48,7 @@ def test_what_is_missing_is_said_and_what_makes_it(
     assert main(["draw", "--figure", "figure5", "--preset", "smoke", "--out", "new"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("atop draw: error: figure5: nothing to show; ImageNette is missing")
-    assert f"this command makes them: `snakemake --cores all --resources gpu=1 -- {path}`" in line
+    assert f"this command makes them: `snakemake --cores all -- {path}`" in line
     assert not Path("new").exists()
 
 

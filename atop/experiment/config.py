@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -39,15 +39,16 @@ from atop.experiment.settings.tables import TableSpec
 # libyaml's loader reads the same ten times as fast; not every build of PyYAML has it.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 _CACHES: list[Callable[[], None]] = []
 
 
-def cached(function: Callable[..., Value]) -> Callable[..., Value]:
+def cached(function: Callable[Arguments, Value]) -> Callable[Arguments, Value]:
     """Decorate a function that reads the config: keep its values until `forget` is called."""
     remembering = cache(function)
     _CACHES.append(remembering.cache_clear)
-    return remembering
+    return remembering  # type: ignore[return-value]
 
 
 def forget() -> None:
@@ -165,9 +166,14 @@ def public_weights(dataset_name: str, name: str) -> list[str]:
     return classifier(name).weights.get(full_dataset(dataset_name), [])
 
 
+def transforms() -> dict[str, Dict]:
+    """Rows of transforms.yaml."""
+    return load("transforms", Transforms)  # type: ignore[no-any-return]
+
+
 def transform(name: str) -> Dict:
     """A row of transforms.yaml."""
-    return _row("transforms", load("transforms", Transforms), name)
+    return _row("transforms", transforms(), name)
 
 
 def checkpoints() -> dict[str, CheckpointSpec]:
@@ -180,18 +186,22 @@ def checkpoint(name: str) -> CheckpointSpec:
     return _row("checkpoints", checkpoints(), name)
 
 
+def recipes() -> dict[str, RecipeRow]:
+    """Rows of recipes.yaml."""
+    return load("recipes", Recipes)  # type: ignore[no-any-return]
+
+
 def recipe(name: str) -> RecipeRow:
     """A row of recipes.yaml."""
-    rows: dict[str, RecipeRow] = load("recipes", Recipes)
-    return _row("recipes", rows, name)
+    return _row("recipes", recipes(), name)
 
 
 @cached
 def attacks() -> Attacks:
     """attacks.yaml, with chains and sweeps written out."""
-    where = f"{folder()}/attacks.yaml"
-    load("attacks", AttackFile)
-    return validate(expand(_content("attacks"), where=where), Attacks, where=where)  # type: ignore[no-any-return]
+    content, where = _content("attacks"), f"{folder()}/attacks.yaml"
+    validate(content, AttackFile, where=where)
+    return validate(expand(content, where=where), Attacks, where=where)  # type: ignore[no-any-return]
 
 
 def attack(name: str) -> AttackSpec:

@@ -24,6 +24,7 @@ class DatasetSize(NamedTuple):
         return (self.train + self.validation + self.test) * self.bytes
 
 
+@config.cached
 def size_of(name: str) -> DatasetSize:
     """The size of a dataset by datasets.yaml or, if it is in the repository, by its files."""
     row, source = config.dataset(name), dataset_files.source(name)

@@ -34,7 +34,6 @@ class Preset:
 
     def __init__(self, name: str, settings: PresetSettings) -> None:
         self.name, self.settings = name, settings
-        self._attacks: dict[str, AttackSpec] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -44,6 +43,7 @@ class Preset:
         """Path of its file."""
         return f"{config.folder()}/presets/{self.name}.yaml"
 
+    @config.cached
     def attack(self, name: str) -> AttackSpec:
         """An attack, with `scaled` for the keys that the preset changes.
 
@@ -52,12 +52,8 @@ class Preset:
         Raises:
             AtopError: no such attack, or the preset changes a key that it does not have.
         """
-        if name not in self._attacks:
-            self._attacks[name] = self._changed(name, config.attack(name))
-        return self._attacks[name]
-
-    def _changed(self, name: str, attack: AttackSpec) -> AttackSpec:
-        before, changes = attack.given(), dict[str, object]()
+        attack, changes = config.attack(name), dict[str, object]()
+        before = attack.given()
         for pattern, overrides in self.settings.attacks.items():
             where = f"{self.file}: attacks.{pattern}"
             for key, value in overrides.given().items() if fnmatchcase(name, pattern) else ():
@@ -86,6 +82,7 @@ class Preset:
         before = self.attack(str(attack.after))
         return [attack] if before.clean else [*self.chain(before), attack]
 
+    @config.cached
     def suite(self, name: str) -> Suite:
         """A suite with the preset's draws, without the attacks that the preset leaves out."""
         suite, own = config.suite(name), self.settings.suites.get(name, SuiteOverrides())
@@ -113,6 +110,7 @@ class Preset:
         entries = self.suite(suite).entries(target)
         return min(self.examples(entry.attack, dataset, entry.target) for entry in entries)
 
+    @config.cached
     def sizes(self, cell: Cell) -> Sizes:
         """Side lengths of a cell.
 
@@ -133,6 +131,7 @@ class Preset:
             return config.dataset(cell.dataset).pixels
         return attack.pixels or self.sizes(cell).input
 
+    @config.cached
     def transform(self, cell: Cell) -> TransformSpec:
         """The transform of a cell, without the part that the cell's ablation switches off.
 
@@ -152,17 +151,20 @@ class Preset:
             options["noise_pixels"] = min(pixels, sizes.input, sizes.purifier)
         return TransformSpec(options.pop("method", name), options)
 
+    @config.cached
     def recipe(self, cell: Cell) -> Recipe:
         """The recipe of a cell, with what it says about the transform and what the preset sets."""
         recipe = under(config.recipe(cell.recipe), Recipe, cell.transform, key="transforms")
         return recipe.model_copy(update=self.settings.recipe.given())
 
+    @config.cached
     def purifier(self, name: str, dataset: str = "") -> PurifierSpec:
         """A purifier's options, loss options and weights; a dataset may have other options."""
         own = self.settings.purifiers.get(name, PurifierSettings())
         options = own.options | own.overrides.get(dataset, {})
         return PurifierSpec(options=options, loss=own.loss, checkpoints=own.checkpoints)
 
+    @config.cached
     def inits(self, purifier: str) -> set[str]:
         """Inits of a purifier: scratch, the preset's files, rows of checkpoints.yaml."""
         public = (row.partition("-")[::2] for row in config.checkpoints())

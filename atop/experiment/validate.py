@@ -34,9 +34,15 @@ def check_everything(user: dict[str, Any]) -> None:
         AtopError: names the file, the key and what is allowed.
     """
     config.validate(user, UserConfig, where="workflow/config/config.yaml or --config")
-    for read in (config.datasets, config.classifiers, config.checkpoints, config.deviations):
+    for read in (
+        config.datasets,
+        config.classifiers,
+        config.transforms,
+        config.recipes,
+        config.checkpoints,
+        config.deviations,
+    ):
         read()
-    config.recipe("paper")
     files = user.get("files")
     if files and not Path(files).is_dir():
         raise AtopError(f"--config files={files}: no such folder")

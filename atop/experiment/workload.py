@@ -54,7 +54,7 @@ class Query:
     def key(self) -> str:
         """Digest of all that time and memory depend on; names rows of calibration files."""
         settings = {
-            "networks": networks(self.preset, self.cell),
+            "networks": network_settings(self.preset, self.cell),
             "pictures": [self.pixels, self.batch, self.draws],
             "gradient": self.gradient,
             "through": self.through,
@@ -104,7 +104,7 @@ class TrainingStep:
         clip = getattr(budget, "clip", None) is not None
         before = [replace(cell, transform=name) for name in self.transforms]
         settings = {
-            "networks": networks(preset, cell),
+            "networks": network_settings(preset, cell),
             "batch": [budget.batch, getattr(budget, "parts", 1), clip],
             "data": [data.pixels, data.shift > 0],
             "loss": preset.purifier(cell.purifier).loss if cell.purifies else None,
@@ -140,7 +140,7 @@ class StageWorkload:
     memory: int = 0
 
 
-def networks(preset: Preset, cell: Cell) -> Dict:
+def network_settings(preset: Preset, cell: Cell) -> Dict:
     """Settings of a cell's networks and the sizes at which they work."""
     row = None if cell.classifier == ANY else config.classifier(cell.classifier).given()
     built = [row and row.get("family"), row and row.get("options")]

@@ -111,7 +111,8 @@ def _settings(record: Dict, cell: Cell) -> Problems:
     for key, value in expected.items():
         if record.get(key) != value:
             yield f"{key}: {record.get(key)}, the config says {value}"
-    if record.get("fingerprint", stage.fingerprint) != stage.fingerprint:
+    fingerprint = stage.fingerprint
+    if record.get("fingerprint", fingerprint) != fingerprint:
         yield "fingerprint: not that of the config"
     if record["provenance"]["compute"]["precision"] != "float32":
         yield "provenance.compute: evaluated in another number format than float32"

@@ -152,6 +152,11 @@ class PurifierTraining(Settings):
     warmup: Warmup | None = None
     clip: Rate | None
 
+    @property
+    def steps(self) -> int:
+        """Whole batches."""
+        return self.images // self.batch
+
 
 class PurifierBudget(PurifierTraining):
     """The training of a purifier, with others for a dataset, a transform or a purifier."""

@@ -39,10 +39,6 @@ class Pretrain(Training):
         return paths.pretrained(self.preset, self.cell.dataset, self.cell.purifier)
 
     @property
-    def inputs(self) -> list[Path]:
-        return [paths.dataset(self.cell.dataset)]
-
-    @property
     def budget(self) -> Pretraining:
         return self.preset.pretraining(self.cell.purifier)
 
@@ -57,12 +53,8 @@ class Pretrain(Training):
         parts += execution(preset, "train")
         return config.digest("pretrain", parts, preset.recipe(cell))
 
-    def before(self) -> Iterator[Stage]:
-        return iter(())
-
     def workload(self) -> StageWorkload:
-        budget = self.budget
-        return self._workload("pretrain", budget.images // budget.batch * budget.batch)
+        return self._workload("pretrain", self.budget.steps * self.budget.batch)
 
     @property
     def label(self) -> str:
@@ -87,16 +79,9 @@ class Finetune(Training):
     @property
     def start(self) -> Path:
         """Weights of the purifier before this training."""
-        first = self.cell.finetune == "none"
-        return (
-            paths.initial(self.preset, self.cell)
-            if first
-            else paths.purifier(self.preset, self.cell.base)
-        )
-
-    @property
-    def inputs(self) -> list[Path]:
-        return [paths.dataset(self.cell.dataset), *self.weights]
+        if self.cell.finetune == "none":
+            return paths.initial(self.preset, self.cell)
+        return paths.purifier(self.preset, self.cell.base)
 
     @property
     def weights(self) -> list[Path]:
@@ -111,7 +96,7 @@ class Finetune(Training):
 
     @property
     def fingerprint(self) -> str:
-        return _finetuning(self, self.budget)
+        return _finetuning(self)
 
     def before(self) -> Iterator[Stage]:
         preset, cell = self.preset, self.cell
@@ -126,7 +111,7 @@ class Finetune(Training):
         cell, budget, preset = self.cell, self.budget, self.preset
         names = {"adversarial": "AToP", "clean": "AToP, clean"}
         attack = preset.settings.training_attack if cell.finetune == "adversarial" else None
-        images = budget.images // budget.batch * budget.batch
+        images = budget.steps * budget.batch
         work = self._workload(names.get(cell.finetune, "L_org"), images, attack)
         known = cell.weights.classifier != ANY
         return self._add_curve(work, size_of(cell.dataset)) if known else work
@@ -144,10 +129,6 @@ class Tune(Training):
         return paths.tuned(self.preset, self.cell)
 
     @property
-    def inputs(self) -> list[Path]:
-        return [paths.dataset(self.cell.dataset), *self.weights]
-
-    @property
     def weights(self) -> list[Path]:
         return paths.classifier(self.preset, self.cell.dataset, self.cell.classifier)
 
@@ -157,7 +138,7 @@ class Tune(Training):
 
     @property
     def fingerprint(self) -> str:
-        return _finetuning(self, self.budget)
+        return _finetuning(self)
 
     def before(self) -> Iterator[Stage]:
         return of_classifier(self.preset, self.cell)
@@ -180,12 +161,12 @@ def of_networks(preset: Preset, cell: Cell) -> Iterator[Stage]:
         yield from finetuning(preset, cell.weights).chain()
 
 
-def _finetuning(stage: Finetune | Tune, budget: ClassifierTraining | PurifierTraining) -> str:
+def _finetuning(stage: Finetune | Tune) -> str:
     """Digest of a fine-tuning. A cell has a seed of its own; the preset's is of shared stages."""
     preset, cell = stage.preset, stage.cell
     parts = [
         preset.sizes(cell),
-        budget,
+        stage.budget,
         preset.recipe(cell),
         preset.transform(cell),
         preset.purifier(cell.purifier, cell.dataset) if cell.purifies else None,

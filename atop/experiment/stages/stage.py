@@ -71,9 +71,9 @@ class Stage(ABC):
     def fingerprint(self) -> str:
         """Digest of all its settings; it runs again when they change."""
 
-    @abstractmethod
     def before(self) -> Iterator["Stage"]:
         """Stages that make its inputs here, in order; a stage may come twice."""
+        return iter(())
 
     def chain(self) -> Iterator["Stage"]:
         """The stage after all that it needs."""

@@ -23,6 +23,10 @@ class Training(Stage):
     kind = "training"
 
     @property
+    def inputs(self) -> list[Path]:
+        return [paths.dataset(self.cell.dataset), *self.weights]
+
+    @property
     @abstractmethod
     def budget(self) -> ClassifierTraining | PurifierTraining:
         """The budget of this training."""
@@ -73,10 +77,6 @@ class TrainClassifier(Training):
         return paths.trained(self.preset, self.cell.dataset, self.cell.classifier)
 
     @property
-    def inputs(self) -> list[Path]:
-        return [paths.dataset(self.cell.dataset)]
-
-    @property
     def budget(self) -> ClassifierTraining:
         return self.preset.classifier_training(self.cell.dataset, self.cell.classifier)
 
@@ -87,9 +87,6 @@ class TrainClassifier(Training):
         parts = [preset.settings.seed, preset.sizes(cell), classifier(preset, cell)]
         parts += execution(preset, "train")
         return config.digest("classifier", parts, training_split(cell.dataset), budget, attack)
-
-    def before(self) -> Iterator[Stage]:
-        return iter(())
 
     def workload(self) -> StageWorkload:
         data, budget = size_of(self.cell.dataset), self.budget

@@ -91,7 +91,7 @@ class PurifierTrainer:
         self.batch, self.parts = budget.batch, budget.parts
         if self.batch % self.parts:
             raise AtopError(f"a batch of {self.batch} does not divide into {self.parts} parts")
-        self.steps = budget.images // self.batch
+        self.steps = budget.steps
         self.shared = frozenset({"mask"} if recipe.mask == "per_batch" else ())
         self.optimizer = optimizer(purifier, budget)
         self.loss_optimizer = optimizer(loss, budget) if list(loss.parameters()) else None

@@ -62,7 +62,7 @@ def test_it_has_code_and_a_command(stage: Stage) -> None:
     assert re.search(rf"\n    {stage.command}\s", parser().format_help())
 
 
-@pytest.mark.parametrize("preset", ["paper", "smoke"])
+@pytest.mark.parametrize("preset", ["paper", "native", "smoke"])
 @pytest.mark.parametrize("name", config.tables())
 def test_what_a_stage_reads_is_made_before_it(preset: str, name: str) -> None:
     made: set[Path] = set()

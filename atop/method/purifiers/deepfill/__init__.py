@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from atop.method.purifiers.deepfill import checkpoint
 from atop.method.purifiers.deepfill.discriminator import Discriminator
 from atop.method.purifiers.deepfill.generator import SIZE_MULTIPLE, Generator
+from atop.method.purifiers.deepfill.initialise import pass_through
 from atop.method.purifiers.deepfill.loss import GanLoss
 
 __all__ = ["DeepFill", "Discriminator", "Generator", "build", "build_loss", "load_public"]
@@ -39,8 +40,10 @@ class DeepFill(nn.Module):
 
 
 def build(*, width: int = 48) -> DeepFill:
-    """Build a purifier with random weights; the paper and the public checkpoint have width 48."""
-    return DeepFill(Generator(width))
+    """Build a purifier that passes images through; the public checkpoint has width 48."""
+    generator = Generator(width)
+    pass_through(generator)
+    return DeepFill(generator)
 
 
 def build_loss(*, recipe: Mapping[str, Any], discriminator_width: int) -> GanLoss:

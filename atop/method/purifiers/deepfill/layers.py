@@ -40,8 +40,6 @@ class GatedConv(Segment):
             padding=dilation * (kernel - 1) // 2,
             dilation=dilation,
         )
-        nn.init.kaiming_uniform_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-        _zero_bias(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.checkpointed(self._gated, x)
@@ -88,15 +86,9 @@ class RGBHead(nn.Module):
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, 3, 3, padding=1)  # PyTorch's default weights
-        _zero_bias(self.conv)
+        self.conv = nn.Conv2d(inputs, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         with without_autocast(x.device):
             image: Tensor = self.conv(x.to(self.conv.weight.dtype)).tanh()
         return image
-
-
-def _zero_bias(conv: nn.Conv2d) -> None:
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)

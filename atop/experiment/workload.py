@@ -102,10 +102,11 @@ class TrainingStep:
         preset, cell, budget = self.preset, self.cell, self.budget
         data, recipe = config.dataset(cell.dataset), preset.recipe(cell).given()
         clip = getattr(budget, "clip", None) is not None
+        pixels = filter(None, [getattr(budget, "pixels", None)])
         before = [replace(cell, transform=name) for name in self.transforms]
         settings = {
             "networks": network_settings(preset, cell),
-            "batch": [budget.batch, getattr(budget, "parts", 1), clip],
+            "batch": [budget.batch, getattr(budget, "parts", 1), clip, *pixels],
             "data": [data.pixels, data.shift > 0],
             "loss": preset.purifier(cell.purifier).loss if cell.purifies else None,
             "recipe": {key: recipe[key] for key in _RECIPE_KEYS} if cell.purifies else None,

@@ -137,6 +137,7 @@ class PurifierTraining(Settings):
     Attributes:
         images: number of images in all steps.
         batch: of a step; it is processed in `parts`, to save memory.
+        pixels: side length of the images; the purifier's own size by default.
         weight_decay: of parameters with more than one dimension.
         warmup: share of the steps before a cosine.
         clip: largest norm of a gradient; null clips none.
@@ -145,6 +146,7 @@ class PurifierTraining(Settings):
     images: Positive
     batch: Positive
     parts: Positive = 1
+    pixels: Positive | None = None
     lr: Rate
     betas: Betas
     weight_decay: NonNegative

@@ -13,7 +13,7 @@ from atop.data.dataset import Split
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
-from atop.experiment.settings.presets import ClassifierTraining
+from atop.experiment.settings.presets import ClassifierTraining, PurifierTraining
 from atop.method.defense import Defense
 from atop.pipeline import assemble
 from atop.pipeline.training.classifier import ClassifierTrainer
@@ -61,6 +61,7 @@ def purifier_trainer(
     network: nn.Module,
     data: Split,
     *,
+    budget: PurifierTraining,
     transforms: tuple[str, ...] = (),
     **options: Any,
 ) -> PurifierTrainer:
@@ -71,11 +72,13 @@ def purifier_trainer(
         cell: of the purifier; has the seed.
         network: the purifier.
         data: training split, on the device of the network.
+        budget: of the training.
         transforms: names of transforms in turn; the cell's by default.
         options: other arguments of PurifierTrainer.
     """
     torch.manual_seed(cell.seed)  # initial weights of a loss that has networks
     recipe, sizes = preset.recipe(cell), preset.sizes(cell)
+    pixels = budget.pixels or sizes.purifier
     cells = [replace(cell, transform=name) for name in transforms or (cell.transform,)]
     return PurifierTrainer(
         purifier=network,
@@ -83,8 +86,9 @@ def purifier_trainer(
         transforms=[assemble.transform(preset, each) for each in cells],
         data=data,
         input_size=sizes.input,
-        resize=lambda x: resize(x, sizes.purifier),
+        resize=lambda x: resize(x, pixels),
         recipe=recipe,
+        budget=budget,
         seed=cell.seed,
         shift=config.dataset(cell.dataset).shift,
         compute=assemble.compute(preset, "train"),

@@ -80,7 +80,7 @@ def _fuse(scores: Tensor, rows: int, columns: int) -> Tensor:
 
 def _add_diagonals(scores: Tensor) -> Tensor:
     """Convolve (B,L,L) with the 3x3 identity kernel: s[i,j] + s[i-1,j-1] + s[i+1,j+1]."""
-    return _AddDiagonals.apply(scores)  # type: ignore[no-any-return, no-untyped-call]
+    return _AddDiagonals.apply(scores)  # type: ignore[no-any-return]
 
 
 class _AddDiagonals(torch.autograd.Function):

@@ -7,7 +7,7 @@ from typing import Any
 from atop.core.errors import AtopError
 
 FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
-ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
+ABLATIONS = ("none", "no_noise", "no_mask", "no_transform", "fixed_mask")
 TARGETS = {
     "classifier": "the bare classifier",
     "defense": "the whole defence",
@@ -32,7 +32,8 @@ class Cell:
         init: where the purifier's weights come from before any training here; none: it has none.
         finetune: none, adversarial, clean or continued; classifier trains f on t(x) instead of g.
         seed: of the training.
-        ablation: part of t that is switched off when the defence is used, not when it is trained.
+        ablation: change of t when the defence is used, not when it is trained: a part that is
+            switched off, or fixed_mask, one mask for all examples and draws.
     """
 
     dataset: str

@@ -25,7 +25,7 @@ class GridCell(Settings):
 class TableCell(GridCell):
     """The same of a table, which has ablations."""
 
-    ablation: Literal["none", "no_noise", "no_mask", "no_transform"] | None = None
+    ablation: Literal["none", "no_noise", "no_mask", "no_transform", "fixed_mask"] | None = None
 
 
 class Quotation(Settings):

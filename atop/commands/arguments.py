@@ -18,7 +18,8 @@ PROGRAM = "python -m atop"
 CELL = """\
 A CELL is DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-FINETUNE-RECIPE-sSEED, such as
   cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0
-perhaps followed by -no_noise, -no_mask or -no_transform, or DATASET-CLASSIFIER-undefended.
+perhaps followed by -with_CLASSIFIER, which g was fine-tuned with instead, and by -no_noise,
+-no_mask, -no_transform or -fixed_mask; or DATASET-CLASSIFIER-undefended.
 """
 
 

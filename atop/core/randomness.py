@@ -55,6 +55,7 @@ class Randomness:
         shared: purposes for which the batch shares the numbers of its first example (the authors'
             code draws one mask a batch; deviation B21).
         first: (1,), index of that example if the batch is a selection; None for the first here.
+        constant: purposes whose numbers are the same for all examples, draws and streams.
     """
 
     seed: int
@@ -63,6 +64,7 @@ class Randomness:
     draw: int | Tensor = 0
     shared: frozenset[str] = frozenset()
     first: Tensor | None = None
+    constant: frozenset[str] = frozenset()
 
     def at(self, draw: int | Tensor) -> "Randomness":
         """Return the same examples at another draw, one for all or (B,)."""
@@ -87,12 +89,13 @@ class Randomness:
 
     def _integers(self, count: int, purpose: str) -> Tensor:
         """Return (B, count) int64 in [0, 2**32)."""
-        index = self.index
-        if purpose in self.shared:
+        index, draw, stream = self.index, self.draw, self.stream
+        if purpose in self.constant:
+            index, draw, stream = torch.zeros_like(index), 0, "constant"
+        elif purpose in self.shared:
             index = self._first().expand_as(index)
-        key = _digest(self.seed, self.stream, purpose)
+        key = _digest(self.seed, stream, purpose)
         blocks = torch.arange(-(-count // 4), device=index.device)
-        draw = self.draw
         if not isinstance(draw, Tensor):  # filled on the device; a copy would wait for it
             draw = index.new_full((1,), draw)
         draw = draw.expand(len(index))

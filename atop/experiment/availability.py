@@ -9,7 +9,8 @@ from atop.experiment.presets import Preset
 
 def weights(cell: Cell, preset: Preset) -> list[Path]:
     """The public weights under results/checkpoints/ that a cell starts from."""
-    files = paths.classifier(preset, cell.dataset, cell.classifier)
+    names = filter(None, (cell.classifier, cell.trained_with))
+    files = [path for name in names for path in paths.classifier(preset, cell.dataset, name)]
     if cell.purifies:
         files = [*files, paths.initial(preset, cell)]
     return [path for path in files if paths.CHECKPOINTS in path.parents]

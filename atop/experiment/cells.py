@@ -7,7 +7,9 @@ from typing import Any
 from atop.core.errors import AtopError
 
 FINETUNES = ("none", "adversarial", "clean", "continued", "classifier")
-ABLATIONS = ("none", "no_noise", "no_mask", "no_transform")
+L_ORG = ("none", "continued")
+"""Fine-tuning by L_org alone, which knows no classifier."""
+ABLATIONS = ("none", "no_noise", "no_mask", "no_transform", "fixed_mask")
 TARGETS = {
     "classifier": "the bare classifier",
     "defense": "the whole defence",
@@ -19,6 +21,8 @@ ANY = "any"  # the classifier of weights that know none
 EQUIVALENT = {"minmax": "paper"}
 """Recipes that differ from another one in the adversarial examples of AToP alone. Training without
 such examples is the same under both, and runs once, under the name of the other recipe."""
+WITH = "with_"
+"""Before the classifier that g was fine-tuned with, in the id of a cell with another one."""
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -32,7 +36,9 @@ class Cell:
         init: where the purifier's weights come from before any training here; none: it has none.
         finetune: none, adversarial, clean or continued; classifier trains f on t(x) instead of g.
         seed: of the training.
-        ablation: part of t that is switched off when the defence is used, not when it is trained.
+        ablation: change of t when the defence is used, not when it is trained: a part that is
+            switched off, or fixed_mask, one mask for all examples and draws.
+        trained_with: the classifier that g was fine-tuned with, if it is not the cell's own.
     """
 
     dataset: str
@@ -44,6 +50,7 @@ class Cell:
     recipe: str = "paper"
     seed: int = 0
     ablation: str = "none"
+    trained_with: str = ""
 
     @property
     def undefended(self) -> bool:
@@ -55,8 +62,10 @@ class Cell:
         """Its name in paths, such as cifar10-resnet18-deepfill-places2-rt2-adversarial-paper-s0."""
         if self.undefended:
             return f"{self.dataset}-{self.classifier}-undefended"
-        *names, seed, ablation = asdict(self).values()
-        return "-".join([*names, f"s{seed}", *([] if ablation == "none" else [ablation])])
+        *names, seed, ablation, other = asdict(self).values()
+        exchanged = [f"{WITH}{other}"] if other else []
+        changed = [] if ablation == "none" else [ablation]
+        return "-".join([*names, f"s{seed}", *exchanged, *changed])
 
     @classmethod
     def parse(cls, text: str) -> "Cell":
@@ -70,15 +79,20 @@ class Cell:
         if named and len(parts) == 3 and parts[2] == "undefended":
             return cls(dataset=parts[0], classifier=parts[1])
         ablation = parts.pop() if parts[-1] in ABLATIONS[1:] else "none"
+        if exchanged := re.fullmatch(rf"{WITH}(\w+)", parts[-1] if parts else ""):
+            parts.pop()
         match = re.fullmatch(r"s(0|[1-9]\d*)", parts[-1]) if parts else None
         if not (named and len(parts) == 8 and match and parts[5] in FINETUNES):
             raise AtopError(
                 f"'{text}' is not a cell: expected DATASET-CLASSIFIER-PURIFIER-INIT-TRANSFORM-"
                 f"FINETUNE-RECIPE-sSEED with FINETUNE one of {', '.join(FINETUNES)}, perhaps "
-                f"with -{', -'.join(ABLATIONS[1:])} behind it, or DATASET-CLASSIFIER-undefended"
+                f"with -{WITH}CLASSIFIER and -{', -'.join(ABLATIONS[1:])} behind it, or "
+                "DATASET-CLASSIFIER-undefended"
             )
         names = ("dataset", "classifier", "purifier", "init", "transform", "finetune", "recipe")
-        return cls(**dict(zip(names, parts, strict=False)), seed=int(match[1]), ablation=ablation)
+        fields = dict(zip(names, parts, strict=False))
+        other = exchanged[1] if exchanged else ""
+        return cls(**fields, seed=int(match[1]), ablation=ablation, trained_with=other)
 
     @property
     def bare(self) -> "Cell":
@@ -99,7 +113,7 @@ class Cell:
             "classifier": self.bare,
             "defense": self,
             "untransformed": replace(self, ablation="no_transform"),
-            "untuned": replace(self, finetune="none").shared,
+            "untuned": replace(self, finetune="none", trained_with="").shared,
         }
         if kind not in targets:
             raise AtopError(f"target '{kind}' is not known; known are {', '.join(targets)}")
@@ -120,10 +134,8 @@ class Cell:
     @property
     def weights(self) -> "Cell":
         """The cell whose trained weights this one uses: L_org knows no classifier."""
-        trained = replace(self.shared, ablation="none")
-        if self.finetune in ("none", "continued"):
-            return replace(trained, classifier=ANY)
-        return trained
+        classifier = ANY if self.finetune in L_ORG else self.trained_with or self.classifier
+        return replace(self.shared, ablation="none", classifier=classifier, trained_with="")
 
     @property
     def base(self) -> "Cell":
@@ -131,5 +143,8 @@ class Cell:
         return replace(self, finetune="none").weights
 
     def as_dict(self) -> dict[str, Any]:
-        """Its fields and its id, as records hold them."""
-        return {"id": self.id, **asdict(self)}
+        """Its fields and its id, as records hold them; `trained_with` only if it has one."""
+        fields = asdict(self)
+        if not self.trained_with:
+            del fields["trained_with"]
+        return {"id": self.id, **fields}

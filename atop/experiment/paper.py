@@ -1,4 +1,4 @@
-"""The paper's numbers as it prints them, from tables/paper/*.csv."""
+"""The authors' numbers as they print them, from tables/paper/*.csv."""
 
 import csv
 import re
@@ -12,6 +12,12 @@ from atop.experiment.presets import Preset
 from atop.experiment.settings.tables import Quotation
 
 FOLDER = ROOT / "tables" / "paper"
+SOURCES = {
+    "public_review": "the authors' answers to the reviewers, November 2023, "
+    "openreview.net/forum?id=u7559ZMvwY; n is unknown where none is named"
+}
+"""Files of printed numbers that are no table of the paper. Their column `about` has the protocol
+and the target of each number."""
 
 
 def file(table: str) -> Path:
@@ -37,7 +43,8 @@ def title(name: str) -> str:
 def quote(quotation: Quotation, preset: Preset) -> str:
     """A printed number and its source: "84.38 (Table 7, PGD-1000, on the bare classifier)".
 
-    A table without a file in workflow/config/tables has no labels for its columns, only keys.
+    Without a file in workflow/config/tables, columns have no labels: the CSV's `about` replaces
+    them, or the column's key.
 
     Raises:
         AtopError: the paper prints no such number.
@@ -51,7 +58,7 @@ def quote(quotation: Quotation, preset: Preset) -> str:
             f"{file(name)}: no number in row '{row}', column '{key}'; "
             f"known are rows {rows or 'none'} and columns {columns or 'none'}"
         )
-    labels = [key]
+    labels = [printed[row, key].get("about") or key]
     if name in config.tables():
         labels = _labels(tables.table(name, preset).column(key))
     return f"{printed[row, key]['value']} ({', '.join([title(name), *labels])})"

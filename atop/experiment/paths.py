@@ -108,7 +108,14 @@ def checkpoint(name: str) -> Path:
 
 
 def checkpoint_of(row: CheckpointSpec) -> Path:
-    """The file of a row of checkpoints.yaml."""
+    """The file of a row of checkpoints.yaml; AtopError for a folder whose content is unknown."""
+    if row.content:
+        raise AtopError(
+            f"{config.folder()}/checkpoints.yaml: nobody knows the files of the folder "
+            f"{row.google_drive_folder} ({row.about}), so none is fetched or loaded; open "
+            f"https://drive.google.com/drive/folders/{row.google_drive_folder} in a browser, and "
+            "write a row with `member` for a file that you know"
+        )
     return resolve(f"package:{row.package}") if row.package else CHECKPOINTS / str(row.file)
 
 

@@ -23,7 +23,10 @@ from atop.experiment.settings.recipes import Recipe
 
 
 class TransformSpec(NamedTuple):
-    """A random transform: a module in atop/method/transforms/, and options of its `build`."""
+    """A random transform: a module in atop/method/transforms/, and options of its `build`.
+
+    The option `fixed_mask` of an ablation goes to FixedMask (atop/method/transform.py) instead.
+    """
 
     method: str
     options: Dict
@@ -133,18 +136,21 @@ class Preset:
 
     @config.cached
     def transform(self, cell: Cell) -> TransformSpec:
-        """The transform of a cell, without the part that the cell's ablation switches off.
+        """The transform of a cell, without the part that the cell's ablation switches off or fixes.
 
         Raises:
             AtopError: it has no such part.
         """
         name = "none" if cell.ablation == "no_transform" else cell.transform
         options = {**config.transform(name), **self.settings.transforms.get(name, {})}
-        part = {"no_noise": "sigma", "no_mask": "missing_rate"}.get(cell.ablation)
+        parts = {"no_noise": "sigma", "no_mask": "missing_rate", "fixed_mask": "grid"}
+        part = parts.get(cell.ablation)
         if part and part not in options:
             file = f"{config.folder()}/transforms.yaml"
             raise AtopError(f"{file}: {name} has no {part}, so no {cell.ablation}")
-        if part:
+        if cell.ablation == "fixed_mask":
+            options["fixed_mask"] = True
+        elif part:
             options[part] = 0.0
         if options.get("noise_pixels") == "native":
             sizes, pixels = self.sizes(cell), config.dataset(cell.dataset).pixels

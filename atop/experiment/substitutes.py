@@ -18,11 +18,19 @@ def substitute(named: Cell, preset: Preset, overrides: Dict) -> Cell:
         preset: has substitutes for datasets, classifiers and inits.
         overrides: init, recipe or seed by the user, for cells that are trained. A recipe or seed
             that the file names, other than the default, stays.
+
+    Returns:
+        A cell without `trained_with` where the preset has one classifier for both.
     """
     settings = preset.settings
+    classifier, other = (
+        settings.classifier.get(name, name) for name in (named.classifier, named.trained_with)
+    )
+    merged = other == classifier and named.trained_with != named.classifier
     changes: Dict = {
         "dataset": settings.dataset.get(named.dataset, named.dataset),
-        "classifier": settings.classifier.get(named.classifier, named.classifier),
+        "classifier": classifier,
+        "trained_with": "" if merged else other,
     }
     if not named.undefended:
         own = {key for key in ("recipe", "seed") if getattr(named, key) != DEFAULTS[key]}

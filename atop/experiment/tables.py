@@ -128,18 +128,22 @@ class Table:
         named = self.named(row, column)
         return named and substitute(named, self.preset, self.overrides)
 
-    def substitutes(self, row: Row) -> list[str]:
-        """Classifier and dataset that run in place of those that a row names."""
-        named, cell = self.named(row), self.cell(row)
+    def substitutes(self, row: Row, column: Column | None = None) -> list[str]:
+        """Classifiers and dataset that run in place of those that the file names."""
+        named, cell = self.named(row, column), self.cell(row, column)
         if named is None or cell is None:
             return []
-        pairs = ((cell.classifier, named.classifier), (cell.dataset, named.dataset))
-        return [runs for runs, name in pairs if runs != name]
+        keys = ("classifier", "trained_with", "dataset")
+        pairs = ((getattr(cell, key), getattr(named, key)) for key in keys)
+        return list(dict.fromkeys(runs for runs, name in pairs if runs and runs != name))
 
     def not_run(self, row: Row, column: Column) -> str | None:
         """The reason why the preset never has this number; None if it can have it."""
-        if row.cited or self.cell(row, column) is None:
+        named, cell = self.named(row, column), self.cell(row, column)
+        if row.cited or named is None or cell is None:
             return row.cited
+        if named.trained_with and not cell.trained_with:
+            return f"not applicable: preset {self.preset} has one classifier for both"
         left_out = row.key in self.left_out() or not column.entries
         return f"preset {self.preset} leaves it out" if left_out else None
 

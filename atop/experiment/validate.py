@@ -12,7 +12,7 @@ from typing import Any
 from atop.core import stats
 from atop.core.errors import AtopError
 from atop.experiment import config, image_grids, paths, presets, tables
-from atop.experiment.cells import ANY, Cell
+from atop.experiment.cells import ANY, L_ORG, Cell
 from atop.experiment.image_grids import EIGHTHS, Grid
 from atop.experiment.paper import quote
 from atop.experiment.presets import Preset
@@ -172,6 +172,8 @@ def check_cell(cell: Cell, preset: Preset) -> None:
     config.dataset(cell.dataset)
     if cell.classifier != ANY:
         _check_classifier(cell, preset)
+    if cell.trained_with:
+        _check_exchange(cell, preset)
     require("purifiers", cell.purifier)
     _check_patches(cell, preset)
     preset.recipe(cell)
@@ -182,6 +184,20 @@ def check_cell(cell: Cell, preset: Preset) -> None:
             "(identity, whose init is none)"
         )
     _check_init(cell, preset)
+
+
+def _check_exchange(cell: Cell, preset: Preset) -> None:
+    """Its purifier was fine-tuned with a classifier, which is known and not the cell's own."""
+    if not cell.purifies or cell.finetune in L_ORG:
+        raise AtopError(
+            f"{cell.id}: trained_with is the classifier that AToP fine-tunes a purifier with; "
+            f"finetune {cell.finetune} of {cell.purifier} knows none"
+        )
+    if cell.trained_with == cell.classifier:
+        raise AtopError(
+            f"{cell.id}: trained_with is the cell's own classifier; leave it out, or name another"
+        )
+    _check_classifier(cell.weights, preset)
 
 
 def _check_patches(cell: Cell, preset: Preset) -> None:

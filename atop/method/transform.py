@@ -1,11 +1,15 @@
 """The interface of random transforms; missing patches and noise."""
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from atop.core.randomness import Randomness
+
+MASK = "mask"
+"""The purpose of the random numbers that choose missing patches."""
 
 
 class Views(NamedTuple):
@@ -30,6 +34,24 @@ class Transform(Protocol):
         """(B, V, 3, H, W) and (B, V, 1, H, W) -> the purified image (B, 3, H, W)."""
 
 
+@dataclass(frozen=True)
+class FixedMask:
+    """A transform with one mask for all examples and draws; its noise differs as before.
+
+    An ablation of the public review, in which the mask is fixed when the defence is used.
+    """
+
+    transform: Transform
+
+    def __call__(self, x: Tensor, randomness: Randomness) -> Views:
+        """(B, 3, H, W) -> the transform's views; under a seed, their masks never change."""
+        return self.transform(x, replace(randomness, constant=frozenset({MASK})))
+
+    def combine(self, purified: Tensor, mask: Tensor) -> Tensor:
+        """(B, V, 3, H, W) and (B, V, 1, H, W) -> the purified image, as the transform says."""
+        return self.transform.combine(purified, mask)
+
+
 def patch_ranks(x: Tensor, randomness: Randomness, *, grid: int) -> Tensor:
     """Return (B, 1, H, W) int64: each patch of a grid x grid division holds its random rank.
 
@@ -38,7 +60,7 @@ def patch_ranks(x: Tensor, randomness: Randomness, *, grid: int) -> Tensor:
     height, width = x.shape[-2:]
     if height % grid or width % grid:
         raise ValueError(f"an image of {height}x{width} does not divide into {grid}x{grid} patches")
-    ranks = randomness.permutation(grid * grid, "mask").reshape(-1, 1, grid, grid)
+    ranks = randomness.permutation(grid * grid, MASK).reshape(-1, 1, grid, grid)
     return ranks.repeat_interleave(height // grid, 2).repeat_interleave(width // grid, 3)
 
 

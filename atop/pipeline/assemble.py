@@ -21,7 +21,7 @@ from atop.method.attack import Attack
 from atop.method.defense import Defense, Sizes
 from atop.method.reconstruction_loss import Loss, PixelLoss
 from atop.method.registry import build, module_of
-from atop.method.transform import Transform
+from atop.method.transform import FixedMask, Transform
 
 
 @contextmanager
@@ -102,11 +102,14 @@ def evaluation_set(preset: Preset, name: str, n: int | None = None) -> Split:
 
 
 def transform(preset: Preset, cell: Cell) -> Transform:
-    """A cell's random transform with its hyper-parameters, perhaps with a part switched off."""
+    """A cell's random transform, perhaps with a part switched off or one mask for all."""
     spec = preset.transform(cell)
+    options = dict(spec.options)
+    fixed = options.pop("fixed_mask", False)
     changed = cell.transform in preset.settings.transforms
     with _options_of("transforms", *([f"presets/{preset}"] if changed else [])):
-        return build("transforms", spec.method, **spec.options)  # type: ignore[no-any-return]
+        built: Transform = build("transforms", spec.method, **options)
+    return FixedMask(built) if fixed else built
 
 
 def classifier(dataset: str, name: str) -> nn.Module:

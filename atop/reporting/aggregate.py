@@ -139,7 +139,8 @@ def _line(table: Table, row: Row, column: Column, records: Records, paper: Paper
         return line | _measured(record, column, printed, objection)
     reason = table.not_run(row, column) or table.missing(row, column)
     reason = reason or _missing(table, path, record, column)
-    return line | {"verdict": "cited" if row.cited and printed else "not run", "reason": reason}
+    known = printed or any(quotation.column == column.key for quotation in row.printed)
+    return line | {"verdict": "cited" if row.cited and known else "not run", "reason": reason}
 
 
 def _position(column: Column, budgets: dict[str, AttackSpec]) -> float | None:
@@ -210,8 +211,7 @@ def _objection(
     objections = {
         f"preset {table.preset}": not table.preset.settings.comparable,
         "another target than the paper's": column.target != config.suite(column.suite).target,
-        "another network or dataset": (named.dataset, named.classifier)
-        != (cell.dataset, cell.classifier),
+        "another network or dataset": bool(table.substitutes(row, column)),
         f"another initialisation ({cell.init})": named.init != cell.init,
         "nobody verified that these are the published images": data(record)["verified"] is None,
         "a worst case over fewer attacks": bool(column.left_out),

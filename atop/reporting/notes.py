@@ -10,6 +10,7 @@ from atop.core import stats
 from atop.core.values import Dict
 from atop.experiment import cells
 from atop.experiment.cells import Cell
+from atop.experiment.paper import SOURCES, title
 from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
 from atop.reporting import attack_budgets
@@ -80,6 +81,7 @@ def notes(aggregate: Aggregate) -> list[tuple[str, str]]:
         "Data": _data(records),
         "Training": _training(aggregate),
         "Sizes": _sizes(records),
+        **{title(name): text for name, text in SOURCES.items() if name in aggregate.table.quoted()},
         "Verdicts": _verdicts(aggregate.frame.dropna(subset=["measured"])),
     }
     return [(heading, text) for heading, text in texts.items() if text]
@@ -112,8 +114,9 @@ def _networks(aggregate: Aggregate) -> str:
                 sizes.setdefault(network["name"], set()).add(network["parameters"])
     replaced: dict[str, dict[str, None]] = {}
     for named, cell in _cells(aggregate):
-        for run, meant in ((cell.classifier, named.classifier), (cell.dataset, named.dataset)):
-            replaced.setdefault(run, {})[meant] = None
+        for key in ("classifier", "trained_with", "dataset"):
+            replaced.setdefault(getattr(cell, key), {})[getattr(named, key)] = None
+    replaced.pop("", None)
     parts = []
     for name in dict.fromkeys([*sizes, *replaced]):
         size = " or ".join(f"{count:,}" for count in sorted(sizes.get(name, ())))

@@ -14,7 +14,7 @@ Draws = Annotated[list[list[Any]], Field(min_length=1)]
 
 
 class RecordCell(Settings):
-    """A cell as `Cell.as_dict` writes it."""
+    """A cell as `Cell.as_dict` writes it; keys with a default may be missing."""
 
     id: str
     dataset: str
@@ -26,6 +26,7 @@ class RecordCell(Settings):
     recipe: str
     seed: int
     ablation: str = "none"
+    trained_with: str = ""
 
 
 class Budget(Settings):

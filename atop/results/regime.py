@@ -47,8 +47,8 @@ class Group:
     paths: tuple[Path, ...]
 
     def claims(self, cell: Cell) -> bool:
-        """Return whether a cell is the group's cell with AToP."""
-        return cell == replace(self.cell, finetune="adversarial")
+        """Return whether a cell is the group's cell with AToP, whatever its g was trained with."""
+        return replace(cell, trained_with="") == replace(self.cell, finetune="adversarial")
 
 
 def groups(table: Table, records: Records) -> list[Group]:

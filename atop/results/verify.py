@@ -139,7 +139,7 @@ def _outcomes(record: Dict, cell: Cell) -> Problems:
 
 
 def _training(record: Dict, cell: Cell) -> Problems:
-    """Check that weights were trained as the config says, with the evaluated classifier."""
+    """Check that weights were trained as the config says, with the classifier of the cell."""
     training = record.get("training")
     trained = cell.purifies or cell.finetune == "classifier"
     if not training or not trained:
@@ -153,7 +153,12 @@ def _training(record: Dict, cell: Cell) -> Problems:
     if settings["fingerprint"] != stage.fingerprint:
         yield "training: with other settings than the config's"
     uses_classifier = cell.finetune in ("adversarial", "clean")
-    if settings.get("classifier_sha256") != (_classifier_hash(record) if uses_classifier else None):
+    expected = _classifier_hash(record["provenance"]) if uses_classifier else None
+    if cell.trained_with:  # without a public one, `_agreement` compares it with other records
+        public = _public_hash(cell.dataset, cell.trained_with)
+        if public and settings.get("classifier_sha256") != public:
+            yield f"training: with another {cell.trained_with} than that of checkpoints.yaml"
+    elif settings.get("classifier_sha256") != expected:
         yield "training: with another classifier than the one evaluated"
 
 
@@ -209,10 +214,8 @@ def _provenance(record: Dict, cell: Cell) -> Problems:
             yield f"{name} on a machine that is not named"
     if cell.finetune == "classifier":
         return
-    rows = config.public_weights(cell.dataset, cell.classifier)
-    checkpoints = config.checkpoints()
-    public = [str(checkpoints[row].sha256) for row in rows if row in checkpoints]
-    if public and "None" not in public and _classifier_hash(record) != "+".join(public):
+    public = _public_hash(cell.dataset, cell.classifier)
+    if public and _classifier_hash(record["provenance"]) != public:
         yield "provenance.checkpoints: not the public classifier of checkpoints.yaml"
 
 
@@ -246,11 +249,22 @@ def _agreement(content: list[tuple[Path, Dict]]) -> Problems:
             if of.purifies and differs(hashes.get("purifier"), preset, of.weights.id):
                 yield f"{key}: other weights than another record has of {of.weights.id}"
             tuned = of.weights.id if of.finetune == "classifier" else ""
-            if differs(hashes.get("classifier"), preset, of.dataset, of.classifier, tuned):
+            if differs(_classifier_hash(provenance), preset, of.dataset, of.classifier, tuned):
                 yield f"{key}: another {of.classifier} than another record has"
+        if cell.trained_with and (training := record.get("training")):
+            other = training["settings"].get("classifier_sha256")
+            if differs(other, preset, cell.dataset, cell.trained_with, ""):
+                yield f"{key}: trained with another {cell.trained_with} than another record has"
 
 
-def _classifier_hash(record: Dict) -> str:
+def _classifier_hash(provenance: Dict) -> str:
     """SHA-256 of the classifier's files, as the metadata of a training names them."""
-    hashes = record["provenance"]["checkpoints"]
+    hashes = provenance["checkpoints"]
     return "+".join(hashes[name] for name in sorted(hashes) if name.startswith("classifier"))
+
+
+def _public_hash(dataset: str, classifier: str) -> str:
+    """The same of a classifier's public weights; empty unless checkpoints.yaml has all hashes."""
+    rows, names = config.checkpoints(), config.public_weights(dataset, classifier)
+    hashes = [rows[name].sha256 or "" for name in names if name in rows]
+    return "+".join(hashes) if all(hashes) else ""

@@ -19,7 +19,7 @@ from atop.experiment.cells import Cell
 from atop.experiment.settings.inputs import ClassifierSpec, Transforms
 from atop.method.attack import Attack
 from atop.method.registry import KINDS, build, members, module_of
-from atop.method.transform import Transform, patch_ranks
+from atop.method.transform import FixedMask, Transform, patch_ranks
 
 PURIFIER_OPTIONS: dict[str, dict[str, Any]] = {
     "deepfill": {"width": 4},
@@ -203,6 +203,10 @@ def test_transform(name: str, x: Tensor, draw: Randomness) -> None:
     assert combined.shape == x.shape
     assert (combined <= purified.amax(dim=1)).all()
     assert (combined >= purified.amin(dim=1)).all()
+    if "grid" in options:  # its patches are drawn by patch_ranks, so an ablation can fix them
+        fixed = FixedMask(transform)(x, draw).mask
+        assert (fixed == fixed[:1]).all()
+        assert torch.equal(FixedMask(transform)(x, draw.at(5)).mask, fixed)
 
 
 def test_every_member_has_a_row_of_the_config() -> None:

@@ -56,6 +56,7 @@ STRICT: dict[str, Any] = {
             "printed": [
                 {"table": "table7", "row": "rt2-atop", "column": "pgd-1000"},
                 {"table": "table8", "row": "rt2-atop", "column": "pgd-20"},
+                {"table": "public_review", "row": "rt2-atop", "column": "pgd-200-eot-20"},
             ],
         },
         {

@@ -80,6 +80,12 @@ def test_an_ablation_switches_a_part_of_the_transform_off() -> None:
     kept = whole.mask[:, 0].expand_as(x) == 0
     assert torch.equal(mask_off.images[:, 0][kept], whole.images[:, 0][kept])
     assert torch.equal(nothing.images[:, 0], x)
+    one_mask = assemble.transform(presets.get("smoke"), replace(rt2, ablation="fixed_mask"))(
+        x, draw
+    )
+    assert (one_mask.mask == one_mask.mask[:1]).all()
+    assert not (whole.mask == whole.mask[:1]).all()
+    assert one_mask.mask.sum() == whole.mask.sum()
     (gradient,) = torch.autograd.grad(noise_off.images.sum(), x)
     assert torch.equal(gradient[:, :1], 1 - noise_off.mask[:, 0])  # black pixels have one too
     with pytest.raises(AtopError, match="rt1 has no sigma, so no no_noise"):

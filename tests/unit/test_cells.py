@@ -52,10 +52,52 @@ def test_an_ablation_is_the_last_word_of_an_id(ablation: str) -> None:
     assert replace(cell, finetune="none").base == CELL.base
 
 
+def test_a_purifier_may_stand_before_another_classifier_than_it_was_trained_with() -> None:
+    """The evaluation is of the one classifier, the weights are those of the other's cell."""
+    own = replace(CELL, classifier="resnet_small")
+    cell = replace(CELL, trained_with="resnet_small")
+    assert cell.id == f"{CELL.id}-with_resnet_small"
+    assert cell.weights == own
+    assert cell.bare == BARE
+    assert cell.base == CELL.base  # L_org knows neither classifier
+    assert cell.target("classifier") == BARE
+    assert cell.target("defense") == cell
+    assert cell.target("untuned") == CELL.target("untuned")
+    hidden = cell.target("untransformed")
+    assert hidden.id == f"{CELL.id}-with_resnet_small-no_transform"
+    assert hidden.weights == own
+    assert replace(cell, finetune="clean").weights == replace(own, finetune="clean")
+    paper = presets.get("paper")
+    assert paths.purifier(paper, cell) == paths.purifier(paper, own)
+    assert paths.classifier_of(paper, cell) == paths.classifier_of(paper, CELL)
+    assert paths.record(paper, cell, "table7", "classifier") != paths.record(
+        paper, CELL, "table7", "classifier"
+    )
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_an_id_with_another_classifier_is_read_back(finetune: str, ablation: str) -> None:
+    cell = replace(CELL, finetune=finetune, ablation=ablation, trained_with="wrn28_10")
+    assert Cell.parse(cell.id) == cell
+
+
+def test_records_of_other_cells_keep_their_keys() -> None:
+    assert "trained_with" not in CELL.as_dict()
+    assert replace(CELL, trained_with="x").as_dict()["trained_with"] == "x"
+    fields = {name: value for name, value in CELL.as_dict().items() if name != "id"}
+    assert Cell(**fields) == CELL
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        "with_resnet18",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-with_",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-no_noise-with_resnet34",
+        "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-with_a-with_b",
+        "cifar10-resnet18-undefended-with_resnet34",
         "no_noise",
         "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-none",
         "cifar10-resnet18-deepfill-places2-rt2-adversarial-official-s0-no_noise-no_mask",

@@ -13,8 +13,8 @@ import torch
 from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT, sha256
-from atop.experiment import config, paths, weight_files
-from atop.pipeline.checkpoints import download, robustbench_files
+from atop.experiment import config, paths, presets, weight_files
+from atop.pipeline.checkpoints import download, inventory, robustbench_files
 
 Change = Callable[[str, dict[str, Any]], None]
 ROWS = config.checkpoints()
@@ -35,6 +35,28 @@ def test_it_holds_what_the_tables_need() -> None:
         "robustbench": 31,
         "resnet18": 1,
     }
+
+
+def test_a_folder_that_nobody_has_described_is_listed_and_never_loaded(change: Change) -> None:
+    """The folder of Google Drive that the authors' code names."""
+    row = ROWS["atop-authors"]
+    assert (row.google_drive_folder, row.content) == (
+        "17qP_PWL1VXTnrZoRWhaESjvcIqkggArg",
+        "unknown",
+    )
+    assert row.sha256 is None
+    assert row.licence == "none stated"
+    (line,) = (line for line in inventory.listing().splitlines() if line.startswith("atop-authors"))
+    assert re.split(r"  +", line)[1:3] == ["?", "no"]
+    assert "content unknown" in line
+    for offline in (False, True):
+        with pytest.raises(
+            AtopError, match=r"the files of the folder 17qP_\S+ .*drive\.google\.com"
+        ):
+            download.fetch("atop-authors", offline=offline)
+    change("classifiers", {"resnet18": {"weights": {"cifar10": ["atop-authors"]}}})
+    with pytest.raises(AtopError, match="none is fetched or loaded"):
+        paths.classifier(presets.get("paper"), "cifar10", "resnet18")
 
 
 @pytest.mark.parametrize("name", ROBUSTBENCH)
@@ -69,9 +91,12 @@ def test_the_classifier_that_a_package_ships_is_verified_in_its_place() -> None:
 
 PACKAGE = {"google_drive": ..., "file": ..., "also": ..., "package": "a/b"}
 FOLDER = {"google_drive": ..., "google_drive_folder": "ID", "member": "a/b.pt"}
+UNKNOWN = {**FOLDER, "member": ..., "file": ..., "also": ..., "content": "unknown"}
 
 
-@pytest.mark.parametrize("changes", [PACKAGE, FOLDER, {"bytes": None}, {"member": "a/b_c-1.pt"}])
+@pytest.mark.parametrize(
+    "changes", [PACKAGE, FOLDER, UNKNOWN, {"bytes": None}, {"member": "a/b_c-1.pt"}]
+)
 def test_a_row_that_makes_sense(change: Change, changes: dict[str, Any]) -> None:
     change("checkpoints", {"deepfill-places2": changes})
     assert config.checkpoints()
@@ -93,6 +118,12 @@ def test_a_name_that_makes_no_file_name(change: Change) -> None:
         {"file": "../x"},
         {"file": "/x"},
         {**FOLDER, "member": ...},  # which of its files?
+        {"content": "unknown"},  # of a file
+        {**UNKNOWN, "file": "x"},
+        {**UNKNOWN, "member": "x"},
+        {**UNKNOWN, "also": ["x"]},
+        {**UNKNOWN, "content": "weights"},
+        {**UNKNOWN, "content": ...},
         {**PACKAGE, "file": "x"},
         {**PACKAGE, "member": "x"},
         {**PACKAGE, "also": ["x"]},

@@ -22,6 +22,20 @@ KNOWN = [
 ]  # fmt: skip
 
 
+def test_numbers_that_are_the_same_for_all() -> None:
+    """Whatever the example, the draw and the user; a seed and another purpose have others."""
+    base = made(constant=frozenset({"mask"}))
+    drawn = base.uniform((7,), "mask")
+    assert (drawn == drawn[:1]).all()
+    others = (base.at(9), base.select(slice(1, 3)), base.draws(4, 3))
+    streams = (replace(base, stream="attack"), replace(base, shared=frozenset({"mask"})))
+    for other in (*others, *streams):
+        assert torch.equal(other.uniform((7,), "mask")[0], drawn[0])
+    assert not torch.equal(replace(base, seed=6).uniform((7,), "mask"), drawn)
+    assert torch.equal(base.uniform((7,), "noise"), made().uniform((7,), "noise"))
+    assert not torch.equal(drawn[0], made().uniform((7,), "mask")[0])
+
+
 def words(text: str) -> list[int]:
     return [int(word, 16) for word in text.split()]
 

@@ -51,11 +51,20 @@ def test_an_ablation_has_the_last_word(change: Change) -> None:
         )
 
 
+def test_a_fixed_mask_is_an_option_of_that_ablation_alone() -> None:
+    for name in ("rt1", "rt2", "rt3", "tokens"):
+        method, row = presets.get("smoke").transform(replace(CELL, transform=name))
+        fixed = replace(CELL, transform=name, ablation="fixed_mask")
+        assert presets.get("smoke").transform(fixed) == (method, {**row, "fixed_mask": True})
+        assert "fixed_mask" not in row
+
+
 @pytest.mark.parametrize(
     ("transform", "ablation", "told"),
     [
         ("rt1", "no_noise", r"transforms\.yaml: rt1 has no sigma, so no no_noise"),
         ("rt3", "no_mask", r"transforms\.yaml: rt3 has no missing_rate, so no no_mask"),
+        ("none", "fixed_mask", r"transforms\.yaml: none has no grid, so no fixed_mask"),
     ],
 )
 def test_an_ablation_of_what_is_not_there_is_refused(

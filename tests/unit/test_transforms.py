@@ -8,7 +8,7 @@ from atop.core.randomness import Randomness
 from atop.core.resizing import resize
 from atop.experiment import presets
 from atop.experiment.cells import Cell
-from atop.method.transform import Transform, Views
+from atop.method.transform import FixedMask, Transform, Views
 from atop.method.transforms import none, rt1, rt2, rt3, tokens
 from atop.pipeline import assemble
 
@@ -203,6 +203,27 @@ def test_one_view_is_the_picture_kept_pixels_too(transform: Transform) -> None:
     views = transform(images(), RANDOMNESS)
     purified = images()[:, None].flip(0)
     assert torch.equal(transform.combine(purified, views.mask), purified[:, 0])
+
+
+def test_one_mask_for_all_and_fresh_noise() -> None:
+    x, usual = images(), rt2.build(grid=GRID, missing_rate=0.25, sigma=0.05)
+    fixed = FixedMask(usual)
+    views, again = fixed(x, RANDOMNESS), fixed(x, Randomness(0, "attack", RANDOMNESS.index, 7))
+    assert (views.mask == views.mask[:1]).all()
+    assert torch.equal(again.mask, views.mask)
+    assert (patches(views.mask)[..., 0].sum(-1) == 16).all()
+    both = ((views.mask + usual(x, RANDOMNESS).mask) == 0).expand_as(views.images)
+    assert torch.equal(views.images[both], usual(x, RANDOMNESS).images[both])  # noise as before
+    seen = (views.mask == 0).expand_as(views.images)
+    assert not torch.equal(again.images[seen], views.images[seen])
+
+
+def test_one_mask_for_all_of_several_views() -> None:
+    fixed = FixedMask(RT3)
+    views = fixed(images(), RANDOMNESS)
+    assert (views.mask == views.mask[:1]).all()
+    assert (views.mask.sum(dim=1) == 1).all()
+    assert torch.equal(fixed.combine(views.images, views.mask), RT3.combine(*views))
 
 
 def test_no_transform_hands_the_picture_on() -> None:

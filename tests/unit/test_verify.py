@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
+from atop.experiment import presets
+from atop.experiment.cells import Cell
+from atop.experiment.stages.finetuning import finetuning
 from atop.pipeline.datasets import fetch
 from atop.results import released
 from atop.results.records import Records
@@ -152,6 +156,54 @@ def test_a_change_is_found_and_nothing_else(table7: Records, name: str, tmp_path
     found = problems(table7, "table7", change, tmp_path)
     assert all(any(word in problem for problem in found) for word in words)
     assert all(any(word in problem for word in words) for problem in found)
+
+
+def exchanged(record: dict[str, Any]) -> None:
+    """Make a record of RT2 with AToP one whose purifier was trained with the small network."""
+    other = Cell.parse(CELL.replace("resnet18_32", "resnet_small"))
+    cell = replace(Cell.parse(CELL), trained_with="resnet_small")
+    record["cell"] = cell.as_dict()
+    if record["target"] == "defense":
+        record["victim"] = cell.id
+        for one in record["evaluations"]:
+            target = one["adversarial"] and Cell.parse(one["adversarial"]["victim"]["id"])
+            if target and target.finetune == "adversarial":
+                moved = replace(target, trained_with="resnet_small")
+                one["adversarial"]["victim"] = moved.as_dict()
+    stage = finetuning(presets.get("native_cpu"), other)
+    settings = record["training"]["settings"]
+    settings |= {"cell": other.as_dict(), "fingerprint": stage.fingerprint}
+    settings["classifier_sha256"] = "a" * 64
+
+
+def test_a_purifier_before_another_classifier(
+    table7: Records, strict: Records, tmp_path: Path, change: Callable[..., None]
+) -> None:
+    """The classifier of its training is not the evaluated one, but the same in every record."""
+    change("presets/native_cpu", {"leave_out": {"strict": []}})
+    assert problems(table7, "table7", exchanged, tmp_path) == []
+    only = {path: one for path, one in strict.items() if one["cell"]["id"] == CELL}
+    assert problems(only, "strict", exchanged, tmp_path) == []
+    files = [tmp_path / "table7.jsonl", tmp_path / "strict.jsonl"]
+    assert verify(files).problems == []
+
+    def another(record: dict[str, Any]) -> None:
+        exchanged(record)
+        record["training"]["settings"]["classifier_sha256"] = "b" * 64
+
+    problems(only, "strict", another, tmp_path)
+    (problem,) = verify(files).problems
+    assert "trained with another resnet_small than another record has" in problem
+
+
+def test_a_purifier_of_another_public_classifier(table7: Records, tmp_path: Path) -> None:
+    def change(record: dict[str, Any]) -> None:
+        cell = replace(Cell.parse(CELL), classifier="resnet_small", trained_with="resnet18_32")
+        record["cell"] = cell.as_dict()
+        record["training"]["settings"]["classifier_sha256"] = "0"
+
+    found = problems(table7, "table7", change, tmp_path)
+    assert any("with another resnet18_32 than that of checkpoints.yaml" in one for one in found)
 
 
 def test_weights_that_two_records_name_differently(strict: Records, tmp_path: Path) -> None:

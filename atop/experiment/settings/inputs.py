@@ -70,6 +70,7 @@ class CheckpointSpec(Settings):
     url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     package: Inside | None = None
     member: Inside | None = None
+    content: Literal["unknown"] | None = None
     sha256: Sha256 | None
     bytes: Positive | None = None
     estimate: Positive | None = None
@@ -84,6 +85,10 @@ class CheckpointSpec(Settings):
                 raise ValueError(f"'{path}' leads out of its folder")
         if self.package and (self.file or self.member or self.also):
             raise ValueError("what is installed has no file, member or also")
+        if self.content:
+            if not self.google_drive_folder or self.file or self.member or self.also:
+                raise ValueError("content: unknown is for a google_drive_folder without files")
+            return self
         if not (self.package or self.file):
             raise ValueError("'file' is a required property")
         if self.google_drive_folder and not self.member:

@@ -23,9 +23,10 @@ class GridCell(Settings):
 
 
 class TableCell(GridCell):
-    """The same of a table, which has ablations."""
+    """The same of a table, which has ablations, and purifiers before another classifier."""
 
-    ablation: Literal["none", "no_noise", "no_mask", "no_transform"] | None = None
+    ablation: Literal["none", "no_noise", "no_mask", "no_transform", "fixed_mask"] | None = None
+    trained_with: Name | None = None
 
 
 class Quotation(Settings):

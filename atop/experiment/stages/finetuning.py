@@ -66,7 +66,19 @@ class Pretrain(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finetune(Training):
+class OwnTraining(Training):
+    """The training of weights that a cell has for itself, or shares with equal ones."""
+
+    @classmethod
+    def parse(cls, *, preset: str, cell: str) -> Self:  # type: ignore[override]
+        """The stage that makes the weights of a cell: the training of `cell.weights`, if any."""
+        stage = super().parse(preset=preset, cell=cell)
+        trained = stage.cell.purifies or stage.cell.finetune == "classifier"
+        return replace(stage, cell=stage.cell.weights) if trained else stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune(OwnTraining):
     """Fine-tune a cell's purifier: the L_org stage (`none`), AToP, or a control."""
 
     command = "finetune"
@@ -118,7 +130,7 @@ class Finetune(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(Training):
+class Tune(OwnTraining):
     """Fine-tune f on t(x), without a purifier."""
 
     command = "finetune"

@@ -32,7 +32,7 @@ def of_tables(tables: Iterable[Table]) -> list[Stage]:
 
 def of_table(table: Table) -> list[str]:
     """Inputs of a table beside its records: files of its settings, and the paper's numbers."""
-    names = [table.name, *table.quoted()]
+    names = list(dict.fromkeys([table.name, *table.quoted()]))
     files = [f"tables/{name}" for name in names if name in config.tables()]
     printed = (os.path.relpath(paper.file(name)) for name in names if paper.file(name).exists())
     return [*_settings(*files, f"presets/{table.preset}", "attacks", "deviations"), *printed]

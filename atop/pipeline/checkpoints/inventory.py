@@ -57,7 +57,7 @@ def _all_here() -> dict[str, CheckpointSpec]:
 def _here(row: CheckpointSpec) -> bool:
     try:
         return paths.checkpoint_of(row).exists()
-    except AtopError:  # its package is not installed
+    except AtopError:  # its package is not installed, or nobody knows its files
         return False
 
 

@@ -6,7 +6,7 @@ evaluation and the judges of attacks run in float32.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -26,12 +26,19 @@ class Compute:
         channels_last: memory layout of weights; activations follow it.
         compile: use torch.compile for the purifier.
         recompute: run segments again in the backward pass, which saves memory.
+        timings: milliseconds of all candidates by name, if it was chosen as the fastest.
     """
 
     precision: str = "float32"
     channels_last: bool = False
     compile: bool = False
     recompute: bool = False
+    timings: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Precision and layout, such as "bfloat16, channels last"."""
+        return self.precision + (", channels last" if self.channels_last else "")
 
     def prepare(self, network: nn.Module) -> None:
         """Set layout and recomputation of a network in place; weights keep names and values."""
@@ -71,7 +78,14 @@ class Compute:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings by name."""
-        return asdict(self)
+        settings = asdict(self)
+        del settings["timings"]
+        return settings
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the settings and, if they were chosen as the fastest, why."""
+        chosen = {"chosen": "auto", "ms": dict(self.timings)} if self.timings else {}
+        return self.as_dict() | chosen
 
 
 FLOAT32 = Compute()

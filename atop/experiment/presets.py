@@ -9,9 +9,9 @@ from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.settings.attacks import HARNESS, AttackSpec, Suite, SuiteOverrides
 from atop.experiment.settings.base import Settings, under
+from atop.experiment.settings.execution import Execution
 from atop.experiment.settings.presets import (
     ClassifierTraining,
-    Execution,
     PresetSettings,
     Pretraining,
     PurifierSettings,

@@ -10,7 +10,6 @@ from torch import nn
 
 from atop.core import checkpoints
 from atop.core.errors import AtopError
-from atop.core.execution import Compute
 from atop.data.cache import read_about
 from atop.data.dataset import Dataset, Split, load
 from atop.experiment import config, paths, weight_files
@@ -52,11 +51,6 @@ def device(preset: Preset, *, allow_cpu: bool = False) -> torch.device:
         "to run this one on the CPU all the same, add --config allow_cpu=true, or --allow-cpu to a "
         "command of python -m atop"
     )
-
-
-def compute(preset: Preset, kind: str) -> Compute:
-    """Execution of networks in training (`train`) or under attack (`attack`)."""
-    return Compute(**preset.execution(kind).given())
 
 
 def dataset(name: str) -> Dataset:

@@ -13,6 +13,7 @@ GROUPS = (
     "Beside the published step",
     "Beside others",
     "Networks",
+    "Beside float32",
     "Attacks",
     "What bfloat16 costs",
     "Data and randomness",
@@ -22,6 +23,9 @@ GROUPS = (
     "EOT",
 )
 """Groups of benchmarks in the order of their tables; other groups come last."""
+
+OTHERS = ("calibration-", "execution-")
+"""Beginnings of the names of other files in their folder."""
 
 
 def markdown(folder: Path = BENCHMARKS) -> str:
@@ -52,7 +56,7 @@ def update(page: Path, folder: Path = BENCHMARKS) -> None:
 
 def read(folder: Path = BENCHMARKS) -> list[Dict]:
     """Return each file as `name` (of the device), `about` and `rows` with `group` and `what`."""
-    files = [path for path in folder.glob("*.json") if not path.name.startswith("calibration")]
+    files = [path for path in folder.glob("*.json") if not path.name.startswith(OTHERS)]
     if not files:
         raise AtopError(
             f"{folder}: no benchmarks; pytest tests/benchmarks --benchmark-enable "

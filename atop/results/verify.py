@@ -152,6 +152,10 @@ def _training(record: Dict, cell: Cell) -> Problems:
     stage = finetuning(presets.get(record["preset"]), cell.weights)
     if settings["fingerprint"] != stage.fingerprint:
         yield "training: with other settings than the config's"
+    execution = presets.get(record["preset"]).execution("train")
+    for compute in (settings["compute"], training["provenance"]["compute"]):
+        if not execution.allows(compute):
+            yield f"training: with {compute}, the config says {execution.model_dump()}"
     uses_classifier = cell.finetune in ("adversarial", "clean")
     expected = _classifier_hash(record["provenance"]) if uses_classifier else None
     if cell.trained_with:  # without a public one, `_agreement` compares it with other records
@@ -185,10 +189,9 @@ def _set(record: Dict, cell: Cell, run: Dict) -> Problems:
     fingerprint = Attack(preset=preset, cell=target, attack=attack).fingerprint
     if metadata.get("fingerprint", fingerprint) != fingerprint:
         yield "fingerprint: not that of the config"
-    expected = {"precision": "float32", **preset.execution("attack").given()}
-    compute = metadata["provenance"]["compute"]
-    if not expected.items() <= compute.items():
-        yield f"made with {compute}, the config says {expected}"
+    compute, execution = metadata["provenance"]["compute"], preset.execution("attack")
+    if not execution.allows(compute):
+        yield f"made with {compute}, the config says {execution.model_dump()}"
     if metadata["budget"] != budget:
         yield "made with another budget than the one reported"
     attacked = metadata["provenance"]["checkpoints"]

@@ -1,8 +1,9 @@
 """Number formats, recomputation and a loop that never waits, on a CUDA device; `pytest -m gpu`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from atop.data.dataset import Dataset
 from atop.experiment import presets
 from atop.method.eot import BatchedTarget
 from atop.pipeline import assemble
+from atop.pipeline.execution import resolve, timing
 
 pytestmark = [
     pytest.mark.gpu,
@@ -65,6 +67,21 @@ def test_a_step_agrees_with_float32(cifar_slice: Dataset, way: str) -> None:
     found = stage(cifar_slice, CUDA, compute=WAYS[way]).step(0)
     for name in ("l1", "ce"):
         assert float(found[name]) == pytest.approx(float(expected[name]), rel=0.05)
+
+
+def test_auto_times_what_the_card_has_and_leaves_the_generators_alone(
+    change: Callable[[str, dict[str, Any]], None], workdir: Path
+) -> None:
+    auto = {"precision": "auto", "channels_last": "auto"}
+    change("presets/smoke", {"compute": {"train": auto}})
+    before = torch.get_rng_state(), torch.cuda.get_rng_state()
+    chosen = resolve.compute(presets.get("smoke"), "train", CELL, CUDA)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.equal(torch.cuda.get_rng_state(), before[1])
+    assert len(chosen.timings) == 2 * len(timing.precisions(CUDA))
+    assert chosen.timings[chosen.name] <= chosen.timings["float32"]
+    again = resolve.compute(presets.get("smoke"), "train", CELL, CUDA)
+    assert again.provenance() == chosen.provenance()
 
 
 def test_recomputing_takes_less_memory(cifar_slice: Dataset) -> None:

@@ -129,7 +129,7 @@ def test_an_operation_runs_as_its_preset_says(quick: None, change: Change) -> No
 
 
 def test_a_rate_is_of_one_image_and_one_draw(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "_timed", lambda run, device: 0.6)
+    monkeypatch.setattr(calibration, "seconds_of", lambda run, device: 0.6)
     assert measure(query(draws=3), CPU).ms == pytest.approx(600 / (4 * 3))
     training = trainings()[4]  # two transforms take turns
     assert measure(training, CPU).ms == pytest.approx(600 / (training.batch * 2))

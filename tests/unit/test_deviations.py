@@ -10,7 +10,6 @@ from atop.experiment import config, presets
 from atop.experiment.cells import Cell
 from atop.experiment.paper import numbers
 from atop.experiment.settings.deviations import Deviation
-from atop.pipeline import assemble
 
 LEDGER = config.deviations()
 CELL = Cell(dataset="cifar10", classifier="resnet18", transform="rt2")
@@ -32,7 +31,7 @@ def runs(key: str, preset: str) -> Any:
     """What a preset does under a key of the ledger; None if it says nothing of it."""
     where, *path = key.split(".")
     if where == "compute":
-        found: Any = assemble.compute(presets.get(preset), path.pop(0)).as_dict()
+        found: Any = presets.get(preset).execution(path.pop(0)).model_dump()
     elif where == "recipe":
         found = presets.get(preset).recipe(replace(CELL, recipe=path.pop(0))).given()
     elif where == "attack":

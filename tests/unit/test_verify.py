@@ -127,6 +127,14 @@ CHANGES: dict[str, tuple[Change, list[str]]] = {
         lambda r: pgd(r)["adversarial"]["provenance"]["compute"].update(precision="bfloat16"),
         ["pgd-20: made with"],
     ),
+    "trained in another number format": (
+        lambda r: r["training"]["settings"]["compute"].update(precision="float32"),
+        ["training: with {'precision': 'float32'"],
+    ),
+    "trained in another layout": (
+        lambda r: r["training"]["provenance"]["compute"].update(channels_last=False),
+        ["training: with {'precision': 'bfloat16'"],
+    ),
     "other settings": (lambda r: r.update(fingerprint="0"), ["fingerprint: "]),
     "a set of other settings": (
         lambda r: pgd(r)["adversarial"].update(fingerprint="0"),
@@ -204,6 +212,30 @@ def test_a_purifier_of_another_public_classifier(table7: Records, tmp_path: Path
 
     found = problems(table7, "table7", change, tmp_path)
     assert any("with another resnet18_32 than that of checkpoints.yaml" in one for one in found)
+
+
+def test_under_auto_a_record_has_what_the_preset_allows(
+    change: Callable[[str, dict[str, Any]], None], table7: Records, tmp_path: Path
+) -> None:
+    auto = {"precision": "auto", "channels_last": "auto"}
+    train, attack = {**auto, "precisions": ["bfloat16"]}, {**auto, "precisions": ["tf32"]}
+    change("presets/native_cpu", {"compute": {"train": train, "attack": attack}})
+
+    def found(**precisions: str) -> set[str]:
+        def edit(record: dict[str, Any]) -> None:
+            made = {"trained": record["training"], "attacked": pgd(record)["adversarial"]}
+            for name, precision in precisions.items():
+                compute = made[name]["provenance"]["compute"]
+                compute |= {"precision": precision, "chosen": "auto", "ms": {precision: 1.5}}
+
+        every = problems(table7, "table7", edit, tmp_path)
+        wrong = [problem for problem in every if "the config says {'precision': 'auto'" in problem]
+        return {word for word in ("training", "pgd-20") if any(word in each for each in wrong)}
+
+    assert found() == set()
+    assert found(trained="float32", attacked="tf32") == set()
+    assert found(trained="tf32", attacked="float32") == {"training"}
+    assert found(trained="bfloat16", attacked="bfloat16") == {"pgd-20"}
 
 
 def test_weights_that_two_records_name_differently(strict: Records, tmp_path: Path) -> None:

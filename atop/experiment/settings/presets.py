@@ -18,6 +18,7 @@ from atop.experiment.settings.base import (
     overrides_of,
     require_one,
 )
+from atop.experiment.settings.execution import ExecutionSettings
 from atop.experiment.settings.recipes import RecipeOverrides
 
 Names = dict[str, str]
@@ -36,22 +37,6 @@ class SizeSettings(Sizes):
     """Sizes, with others for a transform or a dataset."""
 
     overrides: dict[str, overrides_of(Sizes)] = {}  # type: ignore[valid-type]
-
-
-class Execution(Settings):
-    """Execution of networks; in float32 by default (atop/core/execution.py)."""
-
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    channels_last: bool = False
-    compile: bool = False
-    recompute: bool = False
-
-
-class ExecutionSettings(Settings):
-    """Execution of networks in training and under attack."""
-
-    train: Execution = Execution()
-    attack: Execution = Execution()
 
 
 class EvaluationSettings(Settings):

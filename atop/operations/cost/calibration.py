@@ -21,6 +21,7 @@ from atop.core.progress import progress
 from atop.experiment.workload import Operation, TrainingStep
 from atop.operations.cost import ready
 from atop.operations.cost.rates import Rate, Rates
+from atop.pipeline.execution.timing import seconds_of
 
 ENOUGH_S = 1.0
 """Seconds for which an operation is repeated."""
@@ -68,6 +69,7 @@ def measure(operation: Operation, device: torch.device) -> Rate:
         AtopError: a network cannot be built.
         torch.OutOfMemoryError: it does not fit, and a job would not halve its batch either.
     """
+    ready.execution_of(operation, device)  # `auto` measures now, so that no peak counts it
     small = device.type == "cpu" and operation.preset.settings.device != "cpu"
     batch = min(SMALL_BATCH, operation.batch) if small else operation.batch
     if isinstance(operation, TrainingStep):
@@ -87,7 +89,7 @@ def _rate(build: Callable[[], ready.Ready], device: torch.device, *, small: bool
     torch.manual_seed(0)
     _forget_peak(device)
     operation = build()
-    first = _timed(operation.run, device)
+    first = seconds_of(operation.run, device)
     seconds = first if small and first > LONG_S else _repeated(operation.run, device)
     weights = operation.trained.state_dict().values() if operation.trained else []
     size = sum(weight.numel() * weight.element_size() for weight in weights)
@@ -103,17 +105,8 @@ def _repeated(run: Callable[[], None], device: torch.device) -> float:
     """Median seconds of a run, repeated until ENOUGH_S have passed."""
     times: list[float] = []
     while sum(times) < ENOUGH_S:
-        times.append(_timed(run, device))
+        times.append(seconds_of(run, device))
     return median(times)
-
-
-def _timed(run: Callable[[], None], device: torch.device) -> float:
-    """Seconds of a run, until the device has finished."""
-    start = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def _forget_peak(device: torch.device) -> None:

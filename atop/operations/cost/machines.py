@@ -1,14 +1,13 @@
 """Machines: a device and, if it is a CPU, the threads of a job."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json
-from atop.core.hardware import processor
+from atop.core.hardware import file_name, processor
 from atop.core.values import Dict
 from atop.experiment.paths import BENCHMARKS
 
@@ -29,7 +28,7 @@ class Machine:
     @property
     def name(self) -> str:
         """Its name in files."""
-        return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-")
+        return file_name(self.device)
 
     @property
     def file(self) -> Path:

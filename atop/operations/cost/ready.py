@@ -4,24 +4,26 @@ Neither weights nor pixels change the time, so nothing is downloaded or read.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from atop.core.execution import Compute
+from atop.core.execution import FLOAT32, Compute
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
 from atop.experiment import config
 from atop.experiment.cells import ANY, Cell
 from atop.experiment.presets import Preset
-from atop.experiment.workload import Query, TrainingStep
+from atop.experiment.workload import Operation, Query, TrainingStep
 from atop.method.attack import cross_entropy
 from atop.method.defense import Defense
 from atop.method.eot import BatchedTarget, eot_gradient, expected_logits
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
 from atop.pipeline.attacking.runner import ROWS
+from atop.pipeline.execution.resolve import compute
 from atop.pipeline.training import parts
 from atop.pipeline.training.loop import Trainer
 
@@ -40,20 +42,30 @@ class Ready(NamedTuple):
     trained: nn.Module | None = None
 
 
+def execution_of(operation: Operation, device: torch.device) -> Compute:
+    """Execution of an operation's networks; a judge has the attack's, but in float32."""
+    mode = operation.mode if isinstance(operation, Query) else "train"
+    if mode == "evaluate":
+        return FLOAT32
+    kind = "train" if mode == "train" else "attack"
+    execution = compute(operation.preset, kind, operation.cell, device)
+    return replace(execution, precision="float32") if mode == "judge" else execution
+
+
 def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> Ready:
     """A batch of images through a defence, under some draws."""
     defense = _defense(operation.preset, operation.cell).to(device)
-    compute = Compute(**operation.compute)
-    compute.prepare(defense)
-    compute.fuse(defense.purifier)
+    execution = execution_of(operation, device)
+    execution.prepare(defense)
+    execution.fuse(defense.purifier)
     surrogate = SURROGATES[operation.through](defense)
-    target = BatchedTarget(surrogate, rows=ROWS[device.type], compute=compute)
+    target = BatchedTarget(surrogate, rows=ROWS[device.type], compute=execution)
     index, side = torch.arange(batch, device=device), operation.pixels
     x, y = torch.rand(batch, 3, side, side, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)
 
     def run() -> None:
-        with compute.arithmetic():
+        with execution.arithmetic():
             if operation.gradient:
                 eot_gradient(target, x, y, cross_entropy, randomness, eot=draws)
             else:

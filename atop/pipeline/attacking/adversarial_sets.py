@@ -67,7 +67,7 @@ def make_adversarial(stage: Attack, device: torch.device) -> Path:
         first, here = batches[0], batches[0].to(device)
         metadata["flags"] = runner.flags(x[first], labels[here], indices[here])
     metadata["classified"] = runner.target.image_count + runner.judged.image_count
-    provenance = watch.provenance(checkpoints=hashes, compute=compute)
+    provenance = watch.provenance(checkpoints=hashes, compute=runner.compute.provenance())
     write_json(stage.metadata, {**metadata, "provenance": provenance})
     with writing(out) as temporary:
         save_file({"images": state.images, "index": split.index}, temporary)

@@ -14,6 +14,7 @@ from atop.method.attack import Attack, Target, margin
 from atop.method.eot import BatchedTarget, expectation
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
+from atop.pipeline.execution.resolve import compute
 
 ROWS = {"cuda": 1 << 30, "cpu": 32}
 """Images in one pass. On a GPU memory is the limit; larger passes make a CPU no faster."""
@@ -48,7 +49,7 @@ class AttackRunner:
         self.method = assemble.attack(preset, self.name)
         self.batch, self.seed = preset.settings.evaluation.batch, preset.settings.seed
         self.defense = assemble.defense(preset, stage.cell).to(device)
-        self.compute = assemble.compute(preset, "attack")
+        self.compute = compute(preset, "attack", stage.cell, device)
         self.compute.prepare(self.defense)
         self.compute.fuse(self.defense.purifier)
         rows, through = ROWS[device.type], self.spec.through

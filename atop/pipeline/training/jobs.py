@@ -190,7 +190,7 @@ def _run(
         points = [{"step": row["step"], **row["seen"]} for row in rows if "seen" in row]
         index = curve.randomness.index.tolist()
         metadata["curve"] = {"n": len(index), "indices": index, "points": points}
-    provenance = watch.provenance(identity=identity, compute=settings["compute"])
+    provenance = watch.provenance(identity=identity, compute=trainer.compute.provenance())
     checkpoints.save(out, network, metadata | {"provenance": provenance})
     state.remove()
     return out

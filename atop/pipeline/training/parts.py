@@ -16,6 +16,7 @@ from atop.experiment.presets import Preset
 from atop.experiment.settings.presets import ClassifierTraining, PurifierTraining
 from atop.method.defense import Defense
 from atop.pipeline import assemble
+from atop.pipeline.execution.resolve import compute
 from atop.pipeline.training.classifier import ClassifierTrainer
 from atop.pipeline.training.curves import Curve, curve_of
 from atop.pipeline.training.purifier import Classification, PurifierTrainer
@@ -51,7 +52,7 @@ def classifier_trainer(
         seed=seed,
         classify=defense,
         attack=assemble.attack(preset, budget.attack) if budget.attack else None,
-        compute=assemble.compute(preset, "train"),
+        compute=compute(preset, "train", cell, data.labels.device),
     )
 
 
@@ -91,7 +92,7 @@ def purifier_trainer(
         budget=budget,
         seed=cell.seed,
         shift=config.dataset(cell.dataset).shift,
-        compute=assemble.compute(preset, "train"),
+        compute=compute(preset, "train", cell, data.labels.device),
         **options,
     )
 
@@ -115,12 +116,12 @@ def classification(preset: Preset, cell: Cell, defense: Defense, bare: Defense) 
             f"adds the classification loss (ce_after_images {recipe.ce_after_images}); "
             "raise images, or set recipe.ce_after_images there"
         )
-    compute = assemble.compute(preset, "train")
-    compute.prepare(bare)
-    classify = partial(compute.run, defense.classify)
+    execution = compute(preset, "train", cell, next(bare.parameters()).device)
+    execution.prepare(bare)
+    classify = partial(execution.run, defense.classify)
     if cell.finetune == "clean":
         return Classification(classify=classify, attack=None)
-    target = partial(compute.run, bare if recipe.attack_target == "classifier" else defense)
+    target = partial(execution.run, bare if recipe.attack_target == "classifier" else defense)
     attack = assemble.attack(preset, preset.settings.training_attack)
     return Classification(classify=classify, attack=partial(attack, target))
 
@@ -143,5 +144,5 @@ def curve(
         {name: assemble.attack(preset, name) for name in curves.attacks},
         batch=preset.settings.evaluation.batch,
         points=curves.points,
-        compute=assemble.compute(preset, "train"),
+        compute=compute(preset, "train", cell, device),
     )

@@ -19,7 +19,7 @@ UNGATED = 2.0
 # ELU is the identity for positive values only, so colours in [-1, 1] travel as x + 1.
 OFFSET = 1.0
 # Of tanh at the output: pixels near black and white begin at 0.83.
-SLOPE = 1.2
+GAIN = 1.2
 
 
 @torch.no_grad()
@@ -72,8 +72,8 @@ def _show(conv: nn.Conv2d) -> None:
     conv.weight.mul_(0.1)
     for colour in range(min(COLOURS, conv.in_channels)):
         conv.weight[colour, colour] = 0.0
-        conv.weight[colour, colour, 1, 1] = SLOPE
-        _bias(conv)[colour] = -SLOPE * OFFSET
+        conv.weight[colour, colour, 1, 1] = GAIN
+        _bias(conv)[colour] = -GAIN * OFFSET
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

@@ -25,9 +25,9 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--table", required=True, help="such as table7")
     _add_reading(parser, "extras", "init", "recipe")
     parser.set_defaults(seed=None, target=None)  # a row's own, as released tables show it
-    parser = command("released", released_table)
-    parser.add_argument("--table", required=True, help="such as table7")
-    parser.add_argument("--records", type=Path, help="results/released/TABLE.jsonl by default")
+    parser = command("released", released_pages)
+    parser.add_argument("--table", help="such as table7; all tables and FINDINGS.md by default")
+    parser.add_argument("--records", type=Path, help="of --table; results/released/TABLE.jsonl")
     parser.add_argument("--out", type=Path, help="folder; tables/released/ by default")
     parser = command("quote", quote)
     parser.add_argument("template", type=Path, help="such as workflow/report/FINDINGS.md.j2")
@@ -103,16 +103,25 @@ def release(options: Namespace) -> None:
     print(f"{new} records of preset {options.preset} are in {file}")
 
 
-def released_table(options: Namespace) -> None:
-    """Render a table from released records, a section for each preset that has some."""
-    from atop.experiment import paths
+def released_pages(options: Namespace) -> None:
+    """Render tables from released records, a section for each preset that has some.
+
+    Without --table, all tables, and FINDINGS.md, which quotes them.
+    """
+    from atop.experiment import config, paths
+    from atop.reporting import quotes
     from atop.reporting.render import render_released
     from atop.results import released
 
-    file = options.records or released.file(options.table)
+    if options.records and not options.table:
+        raise AtopError("--records needs --table, which says what table the records are of")
     out = options.out or paths.tables_of("released")
-    for path in render_released(name=options.table, file=file, out=out):
-        print(path)
+    for name in [options.table] if options.table else config.tables():
+        file = options.records or released.file(name)
+        print(*render_released(name=name, file=file, out=out), sep="\n")
+    if not options.table:
+        quotes.fill(quotes.FINDINGS, out / "FINDINGS.md")
+        print(out / "FINDINGS.md")
 
 
 def quote(options: Namespace) -> None:

@@ -11,7 +11,7 @@ from atop.core import stats
 from atop.core.errors import AtopError
 from atop.core.files import writing
 from atop.core.values import Dict
-from atop.experiment import presets, tables
+from atop.experiment import config, presets, tables
 from atop.experiment.paper import numbers
 from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
@@ -20,6 +20,8 @@ from atop.reporting.notes import estimate, interval, plain, signed
 from atop.reporting.render import environment
 from atop.results import pairs, released
 from atop.results.records import correct
+
+FINDINGS = config.folder().parent / "report" / "FINDINGS.md.j2"
 
 
 def fill(template: Path, out: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from atop.__main__ import main
 from atop.core.errors import AtopError
 from atop.core.files import ROOT
 from atop.experiment import config
@@ -33,16 +34,19 @@ def test_records_are_verified() -> None:
     assert found.problems == []
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
-def test_pages_are_what_the_records_say(path: Path, tmp_path: Path) -> None:
-    for made in render_released(name=path.stem, file=path, out=tmp_path):
-        if made.suffix == ".md":
-            assert made.read_text() == (PAGES / made.name).read_text()
-
-
-def test_the_findings_are_what_the_records_say(tmp_path: Path) -> None:
-    quotes.fill(ROOT / "workflow" / "report" / "FINDINGS.md.j2", tmp_path / "FINDINGS.md")
-    assert (tmp_path / "FINDINGS.md").read_text() == (PAGES / "FINDINGS.md").read_text()
+def test_one_command_makes_every_page_as_it_is_committed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["released", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.split()
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {Path(line).name for line in printed} == made
+    tables = {
+        f"{name}.{end}" for name in config.tables() for end in ("md", "diff.md", "tex", "csv")
+    }
+    assert made == {*tables, "FINDINGS.md"}
+    for page in PAGES.glob("*.md"):
+        assert (tmp_path / page.name).read_text() == page.read_text(), page.name
 
 
 def test_every_table_has_a_page_even_without_records(tmp_path: Path) -> None:
@@ -229,3 +233,8 @@ def test_the_controls_of_that_example(row: str, words: str) -> None:
 def in_figures(text: str) -> list[str]:
     """The figures of a text, without their signs."""
     return re.findall(r"[\d.]+", text)
+
+
+def test_records_are_of_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["released", "--records", "mine.jsonl"]) == 2
+    assert "--records needs --table" in capsys.readouterr().err

@@ -20,7 +20,7 @@ def with_records(fresh: Checkout) -> Checkout:
 def test_a_table_is_rendered_as_it_is_committed(with_records: Checkout) -> None:
     page = "tables/released/table7.md"
     (job,) = with_records.plan("--", page).jobs
-    assert job.rule == "released_table"
+    assert job.rule == "released_pages"
     assert "results/released/table7.jsonl" in job.inputs
     assert not any("/records/" in name for name in job.inputs)
     said = with_records.run("--cores", "1", "--", page)
@@ -30,8 +30,7 @@ def test_a_table_is_rendered_as_it_is_committed(with_records: Checkout) -> None:
 
 def test_all_of_them_are_one_target(with_records: Checkout) -> None:
     assert with_records.plan("--", "released").counts == {
-        "released_table": 11,
-        "released_findings": 1,
+        "released_pages": 1,
         "released": 1,
     }
 

@@ -36,6 +36,9 @@ def add(command: AddCommand) -> None:
         "--archives", type=Path, help="folder of tar files: unpacked before, written after"
     )
     parser.add_argument("--list", action="store_true", help="run nothing, list the next tasks")
+    parser = command("weights", weights)
+    parser.add_argument("action", choices=("release", "restore"))
+    parser.add_argument("--preset", required=True, help="such as slim")
     command("embed", embed)
 
 
@@ -101,6 +104,19 @@ def timed_run(options: Namespace) -> None:
     code = call.timed_run(queue, device=device, moment=moment, folder=options.archives, say=say)
     if code:
         raise SystemExit(code)
+
+
+def weights(options: Namespace) -> None:
+    """Release the weights of a preset's tables, or restore released ones to where it needs them.
+
+    Restored weights are verified; then only attacks and evaluations are left to run.
+    """
+    from atop.experiment import presets
+    from atop.operations import released_weights
+
+    action = getattr(released_weights, options.action)
+    copies = action(presets.get(options.preset))
+    print(*copies or [f"no weights to {options.action}"], sep="\n")
 
 
 def embed(options: Namespace) -> None:

@@ -21,7 +21,7 @@ VERBS = [
     "finetune",
 ]
 VERBS += ["attack", "evaluate", "images", "table", "cost", "draw", "plot", "report", "timed-run"]
-VERBS += ["release", "released", "quote", "verify", "benchmarks", "embed"]
+VERBS += ["release", "released", "quote", "verify", "benchmarks", "weights", "embed"]
 ASK = """
 import sys
 from atop.__main__ import main

@@ -10,7 +10,9 @@ localrules:
 rule released_pages:
     input:
         records=[
-            file for name in settings.tables() if (file := releases.file(name)).exists()
+            file
+            for name in settings.tables()
+            if (file := releases.file(name)).exists()
         ],
         settings=[
             file

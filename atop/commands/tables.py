@@ -106,10 +106,10 @@ def release(options: Namespace) -> None:
 def released_pages(options: Namespace) -> None:
     """Render tables from released records, a section for each preset that has some.
 
-    Without --table, all tables, and FINDINGS.md, which quotes them.
+    Without --table, all tables, FINDINGS.md, which quotes them, and a figure of each preset.
     """
     from atop.experiment import config, paths
-    from atop.reporting import quotes
+    from atop.reporting import figures, quotes
     from atop.reporting.render import render_released
     from atop.results import released
 
@@ -121,7 +121,7 @@ def released_pages(options: Namespace) -> None:
         print(*render_released(name=name, file=file, out=out), sep="\n")
     if not options.table:
         quotes.fill(quotes.FINDINGS, out / "FINDINGS.md")
-        print(out / "FINDINGS.md")
+        print(out / "FINDINGS.md", *figures.summarise(out), sep="\n")
 
 
 def quote(options: Namespace) -> None:

@@ -44,7 +44,9 @@ def test_one_command_makes_every_page_as_it_is_committed(
     tables = {
         f"{name}.{end}" for name in config.tables() for end in ("md", "diff.md", "tex", "csv")
     }
-    assert made == {*tables, "FINDINGS.md"}
+    figures = {path.name for path in PAGES.glob("*.svg")}
+    assert made == {*tables, *figures, "FINDINGS.md"}
+    assert figures
     for page in PAGES.glob("*.md"):
         assert (tmp_path / page.name).read_text() == page.read_text(), page.name
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from atop.method.purifiers import deepfill
+from atop.method.purifiers.deepfill.layers import GatedConv
 
 
 def _images() -> tuple[Tensor, Tensor]:
@@ -57,6 +58,23 @@ def test_a_narrow_generator_carries_what_it_can() -> None:
     )
     assert first > 0.9
     assert third < 0.5
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_the_signal_keeps_its_size_through_every_layer(width: int) -> None:
+    torch.manual_seed(0)
+    images, mask = _images()
+    purifier = deepfill.build(width=width)
+    sizes: list[Tensor] = []
+    for module in purifier.modules():
+        if isinstance(module, GatedConv):
+            module.register_forward_hook(
+                lambda module, inputs, output: sizes.append(output.square().mean().sqrt())
+            )
+    purifier(images * (1 - mask), mask)
+    assert len(sizes) == 40
+    assert min(sizes) > 0.1
+    assert max(sizes) < 3
 
 
 def test_every_weight_gets_a_gradient_at_the_start() -> None:

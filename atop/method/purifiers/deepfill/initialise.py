@@ -1,7 +1,7 @@
 """Weights of a generator before training from scratch: it passes the image through.
 
-With the published initialisation (Kaiming) the signal of a narrow generator dies: through the coarse
-network its RMS falls from 0.2 to 2e-6 (width 8, 64 pixels). Here some channels carry the three
+With the published initialisation (Kaiming) the signal of a narrow generator dies: its RMS falls
+from 0.2 to 2e-6 through the coarse network (width 8, 64 pixels). Here some channels carry the three
 colours through every layer, as in nn.init.dirac_, and a layer that halves the resolution blurs
 them. All other channels are random and keep their variance. The generator then begins as a low-pass
 filter that shows missing pixels grey, and training has to add what is missing.

@@ -128,6 +128,14 @@ class Preset:
             changes["purifier"] = own
         return sizes.model_copy(update=changes)
 
+    def training_pixels(self, cell: Cell, budget: PurifierTraining) -> int:
+        """Side length of the images that train a cell's purifier.
+
+        A purifier with `pixels` decides its own, whatever the budget says.
+        """
+        own: int | None = self.purifier(cell.purifier, cell.dataset).options.get("pixels")
+        return own or budget.pixels or self.sizes(cell).purifier
+
     def pixels(self, attack: AttackSpec, cell: Cell) -> int:
         """Side length of the attacker's images: a number, the dataset's own, or the cell's."""
         if attack.pixels == "native":

@@ -122,7 +122,8 @@ class PurifierTraining(Settings):
     Attributes:
         images: number of images in all steps.
         batch: of a step; it is processed in `parts`, to save memory.
-        pixels: side length of the images; the purifier's own size by default.
+        pixels: side length of the images, for a purifier that works at any size; its size in use
+            by default.
         weight_decay: of parameters with more than one dimension.
         warmup: share of the steps before a cosine.
         clip: largest norm of a gradient; null clips none.

@@ -79,7 +79,7 @@ def purifier_trainer(
     """
     torch.manual_seed(cell.seed)  # initial weights of a loss that has networks
     recipe, sizes = preset.recipe(cell), preset.sizes(cell)
-    pixels = budget.pixels or sizes.purifier
+    pixels = preset.training_pixels(cell, budget)
     cells = [replace(cell, transform=name) for name in transforms or (cell.transform,)]
     return PurifierTrainer(
         purifier=network,

@@ -23,9 +23,7 @@ SUMS = "SHA256SUMS"
 def release(preset: Preset) -> list[Path]:
     """Copy all weights that the preset's tables need and that are here; return the copies."""
     files = [file for stage in _trainings(preset) for file in (stage.file, stage.metadata)]
-    copies = [
-        _copy(file, released) for file in files if (released := _released(file)) and file.exists()
-    ]
+    copies = [_copy(file, _released(file)) for file in files if file.exists()]
     folder = WEIGHTS / preset.name
     known = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
     with writing(folder / SUMS) as temporary:

@@ -9,9 +9,9 @@ import pandas as pd
 
 from atop.core import stats
 from atop.core.errors import AtopError
-from atop.core.files import writing
+from atop.core.files import ROOT, writing
 from atop.core.values import Dict
-from atop.experiment import config, presets, tables
+from atop.experiment import presets, tables
 from atop.experiment.paper import numbers
 from atop.experiment.paths import BENCHMARKS
 from atop.reporting import benchmarks
@@ -21,7 +21,7 @@ from atop.reporting.render import environment
 from atop.results import pairs, released
 from atop.results.records import correct
 
-FINDINGS = config.folder().parent / "report" / "FINDINGS.md.j2"
+FINDINGS = ROOT / "workflow" / "report" / "FINDINGS.md.j2"
 
 
 def fill(template: Path, out: Path) -> None:

@@ -19,6 +19,7 @@ from atop.experiment.cells import Cell
 from atop.experiment.settings.recipes import Recipe
 from atop.method.defense import Defense, Sizes
 from atop.method.purifiers import deepfill
+from atop.method.purifiers.deepfill.layers import GatedConv, RGBHead
 from atop.pipeline import assemble
 from atop.pipeline.training.purifier import Classification, PurifierTrainer
 
@@ -35,9 +36,17 @@ OFFICIAL = PAPER.recipe(CELL).model_copy(update={"ce_after_images": 0})
 
 
 def networks(device: torch.device, *, width: int = 48) -> tuple[nn.Module, nn.Module]:
-    """The paper's purifier and frozen ResNet-18 for 256 pixels, with random weights."""
+    """The paper's purifier and frozen ResNet-18 for 256 pixels, random as published."""
     torch.manual_seed(0)
     purifier = deepfill.build(width=width)
+    for module in purifier.modules():
+        if isinstance(module, GatedConv):
+            nn.init.kaiming_uniform_(module.conv.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, RGBHead):
+            module.conv.reset_parameters()
+    for name, parameter in purifier.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
     classifier = assemble.classifier(CELL.dataset, CELL.classifier)
     return purifier.to(device), classifier.to(device).eval().requires_grad_(False)
 

@@ -12,6 +12,7 @@ from atop.experiment.settings.base import Settings, under
 from atop.experiment.settings.execution import Execution
 from atop.experiment.settings.presets import (
     ClassifierTraining,
+    Evaluation,
     PresetSettings,
     Pretraining,
     PurifierSettings,
@@ -96,22 +97,27 @@ class Preset:
             selection=suite.selection if own.selection is None else own.selection,
         )
 
-    def examples(self, attack: str, dataset: str, target: str) -> int:
+    def examples(self, attack: str, dataset: str, target: str, transform: str = "none") -> int:
         """Number of test images of a dataset that are attacked, the first of the preset's choice.
 
         On the bare classifier they may be more (`evaluation.grey_box`), since every defence is
         evaluated on that set: in suites with that target, and for attacks that those go on from.
+        On others a transform may have fewer (`evaluation.overrides`).
         """
-        chosen = self.settings.evaluation
-        grey_box = target == "classifier" and attack in config.grey_box_attacks()
+        on_classifier = target == "classifier"
+        names = () if on_classifier else (transform,)
+        chosen = under(self.settings.evaluation, Evaluation, *names)
+        grey_box = on_classifier and attack in config.grey_box_attacks()
         wanted = (grey_box and chosen.grey_box) or chosen.n
         n: int = config.dataset(dataset).test_size if wanted == "all" else wanted
         return min(n, self.attack(attack).examples or n)
 
-    def evaluated(self, suite: str, dataset: str, target: str) -> int:
+    def evaluated(self, suite: str, cell: Cell, target: str) -> int:
         """Number of test images in the evaluation of a suite: as many as its smallest set has."""
-        entries = self.suite(suite).entries(target)
-        return min(self.examples(entry.attack, dataset, entry.target) for entry in entries)
+        return min(
+            self.examples(entry.attack, cell.dataset, entry.target, cell.transform)
+            for entry in self.suite(suite).entries(target)
+        )
 
     @config.cached
     def sizes(self, cell: Cell) -> Sizes:
@@ -127,6 +133,11 @@ class Preset:
         if own := self.purifier(cell.purifier, cell.dataset).options.get("pixels"):
             changes["purifier"] = own
         return sizes.model_copy(update=changes)
+
+    def working_pixels(self, cell: Cell) -> int:
+        """Side length of the images in the network that takes most of a cell's time."""
+        sizes = self.sizes(cell)
+        return sizes.purifier if cell.purifies else sizes.classifier
 
     def training_pixels(self, cell: Cell, budget: PurifierTraining) -> int:
         """Side length of the images that train a cell's purifier.

@@ -1,6 +1,7 @@
 """Values for the templates of a table: plain text and formatted numbers, without markup."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import ceil
 from typing import Any
@@ -95,10 +96,23 @@ def _panel(aggregate: Aggregate, columns: list[Column], footnotes: dict[str, int
 
 
 def _labels(table: Table, row: Row) -> list[list[str]]:
-    """Return the lines under each heading; the first names substituted networks and data."""
+    """Return the lines under each heading; the first has substituted names and an n of its own."""
     first, *others = ([label] for label in row.labels)
-    substitutes = table.substitutes(row)
-    return [first + ([f"here {', '.join(substitutes)}"] if substitutes else []), *others]
+    changes = [*table.substitutes(row), *_fewer_images(table, row)]
+    return [first + ([f"here {', '.join(changes)}"] if changes else []), *others]
+
+
+def _fewer_images(table: Table, row: Row) -> list[str]:
+    """Return the number of images of a row that the preset evaluates on fewer than others."""
+    evaluated, fewer = table.preset.evaluated, set[int]()
+    for column in table.columns:
+        if cell := table.cell(row, column):
+            n, usual = (
+                evaluated(column.suite, each, column.target)
+                for each in (cell, replace(cell, transform="none"))
+            )
+            fewer |= {n} - {usual}
+    return [f"{n} images" for n in sorted(fewer)]
 
 
 def _cell(line: Any, footnotes: dict[str, int]) -> Dict:

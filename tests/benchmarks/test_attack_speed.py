@@ -22,7 +22,7 @@ from atop.method.defense import Defense
 from atop.method.eot import BatchedTarget
 from atop.method.registry import build
 from atop.method.threat_models import project
-from atop.pipeline.attacking.runner import ROWS as ROWS_A_PASS
+from atop.pipeline.attacking.batches import batches
 
 EPS, STEP = 8 / 255, 2 / 255
 PGD: dict[str, Any] = {"norm": "Linf", "eps": "8/255", "step_size": "2/255", "random_start": False}
@@ -132,7 +132,7 @@ def test_pgd_with_eot_beside_torchattacks(
         return found
 
     pgd = build_pgd(**PGD, steps=2, eot=8)
-    target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
+    target = BatchedTarget(defense, rows=batches(8, pixels=48, eot=8, device=DEVICE).rows)
     what = f"PGD-2 with EOT 8 on RT2 beside torchattacks' EOTPGD, {count} images"
     found, expected = compare(lambda: pgd(target, x, y, draw), theirs, what)
     same = (found - expected).abs() < 1e-6
@@ -224,7 +224,7 @@ def test_eot(
     x, y = (part[:8] for part in images_32[:2])
     draw = images_32[2].select(slice(0, 8))
     attack = build_pgd(**PGD, steps=1, eot=eot)
-    target = BatchedTarget(defense, rows=ROWS_A_PASS[DEVICE.type])
+    target = BatchedTarget(defense, rows=batches(8, pixels=48, eot=eot, device=DEVICE).rows)
     what = f"PGD step on RT2 of preset smoke, EOT {eot}"
     found = measure(lambda: attack(target, x, y, draw), what, images=8 * eot)
     assert (found - x).abs().max() <= STEP + 1e-6

@@ -1,5 +1,6 @@
 """Attacks in the memory that there is: batches, halves of them, and recomputation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from atop.experiment import presets
 from atop.experiment.stages.attack import Attack
 from atop.method.attack import Target
 from atop.pipeline import assemble
-from atop.pipeline.attacking import runner
 from atop.pipeline.attacking.adversarial_sets import make_adversarial
+from atop.pipeline.attacking.batches import batches
 from atop.pipeline.attacking.runner import AttackRunner
 
 
@@ -89,12 +90,20 @@ def test_an_image_that_does_not_fit_is_tried_again_with_less_memory(small: Chang
     assert torch.equal(attack.run(x, x, y, index), whole)
 
 
-def test_many_draws_make_batches_small_on_a_gpu(small: Change) -> None:
+def test_many_draws_make_batches_small_on_a_gpu() -> None:
     cuda = torch.device("cuda")
-    sizes = [runner.batch_size(64, eot, cuda) for eot in (1, 4, 20, 50, 1000)]
-    assert sizes == [64, 64, 12, 5, 1]
-    assert runner.batch_size(64, 20, CPU) == 64
-    assert (
-        AttackRunner(Attack(preset=presets.get("smoke"), cell=CELL, attack="strict-pgd"), CPU).batch
-        == 8
-    )
+    sizes = [batches(64, pixels=256, eot=eot, device=cuda) for eot in (1, 4, 20, 50, 1000)]
+    assert [size.batch for size in sizes] == [64, 64, 12, 5, 1]
+    assert all(size.rows > 10**6 for size in sizes)
+
+
+def test_large_images_make_batches_small_on_a_cpu(small: Change) -> None:
+    sizes = [batches(64, pixels=pixels, eot=20, device=CPU) for pixels in (32, 128, 256, 1024)]
+    assert [tuple(size) for size in sizes] == [(64, 32), (32, 32), (8, 8), (1, 1)]
+    stage = Attack(preset=presets.get("smoke"), cell=CELL, attack="strict-pgd")
+    assert AttackRunner(stage, CPU).batch == 8  # of `small`
+    small("presets/smoke", {"sizes": {"purifier": 512}})
+    runner = AttackRunner(replace(stage, preset=presets.get("smoke")), CPU)
+    assert (runner.batch, runner.target.rows) == (2, 2)
+    bare = replace(stage, preset=presets.get("smoke"), cell=CELL.bare)
+    assert AttackRunner(bare, CPU).batch == 8  # f works at its own size

@@ -170,7 +170,7 @@ def test_a_recipe_has_overrides_by_transform_and_by_preset(change: Change) -> No
 
 def test_the_grey_box_may_have_more_images_than_other_suites(change: Change) -> None:
     def n(suite: str, target: str, dataset: str = "cifar10") -> int:
-        return presets.get("paper").evaluated(suite, dataset, target)
+        return presets.get("paper").evaluated(suite, replace(CELL, dataset=dataset), target)
 
     assert n("table7", "classifier") == 10_000
     assert n("table7", "classifier", "imagenette") == config.dataset("imagenette").test_size
@@ -180,7 +180,7 @@ def test_the_grey_box_may_have_more_images_than_other_suites(change: Change) -> 
     assert presets.get("paper").examples("pgd-20", "cifar10", "classifier") == 10_000
     assert presets.get("paper").examples("pgd-20", "cifar10", "defense") == 512
     assert presets.get("paper").examples("strict-pgd", "cifar10", "classifier") == 512
-    assert presets.get("native").evaluated("table7", "cifar10", "classifier") == 512
+    assert presets.get("native").evaluated("table7", CELL, "classifier") == 512
     change("attacks", {"attacks": {"fgsm": {"after": "strict-noise", "examples": 700}}})
     assert n("table7", "classifier") == 700
     assert presets.get("paper").examples("strict-noise", "cifar10", "classifier") == 10_000

@@ -39,7 +39,7 @@ class SizeSettings(Sizes):
     overrides: dict[str, overrides_of(Sizes)] = {}  # type: ignore[valid-type]
 
 
-class EvaluationSettings(Settings):
+class Evaluation(Settings):
     """Evaluation on the first `n` test images of a random choice by `seed`, in batches.
 
     `grey_box` replaces `n` for attacks on the bare classifier.
@@ -49,6 +49,12 @@ class EvaluationSettings(Settings):
     grey_box: Literal["all"] | Positive | None = None
     seed: Count
     batch: Positive
+
+
+class EvaluationSettings(Evaluation):
+    """Evaluation, with another `n` for defences of a transform that takes longer."""
+
+    overrides: dict[str, overrides_of(Evaluation, "grey_box", "seed", "batch")] = {}  # type: ignore[valid-type]
 
 
 class WeightsFile(Settings):

@@ -37,7 +37,8 @@ class Attack(Stage):
     @property
     def n(self) -> int:
         """Number of test images that it attacks."""
-        return self.preset.examples(self.attack, self.cell.dataset, self.target)
+        cell = self.cell
+        return self.preset.examples(self.attack, cell.dataset, self.target, cell.transform)
 
     @property
     def file(self) -> Path:

@@ -44,7 +44,7 @@ class Evaluate(Stage):
     @property
     def n(self) -> int:
         """Number of test images that it classifies."""
-        return self.preset.evaluated(self.suite, self.cell.dataset, self.target)
+        return self.preset.evaluated(self.suite, self.cell, self.target)
 
     @property
     def file(self) -> Path:

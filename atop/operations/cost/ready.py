@@ -22,7 +22,7 @@ from atop.method.defense import Defense
 from atop.method.eot import BatchedTarget, eot_gradient, expected_logits
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
-from atop.pipeline.attacking.runner import ROWS
+from atop.pipeline.attacking.batches import batches
 from atop.pipeline.execution.resolve import compute
 from atop.pipeline.training import parts
 from atop.pipeline.training.loop import Trainer
@@ -59,7 +59,9 @@ def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> 
     execution.prepare(defense)
     execution.fuse(defense.purifier)
     surrogate = SURROGATES[operation.through](defense)
-    target = BatchedTarget(surrogate, rows=ROWS[device.type], compute=execution)
+    pixels = operation.preset.working_pixels(operation.cell)
+    rows = batches(batch, pixels=pixels, eot=draws, device=device).rows
+    target = BatchedTarget(surrogate, rows=rows, compute=execution)
     index, side = torch.arange(batch, device=device), operation.pixels
     x, y = torch.rand(batch, 3, side, side, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)

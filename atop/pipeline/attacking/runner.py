@@ -14,14 +14,8 @@ from atop.method.attack import Attack, Target, margin
 from atop.method.eot import BatchedTarget, expectation
 from atop.method.surrogates import SURROGATES
 from atop.pipeline import assemble
+from atop.pipeline.attacking.batches import batches
 from atop.pipeline.execution.resolve import compute
-
-ROWS = {"cuda": 1 << 30, "cpu": 32}
-"""Images in one pass. On a GPU memory is the limit; larger passes make a CPU no faster."""
-
-TOGETHER = 256
-"""Most images of a batch on a GPU, draws counted. They keep the GPU busy, and an interrupted batch,
-which takes hundreds of such passes, is all that a stop costs."""
 
 
 class CandidateScore(NamedTuple):
@@ -47,18 +41,22 @@ class AttackRunner:
     def __init__(self, stage: AttackStage, device: torch.device) -> None:
         preset, self.spec, self.name = stage.preset, stage.spec, stage.attack
         self.method = assemble.attack(preset, self.name)
-        self.batch, self.seed = preset.settings.evaluation.batch, preset.settings.seed
+        self.seed = preset.settings.seed
         self.defense = assemble.defense(preset, stage.cell).to(device)
         self.compute = compute(preset, "attack", stage.cell, device)
         self.compute.prepare(self.defense)
         self.compute.fuse(self.defense.purifier)
-        rows, through = ROWS[device.type], self.spec.through
+        through = self.spec.through
         random = self.defense.random and through != "fixed"
+        self.batch, rows = batches(
+            preset.settings.evaluation.batch,
+            pixels=preset.working_pixels(stage.cell),
+            eot=self.spec.eot or 1 if random else 1,
+            device=device,
+        )
         self.judged = BatchedTarget(self.defense, rows=rows, random=self.defense.random)
         surrogate = SURROGATES[through](self.defense)
         self.target = BatchedTarget(surrogate, rows=rows, random=random, compute=self.compute)
-        if random:
-            self.batch = batch_size(self.batch, self.spec.eot or 1, device)
         several = self.spec.restarts > 1 or hasattr(self.method, "candidates")
         self.chooses = self.spec.after is not None or several
 
@@ -135,11 +133,6 @@ class AttackRunner:
             if not recompute(self.defense):
                 raise AtopError(f"{self.name}: not even one image fits into memory") from None
         return self._attempt(x, y, index, restart)
-
-
-def batch_size(batch: int, eot: int, device: torch.device) -> int:
-    """Images of a batch of an attack that averages over draws; at most a preset's `batch`."""
-    return min(batch, max(1, TOGETHER // eot)) if device.type == "cuda" else batch
 
 
 def candidates(

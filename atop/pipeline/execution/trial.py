@@ -39,8 +39,7 @@ class Subject:
     @property
     def pixels(self) -> int:
         """Side length at which the network works."""
-        sizes = self.preset.sizes(self.cell)
-        return sizes.purifier if self.cell.purifies else sizes.classifier
+        return self.preset.working_pixels(self.cell)
 
     @property
     def network(self) -> tuple[str, Dict]:

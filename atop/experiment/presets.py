@@ -176,6 +176,10 @@ class Preset:
             options["noise_pixels"] = min(pixels, sizes.input, sizes.purifier)
         return TransformSpec(options.pop("method", name), options)
 
+    def views(self, cell: Cell) -> int:
+        """Number of masked views of an image that the purifier processes."""
+        return self.transform(cell).options.get("masks", 1)  # type: ignore[no-any-return]
+
     @config.cached
     def recipe(self, cell: Cell) -> Recipe:
         """The recipe of a cell, with what it says about the transform and what the preset sets."""

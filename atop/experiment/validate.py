@@ -159,11 +159,10 @@ def check_grid(grid: Grid) -> None:
             raise AtopError(f"{file}: datasets: the patch of {block.label} ends outside of it")
         for panel in block.panels:
             check_cell(panel.cell, preset)
-            views = preset.transform(panel.cell).options.get("masks", 1)
-            if panel.view >= views:
+            if panel.view >= preset.views(panel.cell):
                 raise AtopError(
                     f"{file}: figures.{grid.name}.rows: no view {panel.view + 1}; "
-                    f"{panel.cell.transform} makes {views}"
+                    f"{panel.cell.transform} makes {preset.views(panel.cell)}"
                 )
 
 

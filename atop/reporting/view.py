@@ -106,7 +106,8 @@ def _fewer_images(table: Table, row: Row) -> list[str]:
     """Return the number of images of a row that the preset evaluates on fewer than others."""
     evaluated, fewer = table.preset.evaluated, set[int]()
     for column in table.columns:
-        if cell := table.cell(row, column):
+        cell = table.cell(row, column)
+        if cell and cell.transform in table.preset.settings.evaluation.overrides:
             n, usual = (
                 evaluated(column.suite, each, column.target)
                 for each in (cell, replace(cell, transform="none"))

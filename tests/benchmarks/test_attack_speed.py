@@ -6,6 +6,7 @@ outcomes of both must be equal. torchattacks is no dependency of this suite:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from atop.method.attack import cross_entropy
 from atop.method.attacks.autoattack import build as build_autoattack
 from atop.method.attacks.pgd import build as build_pgd
 from atop.method.defense import Defense
-from atop.method.eot import BatchedTarget
+from atop.method.eot import BatchedTarget, eot_gradient
 from atop.method.registry import build
 from atop.method.threat_models import project
 from atop.pipeline.attacking.batches import batches
@@ -210,6 +211,27 @@ def test_attack_on_the_whole_defence(
     what = f"{name}, on RT2 of preset smoke"
     found = measure(lambda: attack(target, x, y, draw), what, images=32, rounds=3)
     assert found.shape == x.shape
+
+
+@pytest.mark.benchmark(group="Attacks")
+@pytest.mark.skipif(DEVICE.type == "cuda", reason="memory limits a pass of a GPU")
+def test_passes_of_large_images(benchmark: Any, compare: Any, defense: Defense) -> None:
+    """Gradients of 32 images in passes of their size beside one pass; less if nothing is timed."""
+    side, images = (256, 32) if benchmark.enabled else (512, 3)
+    defense.sizes = replace(defense.sizes, purifier=side)
+    x, y, index = torch.rand(images, 3, 32, 32), torch.zeros(images).long(), torch.arange(images)
+    target, size = BatchedTarget(defense, rows=1), batches(images, pixels=side, device=DEVICE).batch
+
+    def gradient(batch: int) -> Tensor:
+        parts = zip(x.split(batch), y.split(batch), index.split(batch), strict=True)
+        return torch.cat([
+            eot_gradient(target, part, label, cross_entropy, Randomness(0, "", rows), eot=1)[0]
+            for part, label, rows in parts
+        ])  # fmt: skip
+
+    what = f"gradients of {images} images at {side} pixels, {size} a pass beside all at once"
+    ours, theirs = compare(lambda: gradient(size), lambda: gradient(images), what, rounds=3)
+    assert torch.allclose(ours, theirs, atol=1e-5)
 
 
 @pytest.mark.benchmark(group="EOT")

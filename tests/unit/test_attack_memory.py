@@ -1,5 +1,6 @@
 """Attacks in the memory that there is: batches, halves of them, and recomputation."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from atop.core.errors import AtopError
 from atop.core.execution import Segment
 from atop.core.randomness import Randomness
 from atop.data.dataset import Split
-from atop.experiment import presets
+from atop.experiment import paths, presets
 from atop.experiment.stages.attack import Attack
 from atop.method.attack import Target
 from atop.pipeline import assemble
@@ -105,5 +106,12 @@ def test_large_images_make_batches_small_on_a_cpu(small: Change) -> None:
     small("presets/smoke", {"sizes": {"purifier": 512}})
     runner = AttackRunner(replace(stage, preset=presets.get("smoke")), CPU)
     assert (runner.batch, runner.target.rows) == (2, 2)
+    small("presets/smoke", {"sizes": {"purifier": 256}})
+    preset, rt3 = presets.get("smoke"), replace(CELL, transform="rt3")
+    for suffix in (".safetensors", ".json"):
+        source = paths.purifier(preset, CELL).with_suffix(suffix)
+        shutil.copy(source, paths.purifier(preset, rt3).with_suffix(suffix))
+    runner = AttackRunner(replace(stage, preset=preset, cell=rt3), CPU)
+    assert (runner.batch, runner.target.rows) == (2, 2)  # four views of each
     bare = replace(stage, preset=presets.get("smoke"), cell=CELL.bare)
     assert AttackRunner(bare, CPU).batch == 8  # f works at its own size

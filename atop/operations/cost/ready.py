@@ -59,9 +59,11 @@ def query(operation: Query, device: torch.device, *, batch: int, draws: int) -> 
     execution.prepare(defense)
     execution.fuse(defense.purifier)
     surrogate = SURROGATES[operation.through](defense)
-    pixels = operation.preset.working_pixels(operation.cell)
-    rows = batches(batch, pixels=pixels, eot=draws, device=device).rows
-    target = BatchedTarget(surrogate, rows=rows, compute=execution)
+    preset, cell = operation.preset, operation.cell
+    pixels, views = preset.working_pixels(cell), preset.views(cell)
+    size = batches(batch, pixels=pixels, views=views, eot=draws, device=device)
+    batch = batch if operation.mode == "evaluate" else size.batch
+    target = BatchedTarget(surrogate, rows=size.rows, compute=execution)
     index, side = torch.arange(batch, device=device), operation.pixels
     x, y = torch.rand(batch, 3, side, side, device=device), torch.zeros_like(index)
     randomness = Randomness(0, "calibration", index)

@@ -51,6 +51,7 @@ class AttackRunner:
         self.batch, rows = batches(
             preset.settings.evaluation.batch,
             pixels=preset.working_pixels(stage.cell),
+            views=preset.views(stage.cell),
             eot=self.spec.eot or 1 if random else 1,
             device=device,
         )

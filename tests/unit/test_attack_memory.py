@@ -106,6 +106,8 @@ def test_large_images_make_batches_small_on_a_cpu(small: Change) -> None:
     small("presets/smoke", {"sizes": {"purifier": 512}})
     runner = AttackRunner(replace(stage, preset=presets.get("smoke")), CPU)
     assert (runner.batch, runner.target.rows) == (2, 2)
+    bare = replace(stage, preset=presets.get("smoke"), cell=CELL.bare)
+    assert AttackRunner(bare, CPU).batch == 8  # f works at its own size
     small("presets/smoke", {"sizes": {"purifier": 256}})
     preset, rt3 = presets.get("smoke"), replace(CELL, transform="rt3")
     for suffix in (".safetensors", ".json"):
@@ -113,5 +115,3 @@ def test_large_images_make_batches_small_on_a_cpu(small: Change) -> None:
         shutil.copy(source, paths.purifier(preset, rt3).with_suffix(suffix))
     runner = AttackRunner(replace(stage, preset=preset, cell=rt3), CPU)
     assert (runner.batch, runner.target.rows) == (2, 2)  # four views of each
-    bare = replace(stage, preset=presets.get("smoke"), cell=CELL.bare)
-    assert AttackRunner(bare, CPU).batch == 8  # f works at its own size

@@ -30,6 +30,8 @@ def test_the_set_on_the_bare_classifier_is_shared_and_keeps_its_images(change: C
     change("presets/paper", {"evaluation": {"overrides": {"rt3": {"n": 20}}}})
     paper = presets.get("paper")
     assert paper.evaluated("table7", RT3, "classifier") == 10_000
+    change("presets/native", {"evaluation": {"overrides": {"rt3": {"n": 20}}}})
+    assert presets.get("native").evaluated("table7", RT3, "classifier") == 512  # no grey_box
     bare = RT3.target("classifier")
     assert Attack(preset=paper, cell=bare, attack="strict-pgd").n == 512
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from inspect import getdoc
 
-from atop.commands import inputs, operations, stages, tables
+from atop.commands import defenses, inputs, operations, stages, tables
 from atop.commands.arguments import CELL, PROGRAM, Parser
 from atop.core.errors import AtopError
 
@@ -45,7 +45,7 @@ def parser() -> Parser:
         command.set_defaults(run=run)
         return command
 
-    for group in (inputs, stages, tables, operations):
+    for group in (inputs, stages, tables, defenses, operations):
         group.add(add)
     return top
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from support import latex
 from torch import nn
 
-from atop.core import checkpoints
+from atop.core import checkpoints, files
 from atop.core.files import ROOT
 from atop.core.randomness import Randomness
 from atop.data import embedded
@@ -115,11 +115,12 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory from which the config's relative paths lead to workflow/."""
+    """An empty working directory, with no files of the suite's but those of workflow/."""
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "workflow").symlink_to(ROOT / "workflow")
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(files, "ROOT", folder)
     return folder
 
 

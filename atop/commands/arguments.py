@@ -75,6 +75,7 @@ def add_machine(command: Parser) -> None:
     command.add_argument("--preset", required=True, help="paper, native or smoke")
     command.add_argument("--threads", type=positive, help="CPU threads; all by default")
     command.add_argument("--allow-cpu", action="store_true", help="run a GPU preset on the CPU")
+    command.add_argument("--device", help="such as cpu or cuda:1; the preset's by default")
 
 
 def add_folder(command: Parser) -> None:
@@ -94,13 +95,14 @@ def device_of(options: Namespace) -> "torch.device":
     import torch
 
     from atop.experiment import presets
-    from atop.pipeline import assemble
+    from atop.pipeline import devices
 
     # A peaked attention has subnormal weights, which slow a CPU down up to eight times.
     torch.set_flush_denormal(True)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return assemble.device(presets.get(options.preset), allow_cpu=options.allow_cpu)
+    preset, name = presets.get(options.preset), getattr(options, "device", None)
+    return devices.of_preset(preset, name=name, allow_cpu=options.allow_cpu)
 
 
 def run_stage(stage: type["Stage"], options: Namespace, *names: str) -> Path:

@@ -96,7 +96,7 @@ def release(options: Namespace) -> None:
     from atop.experiment import paths
     from atop.results import released
 
-    shown, file = table_of(options.table, options), released.file(options.table)
+    shown, file = table_of(options.table, options), released.FOLDER / f"{options.table}.jsonl"
     new, missing = released.release(shown, options.results or paths.RESULTS, file)
     for path in missing:
         print(f"missing: {path}")
@@ -140,7 +140,7 @@ def verify(options: Namespace) -> None:
     from atop.results import released
     from atop.results.verify import verify
 
-    result = verify(options.files or sorted(released.FOLDER.glob("*.jsonl")))
+    result = verify(options.files or released.files())
     for file, count in result.counts.items():
         print(f"{file}: {count} records")
     for name in result.unread:

@@ -11,7 +11,29 @@ from typing import Any
 
 from atop.core.errors import AtopError
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The code of this suite."""
+
+CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "Snakefile").is_file() else None
+"""The checkout that the code is in; None where the suite was installed from a wheel."""
+
+ROOT = CHECKOUT or PACKAGE / "files"
+"""The suite's own files, such as its config: the checkout, or copies in the wheel."""
+
+HOME = Path(os.environ.get("ATOP_HOME", ""))
+"""Folder of `results/` and `tables/`: ATOP_HOME, or the current folder."""
+
+
+def provided(path: Path) -> Path:
+    """Return a file or folder of the user's, or if there is none the suite's own of that name."""
+    copy, own = layers(path)
+    return copy if copy.exists() and not own.exists() else own
+
+
+def layers(path: Path) -> tuple[Path, Path]:
+    """Return the suite's own file or folder of a name, and the user's; both may be missing."""
+    inside = path.relative_to(HOME) if path.is_relative_to(HOME) else path
+    return ROOT / inside, HOME / inside
 
 
 @contextmanager

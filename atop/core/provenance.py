@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from atop.core.files import ROOT, digest_of
+from atop.core.files import CHECKOUT, PACKAGE, digest_of
 from atop.core.hardware import processor
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pyautoattack", "snakemake")
@@ -23,15 +23,17 @@ CODE = ("core", "data", "method", "experiment", "pipeline")
 @cache
 def code_sha() -> str:
     """Return the SHA-256 of the Python source in CODE: names and contents, in order."""
-    source = (path for package in CODE for path in sorted((ROOT / "atop" / package).rglob("*.py")))
-    return digest_of(source, relative_to=ROOT)[:16]
+    source = (path for package in CODE for path in sorted((PACKAGE / package).rglob("*.py")))
+    return digest_of(source, relative_to=PACKAGE.parent)[:16]
 
 
 @cache
 def commit() -> str | None:
-    """Return the git commit, with "+" if the checkout has changes; None outside of git."""
+    """Return the git commit, with "+" if the checkout has changes; None outside of a checkout."""
+    if CHECKOUT is None:  # the folder of the installed package may lie in a repository of another
+        return None
     try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"]
+        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty=+", "--abbrev=12"]
         return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+FIXED = "fixed"
+"""The stream of the draw that a fixed-randomness attack and its evaluation share."""
+
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -101,6 +104,11 @@ class Randomness:
         draw = draw.expand(len(index))
         counter = (index[:, None], draw[:, None], blocks, torch.zeros_like(blocks))
         return philox(counter, (key >> 32, key & _MASK)).flatten(1)[:, :count]
+
+    def number(self) -> int:
+        """Return one number in [0, 2**63) for the draws of all examples together."""
+        draw = self.draw.tolist() if isinstance(self.draw, Tensor) else self.draw
+        return _digest(self.seed, self.stream, self.index.tolist(), draw) >> 1
 
     def uniform(self, shape: tuple[int, ...], purpose: str) -> Tensor:
         """Return (B, *shape) float32, uniform in the open interval (0, 1)."""

@@ -32,6 +32,7 @@ from atop.experiment.settings.inputs import (
     DatasetSpec,
     Transforms,
 )
+from atop.experiment.settings.protocols import Protocols, ProtocolSpec
 from atop.experiment.settings.recipes import RecipeRow, Recipes
 from atop.experiment.settings.runs import QueueItem, QueueSpec
 from atop.experiment.settings.tables import TableSpec
@@ -42,6 +43,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 _CACHES: list[Callable[[], None]] = []
+_GIVEN: dict[str, ClassifierSpec] = {}
 
 
 def cached(function: Callable[Arguments, Value]) -> Callable[Arguments, Value]:
@@ -152,13 +154,30 @@ def full_dataset(name: str) -> str:
 
 
 def classifiers() -> dict[str, ClassifierSpec]:
-    """Rows of classifiers.yaml."""
-    return load("classifiers", Classifiers)  # type: ignore[no-any-return]
+    """Rows of classifiers.yaml, and those that a program gave."""
+    return {**load("classifiers", Classifiers), **_GIVEN}
+
+
+def give_classifier(name: str, row: ClassifierSpec) -> None:
+    """Add a row to those of classifiers.yaml, for this process.
+
+    Raises:
+        AtopError: classifiers.yaml has a row of that name.
+    """
+    if name in load("classifiers", Classifiers):
+        raise AtopError(f"{folder()}/classifiers.yaml has a classifier '{name}'; take another name")
+    _GIVEN[name] = row
 
 
 def classifier(name: str) -> ClassifierSpec:
     """A row of classifiers.yaml."""
     return _row("classifiers", classifiers(), name)
+
+
+def classifier_pixels(name: str, dataset_name: str) -> int | None:
+    """The only size at which a classifier works; None if the preset's sizes apply."""
+    row = classifier(name)
+    return row.pixels or (dataset(dataset_name).pixels if row.external else None)
 
 
 def public_weights(dataset_name: str, name: str) -> list[str]:
@@ -237,6 +256,16 @@ def tables() -> list[str]:
 def table(name: str) -> TableSpec:
     """A file of tables/."""
     return load(f"tables/{name}", TableSpec)  # type: ignore[no-any-return]
+
+
+def protocols() -> dict[str, ProtocolSpec]:
+    """Rows of protocols.yaml."""
+    return load("protocols", Protocols)  # type: ignore[no-any-return]
+
+
+def protocol(name: str) -> ProtocolSpec:
+    """A row of protocols.yaml."""
+    return _row("protocols", protocols(), name)
 
 
 def image_grids() -> ImageGrids:

@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from atop.core.errors import AtopError
+from atop.core.files import HOME, layers, provided
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
 from atop.experiment.settings.inputs import CheckpointSpec
 from atop.experiment.settings.presets import WeightsFile
 
-RESULTS = Path("results")
+RESULTS = HOME / "results"
 CHECKPOINTS = RESULTS / "checkpoints"
 BENCHMARKS = RESULTS / "benchmarks"
 
@@ -31,46 +32,51 @@ DEVICE = "results/{preset}/device"
 
 def dataset(name: str) -> Path:
     """Metadata of a decoded and verified dataset, beside its images."""
-    return Path(DATASET.format(dataset=name))
+    return HOME / DATASET.format(dataset=name)
 
 
 def trained(preset: Preset, dataset: str, name: str) -> Path:
     """Weights of a classifier that is trained here."""
-    return Path(CLASSIFIER.format(preset=preset, dataset=dataset, classifier=name))
+    return HOME / CLASSIFIER.format(preset=preset, dataset=dataset, classifier=name)
 
 
 def pretrained(preset: Preset, dataset: str, purifier: str) -> Path:
     """Weights of a purifier that is pretrained here."""
-    return Path(PRETRAINED.format(preset=preset, dataset=dataset, purifier=purifier))
+    return HOME / PRETRAINED.format(preset=preset, dataset=dataset, purifier=purifier)
 
 
 def purifier(preset: Preset, cell: Cell) -> Path:
     """Weights of a cell's purifier after its fine-tuning."""
-    return Path(PURIFIER.format(preset=preset, cell=cell.weights.id))
+    return HOME / PURIFIER.format(preset=preset, cell=cell.weights.id)
 
 
 def tuned(preset: Preset, cell: Cell) -> Path:
     """Weights of a cell's f that was fine-tuned on t(x)."""
-    return Path(TUNED.format(preset=preset, cell=cell.weights.id))
+    return HOME / TUNED.format(preset=preset, cell=cell.weights.id)
 
 
 def adversarial(preset: Preset, target: Cell, attack: str) -> Path:
     """An adversarial set, made on a target."""
-    return Path(ADVERSARIAL.format(preset=preset, cell=target.id, attack=attack))
+    return HOME / ADVERSARIAL.format(preset=preset, cell=target.id, attack=attack)
 
 
 def record(preset: Preset, cell: Cell, suite: str, target: str) -> Path:
     """The outcomes of a cell under a suite of attacks."""
-    return Path(RECORD.format(preset=preset, cell=cell.id, suite=suite, target=target))
+    return HOME / RECORD.format(preset=preset, cell=cell.id, suite=suite, target=target)
 
 
 def images(preset: Preset, cell: Cell, attack: str) -> Path:
     """A few test images, clean and adversarial, at each step through a cell's defence."""
-    return Path(IMAGES.format(preset=preset, cell=cell.id, attack=attack))
+    return HOME / IMAGES.format(preset=preset, cell=cell.id, attack=attack)
 
 
 def classifier(preset: Preset, dataset: str, name: str) -> list[Path]:
-    """A classifier's weights: a file of the preset's, public ones, or those trained here."""
+    """A classifier's weights: a file of the preset's, public ones, or those trained here.
+
+    Of an external classifier: the files that make it.
+    """
+    if external := config.classifier(name).files:
+        return [resolve(file) for file in external]
     if own := own_weights(preset, dataset, name):
         return [resolve(own.file)]
     if preset.settings.trains(name):
@@ -130,12 +136,18 @@ def archive_of(row: CheckpointSpec) -> Path | None:
 def resolve(file: str) -> Path:
     """A path of the config; "package:NAME/..." is a file of an installed package."""
     if not file.startswith("package:"):
-        return Path(file)
+        return provided(Path(file))
     package, _, inside = file.removeprefix("package:").partition("/")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise AtopError(f"{file}: the package {package} is not installed; pip install {package}")
     return Path(spec.origin).parent / inside
+
+
+def benchmark_files(pattern: str) -> list[Path]:
+    """Files of results/benchmarks/: the suite's, and the user's in place of those."""
+    files = (path for folder in layers(BENCHMARKS) for path in folder.glob(pattern))
+    return list({path.name: path for path in files}.values())
 
 
 def preset_of(folder: str) -> str:
@@ -145,7 +157,7 @@ def preset_of(folder: str) -> str:
 
 def tables_of(preset: str) -> Path:
     """The folder of a preset's rendered tables."""
-    return Path("tables") if preset == "paper" else Path("tables") / preset
+    return HOME / "tables" / ("" if preset == "paper" else preset)
 
 
 def state(result: Path) -> Path:

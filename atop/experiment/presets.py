@@ -128,7 +128,8 @@ class Preset:
         """
         sizes = under(self.settings.sizes, Sizes, cell.transform, cell.dataset)
         changes: Dict = {}
-        if cell.classifier != ANY and (fixed := config.classifier(cell.classifier).pixels):
+        fixed = cell.classifier != ANY and config.classifier_pixels(cell.classifier, cell.dataset)
+        if fixed:
             changes |= {"input": fixed, "classifier": fixed}
         if own := self.purifier(cell.purifier, cell.dataset).options.get("pixels"):
             changes["purifier"] = own

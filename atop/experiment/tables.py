@@ -4,7 +4,7 @@ A row names a cell, a column names attacks of a suite; together they name a reco
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -197,20 +197,27 @@ def table(
         files: folder of the user's data and weights.
         overrides: init, recipe or seed of all cells that are trained; None keeps the table's.
     """
-    spec = config.table(name)
-    extra = spec.extras if extras else []
+    given = {key: value for key, value in overrides.items() if value is not None}
+    built = of_spec(name, config.table(name), preset, target=target, extras=bool(extras))
+    return replace(built, overrides=given, files=Path(files) if files else None)
+
+
+def of_spec(
+    name: str, spec: TableSpec, preset: Preset, *, target: str | None = None, extras: bool = False
+) -> Table:
+    """A table of a specification, without overrides."""
     return Table(
         name=name,
         preset=preset,
         rows=(
             *(_row(row) for row in spec.rows),
             *(_row(row, control=True) for row in spec.controls),
-            *(_row(row, control=True, extra=True) for row in extra),
+            *(_row(row, control=True, extra=True) for row in (spec.extras if extras else [])),
         ),
         columns=tuple(_column(column, spec, preset, target) for column in spec.columns),
-        overrides={key: value for key, value in overrides.items() if value is not None},
+        overrides={},
         spec=spec,
-        files=Path(files) if files else None,
+        files=None,
     )
 
 

@@ -90,7 +90,7 @@ def check_table(table: Table) -> None:
     _check_rows(table, where)
     for column in table.columns:
         _check_column(table, column, where)
-    complete = tables.table(table.name, table.preset, extras=True)
+    complete = tables.of_spec(table.name, table.spec, table.preset, extras=True)
     for key in [*table.left_out(), *(key for pair in table.spec.pairs for key in pair)]:
         complete.row(key)
 

@@ -5,12 +5,13 @@ Sizes and ranges change only here. RobustBench, AutoAttack, foolbox and torchatt
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.core.resizing import resize
+from atop.method.fresh_draws import FreshDraws, check_images
 from atop.method.transform import Transform
+from atop.method.user_module import UserModule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +29,11 @@ class Defense(nn.Module):
     Args:
         transform: t.
         purifier: g.
-        classifier: f.
+        classifier: f, which may draw itself (user_module.py).
         sizes: side lengths of each step; resizing is bilinear (antialiased downwards) and
             differentiable.
         signed_classifier: f gets images in [-1, 1], as in the authors' notebooks (deviation B9).
-        seed: of the draws of `forward(x)` without randomness.
+        seed: of the draws of calls without randomness; None for others in each process.
     """
 
     def __init__(
@@ -43,37 +44,43 @@ class Defense(nn.Module):
         classifier: nn.Module,
         sizes: Sizes,
         signed_classifier: bool = False,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         self.transform, self.purifier, self.classifier = transform, purifier, classifier
-        self.sizes, self.signed_classifier, self.seed = sizes, signed_classifier, seed
-        self._calls = 0
+        self.sizes, self.signed_classifier = sizes, signed_classifier
+        self.fresh = FreshDraws(seed)
 
     @property
     def random(self) -> bool:
         """True if draws differ."""
-        return getattr(self.transform, "random", True)
+        return getattr(self.transform, "random", True) or (
+            isinstance(self.classifier, UserModule) and self.classifier.random
+        )
 
     def forward(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
         """Classify after purification.
 
-        Without `randomness`, as in attacks of other libraries, each call is a new draw, independent
-        of the global generators.
+        Without `randomness`, as in attacks of other libraries, each call is a new draw.
+
+        Raises:
+            AtopError: without `randomness`: x is not in [0, 1], or a backward pass calls.
         """
-        return self.classify(self.purify(x, randomness))
+        if randomness is None:
+            check_images(x)
+            randomness = self.fresh.of(x)
+        return self.classify(self.purify(x, randomness), randomness)
 
     def purify(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
         """X (B, 3, H, W) in [0, 1] -> the purified image at the purifier's size, in [0, 1]."""
-        if randomness is None:
-            self._calls += 1
-            index = torch.arange(len(x), device=x.device)
-            randomness = Randomness(self.seed, "call", index, self._calls)
+        randomness = randomness or self.fresh.of(x)
         views = self.transform(resize(x, self.sizes.purifier), randomness)
         purified = self.purifier(views.images.flatten(0, 1), views.mask.flatten(0, 1))
         return self.transform.combine(purified.unflatten(0, views.mask.shape[:2]), views.mask)
 
-    def classify(self, x: Tensor) -> Tensor:
-        """Return the logits of an image in [0, 1] of any size."""
+    def classify(self, x: Tensor, randomness: Randomness | None = None) -> Tensor:
+        """Return the logits of an image in [0, 1] of any size; only an f of the user's draws."""
         x = resize(x, self.sizes.classifier)
-        return self.classifier(2 * x - 1 if self.signed_classifier else x)  # type: ignore[no-any-return]
+        x = 2 * x - 1 if self.signed_classifier else x
+        drawn = (randomness or self.fresh.of(x),) if isinstance(self.classifier, UserModule) else ()
+        return self.classifier(x, *drawn)  # type: ignore[no-any-return]

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atop.core.randomness import Randomness
+from atop.core.randomness import FIXED, Randomness
 from atop.core.resizing import resize
 from atop.method.attack import Target
 from atop.method.defense import Defense
-
-FIXED = "fixed"
-"""The stream of the draw that a fixed-randomness attack and its evaluation share."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class IdentityBackward:
         with torch.no_grad():
             purified = self.defense.purify(x, randomness)
         plain = resize(x, purified.shape[-1])
-        return self.defense.classify(plain + (purified - plain).detach())
+        return self.defense.classify(plain + (purified - plain).detach(), randomness)
 
 
 @dataclass(frozen=True)

@@ -33,26 +33,6 @@ def _options_of(*files: str) -> Iterator[None]:
         raise AtopError(f"{where}: {error}") from error
 
 
-def device(preset: Preset, *, allow_cpu: bool = False) -> torch.device:
-    """The device of a preset.
-
-    Raises:
-        AtopError: the preset needs a GPU, there is none, and the user did not allow the CPU.
-    """
-    if preset.settings.device == "cpu":
-        return torch.device("cpu")
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if allow_cpu:
-        return torch.device("cpu")
-    raise AtopError(
-        f"preset '{preset}' needs a GPU and torch sees none; smaller presets are 'native' "
-        "(tables/native/..., 32 pixels) and 'smoke' (tables/smoke/..., minutes on a CPU); "
-        "to run this one on the CPU all the same, add --config allow_cpu=true, or --allow-cpu to a "
-        "command of python -m atop"
-    )
-
-
 def dataset(name: str) -> Dataset:
     """A fetched dataset."""
     row = config.dataset(name)
@@ -109,13 +89,18 @@ def transform(preset: Preset, cell: Cell) -> Transform:
 def classifier(dataset: str, name: str) -> nn.Module:
     """A classifier with random weights."""
     row = config.classifier(name)
-    classes = config.dataset(dataset).classes
+    options = row.options | {"classes": config.dataset(dataset).classes}
+    if row.external:  # its own errors name its file
+        options["pixels"] = config.classifier_pixels(name, dataset)
+        return build("classifiers", row.family, **options)  # type: ignore[no-any-return]
     with _options_of("classifiers"):
-        return build("classifiers", row.family, classes=classes, **row.options)  # type: ignore[no-any-return]
+        return build("classifiers", row.family, **options)  # type: ignore[no-any-return]
 
 
 def trained_classifier(preset: Preset, dataset: str, name: str) -> nn.Module:
     """A classifier with its weights: public ones, a file of the preset's, or trained here."""
+    if config.classifier(name).external:
+        return classifier(dataset, name)
     files = paths.classifier(preset, dataset, name)
     own = paths.own_weights(preset, dataset, name)
     for path in files:
@@ -186,7 +171,6 @@ def join(preset: Preset, cell: Cell, purifier: nn.Module, classifier: nn.Module)
         classifier=classifier,
         sizes=sizes,
         signed_classifier=signed and cell.purifies,
-        seed=cell.seed,
     )
 
 

@@ -19,7 +19,7 @@ from atop.reporting import attack_budgets
 from atop.reporting.commands import snakemake
 from atop.results import pairs, regime
 from atop.results.checks.reading import read as read_entries
-from atop.results.records import Records, correct, data, evaluation, lacking, read
+from atop.results.records import Records, correct, data, entries, evaluation, lacking, read
 from atop.results.table_findings import findings
 
 Paper = dict[tuple[str, str], dict[str, str]]
@@ -164,7 +164,7 @@ def _measured(record: Dict, column: Column, printed: dict[str, str], objection: 
         "high": measured.high,
         "draw_sd": stats.draw_sd(outcomes),
         "n": record["n"],
-        "draws": len((evaluation(record, column.entries[0]) or {})["predictions"]),
+        "draws": len((evaluation(record, entries(record, column)[0]) or {})["predictions"]),
         "seeds": 1,
     }
     if not printed:

@@ -6,7 +6,7 @@ from pathlib import Path
 from atop.core.errors import AtopError
 from atop.core.files import read_json, writing
 from atop.core.values import Dict
-from atop.experiment.paths import BENCHMARKS
+from atop.experiment.paths import BENCHMARKS, benchmark_files
 
 MARKS = ("<!-- benchmarks -->", "<!-- end of benchmarks -->")
 GROUPS = (
@@ -28,7 +28,7 @@ OTHERS = ("calibration-", "execution-")
 """Beginnings of the names of other files in their folder."""
 
 
-def markdown(folder: Path = BENCHMARKS) -> str:
+def markdown(folder: Path | None = None) -> str:
     """Return a table for each group, with a column for each file, and the versions behind them.
 
     Raises:
@@ -40,7 +40,7 @@ def markdown(folder: Path = BENCHMARKS) -> str:
     return "\n\n".join([*tables, "\n".join(map(_about, runs))]) + "\n"
 
 
-def update(page: Path, folder: Path = BENCHMARKS) -> None:
+def update(page: Path, folder: Path | None = None) -> None:
     """Replace the table between the marks of a Markdown page.
 
     Raises:
@@ -54,15 +54,20 @@ def update(page: Path, folder: Path = BENCHMARKS) -> None:
         temporary.write_text(f"{before}{begin}\n{markdown(folder)}{end}{after}")
 
 
-def read(folder: Path = BENCHMARKS) -> list[Dict]:
-    """Return each file as `name` (of the device), `about` and `rows` with `group` and `what`."""
-    files = [path for path in folder.glob("*.json") if not path.name.startswith(OTHERS)]
+def read(folder: Path | None = None) -> list[Dict]:
+    """Return each file as `name` (of the device), `about` and `rows` with `group` and `what`.
+
+    Without a folder: the files of results/benchmarks/, the suite's and the user's.
+    """
+    known = folder.glob("*.json") if folder else benchmark_files("*.json")
+    files = [path for path in known if not path.name.startswith(OTHERS)]
     if not files:
+        folder = folder or BENCHMARKS
         raise AtopError(
             f"{folder}: no benchmarks; pytest tests/benchmarks --benchmark-enable "
             f"--benchmark-json={folder}/DEVICE.json makes some"
         )
-    return [_run(path) for path in sorted(files)]
+    return [_run(path) for path in sorted(files, key=lambda path: path.name)]
 
 
 def _run(path: Path) -> Dict:

@@ -36,7 +36,7 @@ def render(*, table: Table, results: Path, out: Path) -> list[Path]:
     Raises:
         AtopError: a record or the config is broken; a missing record is a footnote instead.
     """
-    return _write(table.name, [aggregate(table=table, results=results)], out)
+    return write(table.name, [aggregate(table=table, results=results)], out)
 
 
 def render_released(*, name: str, file: Path, out: Path) -> list[Path]:
@@ -47,10 +47,11 @@ def render_released(*, name: str, file: Path, out: Path) -> list[Path]:
     """
     content = released.read(file) if file.exists() else {}
     sections = released.sections(name, content)
-    return _write(name, [aggregate(table=table, results=content) for table in sections], out)
+    return write(name, [aggregate(table=table, results=content) for table in sections], out)
 
 
-def _write(name: str, aggregates: Sequence[Aggregate], out: Path) -> list[Path]:
+def write(name: str, aggregates: Sequence[Aggregate], out: Path) -> list[Path]:
+    """Write out/<name>.{csv,md,tex,diff.md}, with a section for each aggregate."""
     frame = pd.concat([section.frame for section in aggregates])
     pages = [view(section) for section in aggregates]
     for page in pages[1:]:

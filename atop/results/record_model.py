@@ -185,6 +185,7 @@ class Record(Settings):
         fingerprint: of all settings of the record; older records have none.
         resumed: whether a killed evaluation was continued; the time before is not counted.
         selection: number of draws on which a worst case over several attacks is picked.
+        not_applicable: entries of the suite that need parts which the cell does not have.
         probe: properties of the defence's gradients and outputs.
         seed: of evaluation and attacks.
         transform: row of transforms.yaml.
@@ -204,6 +205,7 @@ class Record(Settings):
     n: Positive
     draws: Positive
     selection: Count = 0
+    not_applicable: list[str] = []
     indices: SomeList
     labels: SomeList
     evaluations: Annotated[list[EvaluationModel], Field(min_length=1)]

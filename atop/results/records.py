@@ -13,7 +13,7 @@ from atop.core.values import Dict
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import AttackSpec
-from atop.experiment.tables import Column
+from atop.experiment.tables import Column, are_clean
 from atop.results.record_model import Record
 
 Records = dict[Path, Dict]
@@ -108,13 +108,21 @@ def steps(record: Dict) -> Iterator[tuple[str, Dict]]:
             yield outcome["attack"], provenance
 
 
+def entries(record: Dict, column: Column) -> list[str]:
+    """Return the entries of a column, without those that do not apply to the record's cell."""
+    return [text for text in column.entries if text not in record.get("not_applicable", ())]
+
+
 def lacking(record: Dict, column: Column) -> str | None:
     """Return what a column needs and a record does not have; None if it has all."""
-    for entry in column.entries:
+    needed = entries(record, column)
+    if are_clean(needed) and not are_clean(column.entries):
+        return "an attack of this kind: the cell has no such part"
+    for entry in needed:
         outcome = evaluation(record, entry)
         if outcome is None:
             return f"the attack {entry}"
-        if len(column.entries) > 1 and "selection" not in outcome:
+        if len(needed) > 1 and "selection" not in outcome:
             return f"selection draws of {entry}"
         if stats.tries(column.metric) > len(outcome["predictions"]):
             return f"enough draws of {entry} for {column.metric}"
@@ -133,7 +141,7 @@ def correct(record: Dict, column: Column) -> stats.Outcomes:
     if missing := lacking(record, column):
         raise KeyError(missing)
     labels = np.asarray(record["labels"])
-    outcomes = [evaluation(record, entry) or {} for entry in column.entries]
+    outcomes = [evaluation(record, entry) or {} for entry in entries(record, column)]
     predictions = np.asarray([outcome["predictions"] for outcome in outcomes])
     picked = np.zeros(len(labels), dtype=int)
     if len(outcomes) > 1:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from atop.core.errors import AtopError
-from atop.core.files import writing
+from atop.core.files import provided, writing
 from atop.core.values import Dict
-from atop.experiment import paths, presets, tables
+from atop.experiment import config, paths, presets, tables
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
 from atop.experiment.tables import Table
@@ -19,8 +19,13 @@ FOLDER = paths.RESULTS / "released"
 
 
 def file(table: str) -> Path:
-    """Return the path of a table's released records."""
-    return FOLDER / f"{table}.jsonl"
+    """Return the path of a table's released records: the user's file, or the suite's."""
+    return provided(FOLDER / f"{table}.jsonl")
+
+
+def files() -> list[Path]:
+    """Return the paths of the released records of all tables that have some."""
+    return [path for path in map(file, config.tables()) if path.exists()]
 
 
 def read(path: Path) -> Records:
@@ -78,7 +83,8 @@ def release(table: Table, results: Path, path: Path) -> tuple[int, list[Path]]:
     Returns:
         The number of records put there, and the paths of those that do not exist.
     """
-    content = read(path) if path.exists() else {}
+    earlier = provided(path)
+    content = read(earlier) if earlier.exists() else {}
     missing = []
     wanted = _records_of(table)
     for key, cell in wanted.items():

@@ -15,7 +15,7 @@ from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.tables import Table
 from atop.results import checks
-from atop.results.records import Records, correct, evaluation, lacking, steps
+from atop.results.records import Records, correct, entries, evaluation, lacking, steps
 from atop.results.regime import Group
 
 POINTS = 1.0
@@ -111,7 +111,7 @@ def _unreliable_worst_case(table: Table, records: Records) -> Findings:
         if path is None or record is None or len(column.entries) < 2 or lacking(record, column):
             continue
         worst = 100 * correct(record, column).mean()
-        for entry in column.entries:
+        for entry in entries(record, column):
             alone = 100 * correct(record, replace(column, entries=(entry,))).mean()
             if worst > alone + POINTS:
                 text = (

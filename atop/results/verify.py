@@ -18,6 +18,7 @@ from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.stages.attack import Attack
 from atop.experiment.stages.evaluation import Evaluate
 from atop.experiment.stages.finetuning import finetuning
+from atop.experiment.targets import target_of
 from atop.results import released
 from atop.results.records import Records, data, steps
 
@@ -105,7 +106,7 @@ def _settings(record: Dict, cell: Cell) -> Problems:
         "sizes": preset.sizes(cell).given(),
         "transform": preset.transform(cell).options,
         "seed": preset.settings.seed,
-        "victim": cell.target(target).id,
+        "victim": target_of(cell, target).id,
         "n": stage.n,
     }
     for key, value in expected.items():
@@ -183,7 +184,7 @@ def _sets(record: Dict, cell: Cell) -> Problems:
 def _set(record: Dict, cell: Cell, run: Dict) -> Problems:
     metadata, budget = run["adversarial"], run["budget"]
     _, attack, kind = parse_entry(run["attack"], record["target"])
-    preset, target = presets.get(record["preset"]), cell.target(kind)
+    preset, target = presets.get(record["preset"]), target_of(cell, kind)
     if (metadata["attack"], metadata["victim"]["id"]) != (attack, target.id):
         yield f"is {metadata['attack']} on {metadata['victim']['id']}"
     fingerprint = Attack(preset=preset, cell=target, attack=attack).fingerprint
@@ -196,7 +197,8 @@ def _set(record: Dict, cell: Cell, run: Dict) -> Problems:
         yield "made with another budget than the one reported"
     attacked = metadata["provenance"]["checkpoints"]
     evaluated = record["provenance"]["checkpoints"]
-    same_classifier = (target.finetune == "classifier") == (cell.finetune == "classifier")
+    tuned = {target.finetune == "classifier", cell.finetune == "classifier"}
+    same_classifier = len(tuned) == 1 and target.classifier == cell.classifier
     if same_classifier and attacked.get("classifier") != evaluated.get("classifier"):
         yield "made on another classifier than the one evaluated"
     if target.weights == cell.weights and attacked != evaluated:

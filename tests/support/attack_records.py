@@ -41,7 +41,12 @@ def record(
     """A record of these attacks, on the whole defence or, `grey`, on the bare classifier."""
     purifier, transform = ("identity", "none") if undefended else ("deepfill", "rt2")
     return {
-        "cell": {"id": "cell", "purifier": purifier, "transform": transform},
+        "cell": {
+            "id": "cell",
+            "classifier": "resnet18",
+            "purifier": purifier,
+            "transform": transform,
+        },
         "target": "classifier" if grey else "defense",
         "victim": "bare" if grey else "cell",
         "labels": [1] * n,

@@ -82,6 +82,10 @@ def test_an_attack_that_leaves_its_undefended_victim_standing_is_weak() -> None:
     tuned = made({"pgd-10": 30}, undefended=True)
     tuned["cell"]["transform"] = "rt2"  # f trained on t(x) is a defence
     assert findings(tuned) == []
+    for defense in ("resnet18_at", "gowal2020_wrn28", "a_module_of_somebody"):
+        trained = made({"pgd-10": 30}, undefended=True)
+        trained["cell"]["classifier"] = defense
+        assert findings(trained) == []
 
 
 def test_square_from_clean_images_is_held_against_the_best_gradient() -> None:

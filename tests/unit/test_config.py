@@ -17,6 +17,7 @@ from atop.experiment.settings.deviations import Deviations
 from atop.experiment.settings.image_grids import ImageGrids
 from atop.experiment.settings.inputs import Checkpoints, Classifiers, Datasets, Transforms
 from atop.experiment.settings.presets import PresetSettings
+from atop.experiment.settings.protocols import Protocols
 from atop.experiment.settings.recipes import Recipes
 from atop.experiment.settings.runs import QueueSpec, UserConfig
 from atop.experiment.settings.tables import TableSpec
@@ -26,7 +27,8 @@ FOLDER = ROOT / "workflow" / "config"
 MODELS: dict[str, Any] = {
     "attacks": AttackFile, "checkpoints": Checkpoints, "classifiers": Classifiers,
     "config": UserConfig, "datasets": Datasets, "deviations": Deviations,
-    "image_grids": ImageGrids, "presets": PresetSettings, "queue": QueueSpec, "recipes": Recipes,
+    "image_grids": ImageGrids, "presets": PresetSettings, "protocols": Protocols,
+    "queue": QueueSpec, "recipes": Recipes,
     "tables": TableSpec, "transforms": Transforms,
 }  # fmt: skip
 """Models of files, and of all files of a folder."""

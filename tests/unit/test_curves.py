@@ -37,7 +37,7 @@ def curve(purifier: nn.Module, classifier: nn.Module, cifar_slice: Dataset) -> C
     bare = assemble.join(presets.get("smoke"), RT2.bare, identity, classifier)
     fgsm = {"fgsm": FGSM(norm="Linf", eps=8 / 255, eot=1)}
     images = cifar_slice.test.take(slice(0, 44))
-    return curve_of(defense, bare, images, fgsm, batch=20, points=2)
+    return curve_of(defense, bare, images, fgsm, seed=0, batch=20, points=2)
 
 
 def test_a_curve_is_the_accuracy_of_the_defence_as_it_is(curve: Curve) -> None:
@@ -47,7 +47,7 @@ def test_a_curve_is_the_accuracy_of_the_defence_as_it_is(curve: Curve) -> None:
         right = (defense(x, draw).argmax(1) == curve.labels).float().mean()
         assert found[name] == pytest.approx(100 * float(right))
     assert list(found) == ["clean", "fgsm"]
-    assert draw.seed == curve.defense.seed
+    assert draw.seed == 0
     assert (curve.sets["fgsm"] - curve.sets["clean"]).abs().max() == pytest.approx(8 / 255)
     assert curve() == found
     with torch.no_grad():

@@ -49,24 +49,6 @@ def test_an_example_is_treated_alike_in_any_batch(
         assert (defense(x, randomness.at(1)) - whole).abs().max() > 1e-3
 
 
-def test_a_plain_call_draws_afresh_whatever_the_global_generator_holds(
-    parts: dict[str, Any], x: Tensor
-) -> None:
-    first = Defense(**parts)
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    a = first(x)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(0)  # as AutoAttack does before every batch
-    b = first(x)
-    assert (a - b).abs().max() > 1e-3
-    second = Defense(**parts)
-    torch.manual_seed(1)
-    assert torch.equal(second(x), a)
-    assert torch.equal(second(x), b)
-    assert not torch.equal(Defense(**parts, seed=1)(x), a)
-
-
 def test_purification_and_classification_work_at_their_own_sizes(
     parts: dict[str, Any], x: Tensor, randomness: Randomness
 ) -> None:
@@ -165,12 +147,3 @@ def test_resizing_keeps_flat_images_and_averages_downwards() -> None:
     assert resize(flat, 32) is flat
     for shape in ((32, 16), (16, 32)):
         assert resize(torch.zeros(1, 3, *shape), 32).shape == (1, 3, 32, 32)
-
-
-def test_a_cells_seed_is_that_of_its_private_draws(x: Tensor, parts: dict[str, Any]) -> None:
-    def logits(seed: int) -> Tensor:
-        cell = Cell(dataset="cifar10_slice", classifier="resnet_small", transform="rt2", seed=seed)
-        return assemble.join(presets.get("smoke"), cell, Identity(), parts["classifier"])(x)
-
-    assert torch.equal(logits(1), logits(1))
-    assert not torch.equal(logits(1), logits(2))

@@ -25,7 +25,7 @@ def test_code_that_presents_numbers_makes_no_record_older(
     file: str, counts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "atop", tmp_path / "atop")
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "atop")
     before = provenance.code_sha.__wrapped__()
     path = tmp_path / "atop" / file
     path.write_text(path.read_text() + "\n")

@@ -49,6 +49,28 @@ class ClassifierSpec(Settings):
     options: dict[str, Any] = {}
     weights: dict[str, Annotated[list[Weights], Field(min_length=1)]] = {}
     training: Literal["standard", "adversarial", "never"] = "standard"
+    inside: Name | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.external:
+            if not isinstance(self.options.get("file"), str):
+                raise ValueError("options: family external needs the `file` that makes the module")
+            if self.weights or self.training != "never":
+                raise ValueError("family external has `training: never` and no `weights`")
+        elif self.inside:
+            raise ValueError("inside: the classifier inside of family external only")
+        return self
+
+    @property
+    def external(self) -> bool:
+        """Whether a file of the user's makes it (atop/method/classifiers/external.py)."""
+        return self.family == "external"
+
+    @property
+    def files(self) -> list[str]:
+        """The files of an external one: Python, then those that it reads."""
+        return [self.options["file"], *self.options.get("files", ())] if self.external else []
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]

@@ -10,6 +10,7 @@ from atop.experiment.settings.attacks import Suite
 from atop.experiment.stages.attack import Attack, adversarial_set
 from atop.experiment.stages.finetuning import of_networks
 from atop.experiment.stages.stage import Stage, evaluated, networks, random
+from atop.experiment.targets import applicable, target_of
 from atop.experiment.workload import StageWorkload
 
 
@@ -38,8 +39,14 @@ class Evaluate(Stage):
 
     @property
     def spec(self) -> Suite:
-        """The suite under the preset."""
-        return self.preset.suite(self.suite)
+        """The suite under the preset, as far as it applies to the cell."""
+        return applicable(self.preset.suite(self.suite), self.cell, self.preset, self.target)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Entries that do not apply to the cell."""
+        every, kept = self.preset.suite(self.suite).attacks, self.spec.attacks
+        return [text for text in every if text not in kept]
 
     @property
     def n(self) -> int:
@@ -53,7 +60,7 @@ class Evaluate(Stage):
     @property
     def inputs(self) -> list[Path]:
         sets = (
-            adversarial_set(self.preset, self.cell.target(entry.target), entry.attack)
+            adversarial_set(self.preset, target_of(self.cell, entry.target), entry.attack)
             for entry in self.spec.entries(self.target)
         )
         return [*networks(self.preset, self.cell), *filter(None, sets)]
@@ -71,7 +78,7 @@ class Evaluate(Stage):
     def before(self) -> Iterator[Stage]:
         yield from of_networks(self.preset, self.cell)
         for entry in self.spec.entries(self.target):
-            target = self.cell.target(entry.target)
+            target = target_of(self.cell, entry.target)
             if adversarial_set(self.preset, target, entry.attack):
                 stage = Attack(preset=self.preset, cell=target, attack=entry.attack)
                 yield from stage.chain()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from atop.core.files import ROOT
+from atop.core.files import PACKAGE
 from atop.experiment import config, paper
 from atop.experiment.presets import Preset
 from atop.experiment.stages.evaluation import Evaluate
@@ -46,7 +46,7 @@ def of_grid(preset: Preset) -> list[str]:
 def rendering() -> list[Path]:
     """The source code that makes tables, figures and pages."""
     packages = ("core", "experiment", "results", "reporting")
-    files = (path for package in packages for path in (ROOT / "atop" / package).rglob("*.*"))
+    files = (path for package in packages for path in (PACKAGE / package).rglob("*.*"))
     return sorted(Path(os.path.relpath(path)) for path in files if path.suffix in (".py", ".j2"))
 
 

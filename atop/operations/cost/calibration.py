@@ -15,7 +15,7 @@ from statistics import median
 import torch
 
 from atop.core.errors import AtopError
-from atop.core.files import ROOT
+from atop.core.files import PACKAGE
 from atop.core.memory import halving
 from atop.core.progress import progress
 from atop.experiment.workload import Operation, TrainingStep
@@ -132,5 +132,5 @@ def _start(device: torch.device) -> float:
     """Seconds of the start of a job: Python, imports, device."""
     command = [sys.executable, "-c", _JOB.format(device.type)]
     start = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(command, cwd=PACKAGE.parent, check=True)
     return time.perf_counter() - start

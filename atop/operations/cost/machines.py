@@ -9,7 +9,7 @@ from atop.core.errors import AtopError
 from atop.core.files import read_json
 from atop.core.hardware import file_name, processor
 from atop.core.values import Dict
-from atop.experiment.paths import BENCHMARKS
+from atop.experiment.paths import BENCHMARKS, benchmark_files
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ def named(name: str, threads: int) -> Machine:
     Raises:
         AtopError: there is none of that name.
     """
-    files = {path.stem.removeprefix(_PREFIX): path for path in BENCHMARKS.glob(f"{_PREFIX}*.json")}
+    files = {path.stem.removeprefix(_PREFIX): path for path in benchmark_files(f"{_PREFIX}*.json")}
     if name not in files:
         known = ", ".join(sorted(files)) or "none"
         raise AtopError(f"{BENCHMARKS}: no rates of device '{name}'; known are {known}")

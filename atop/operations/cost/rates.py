@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from atop.core.files import writing
+from atop.core.files import provided, writing
 from atop.core.values import Dict
 from atop.experiment.workload import Operation
 from atop.operations.cost import machines
@@ -42,8 +42,8 @@ class Rates:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.rows: dict[str, Dict] = {}
-        if machine.file.exists():
-            self.rows = machines.read(machine.file)["rows"]
+        if (file := provided(machine.file)).exists():
+            self.rows = machines.read(file)["rows"]
 
     def of(self, operation: Operation) -> Rate | None:
         """The rate of an operation, if it is known."""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from atop.core.errors import AtopError
-from atop.core.files import sha256, writing
+from atop.core.files import HOME, sha256, writing
 from atop.experiment import paths
 from atop.experiment.stages.training import Training
 from atop.operations.timed_run.queue import Queue, inputs_of
@@ -96,7 +96,7 @@ def _add(tar: tarfile.TarFile, piece: Piece) -> None:
     with piece.file.open("rb") as source:
         source.seek(piece.start)
         content = source.read(piece.stop - piece.start)
-    name = piece.file.as_posix()
+    name = piece.file.relative_to(HOME).as_posix()
     if len(content) < size:
         name += f".bytes-{piece.start}-of-{size}-{sha256(piece.file)[:16]}"
     member = tarfile.TarInfo(name)
@@ -151,9 +151,9 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes, int]]:
 
 def _inside(name: str, archive: Path) -> Path:
     parts = PurePosixPath(name).parts
-    if not parts or parts[0] != str(paths.RESULTS) or ".." in parts:
+    if not parts or parts[0] != paths.RESULTS.name or ".." in parts:
         raise AtopError(f"{archive}: holds {name}, which does not belong into results/; delete it")
-    return Path(*parts)
+    return HOME.joinpath(*parts)
 
 
 def _joined(parts: dict[int, bytes], *, size: int, digest: str) -> bytes | None:

@@ -79,7 +79,7 @@ class Queue:
         kind, name = "cuda" if self.machine.cuda else "cpu", self.machine.name
         command = Command(
             arguments=tuple(word.replace("{device}", name) for word in item.command or ()),
-            file=Path(str(item.makes).format(device=name)),
+            file=files.HOME / str(item.makes).format(device=name),
             minutes=item.minutes or 0,
         )
         if item.preset != self.preset.name:

@@ -174,7 +174,7 @@ def _settle(file: Path, row: CheckpointSpec, path: Path) -> None:
 
 def _unavailable(name: str, row: CheckpointSpec, path: Path, reason: str) -> AtopError:
     """The error of a failed download, with what the user can do instead."""
-    reason = re.sub(rf"^{paths.RESULTS}/\S+: ", "", reason)
+    reason = re.sub(rf"^{re.escape(str(paths.RESULTS))}/\S+: ", "", reason)
     for ending in ("; delete it and run again", "; fetch it again or correct the config"):
         reason = reason.removesuffix(ending)
     link, (best, *_) = hosts.link(row), weight_files.names(row)

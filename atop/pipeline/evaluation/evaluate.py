@@ -21,12 +21,14 @@ from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
 from atop.experiment.settings.attacks import AttackSpec, Entry, Suite
 from atop.experiment.stages.evaluation import Evaluate
+from atop.experiment.targets import target_of
 from atop.method.attack import margin
 from atop.method.defense import Defense
 from atop.method.surrogates import fixed_draw
+from atop.method.user_module import UserModule
 from atop.pipeline import assemble
 from atop.pipeline.attacking.adversarial_sets import checkpoint_hashes, load_adversarial
-from atop.pipeline.evaluation.gradient_probe import EXAMPLES, probe
+from atop.pipeline.evaluation.gradient_probe import EXAMPLES, probe, probe_module
 from atop.results.checks import findings
 
 Images = Tensor | Inputs
@@ -89,7 +91,9 @@ class Evaluation:
         """Statistics of outputs and gradients on the first images at a size."""
         first = self.split.take(slice(0, EXAMPLES)).to(self.device)
         randomness = Randomness(self.seed, "probe", first.index)
-        return probe(self.defense, first.inputs(pixels), first.labels, randomness)
+        x, f = first.inputs(pixels), self.defense.classifier
+        known = probe_module(f, x, randomness) if isinstance(f, UserModule) else {}
+        return {**probe(self.defense, x, first.labels, randomness), **known}
 
     def _draw(self, stream: str, draw: int) -> Randomness:
         return Randomness(self.seed, stream, self.index, draw)
@@ -132,12 +136,13 @@ def evaluate(stage: Evaluate, device: torch.device) -> Path:
         "cell": cell.as_dict(),
         "suite": stage.suite,
         "target": stage.target,
-        "victim": cell.target(stage.target).id,
+        "victim": target_of(cell, stage.target).id,
         "fingerprint": stage.fingerprint,
         "resumed": state.resumed,  # the time below is then that since
         "n": stage.n,
         "draws": suite.draws,
         "selection": suite.selection,
+        **({"not_applicable": stage.left_out} if stage.left_out else {}),
         "indices": split.index.tolist(),
         "labels": split.labels.tolist(),
         "evaluations": evaluations,
@@ -199,7 +204,7 @@ def _adversarial(
     """The images of an entry and the metadata of their set; clean images have none."""
     if stage.preset.attack(entry.attack).clean:
         return clean, None
-    path = paths.adversarial(stage.preset, stage.cell.target(entry.target), entry.attack)
+    path = paths.adversarial(stage.preset, target_of(stage.cell, entry.target), entry.attack)
     images = load_adversarial(path, split)
     return images, {"sha256": sha256(path), **read_json(path.with_suffix(".json"))}
 

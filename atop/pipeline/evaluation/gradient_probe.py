@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from atop.core.randomness import Randomness
 from atop.method.attack import cross_entropy
+from atop.method.user_module import UserModule
 
 NEGLIGIBLE = 1e-12
 """Norms of gradients below this count as zero: a step along them falls short (steepest in
@@ -51,10 +52,15 @@ def probe(
         `examples`: their number. `zero_gradient`, `nonfinite_gradient`: shares of them with such a
         gradient of cross-entropy. `finite_difference`: the largest relative error of the exact
         gradient, 0 to 2. `probabilities`: outputs are a distribution, not logits. `random`: two
-        draws differ. `repeatable`: the same draw gives the same logits twice.
+        draws differ. `repeatable`: the same draw gives the same logits twice. Of modules that do
+        not work in float64, `finite_difference` is missing.
     """
     first, compared = slice(0, 1), slice(0, COMPARED)
-    error = finite_difference(defense, x[compared], y[compared], randomness.select(compared).at(0))
+    draw = randomness.select(compared).at(0)
+    try:
+        error = {"finite_difference": finite_difference(defense, x[compared], y[compared], draw)}
+    except (RuntimeError, TypeError):  # a user's module; it may also refuse to be copied
+        error = {}
     queries = [_query(defense, x, y, randomness.at(draw)) for draw in range(DRAWS)]
     logits = torch.stack([logits for logits, _ in queries])
     gradient = torch.stack([gradients for _, gradients in queries]).mean(0).flatten(1)
@@ -63,11 +69,27 @@ def probe(
         "examples": len(x),
         "zero_gradient": float((gradient.norm(dim=1) < NEGLIGIBLE).float().mean()),
         "nonfinite_gradient": float((~gradient.isfinite().all(dim=1)).float().mean()),
-        "finite_difference": error,
+        **error,
         "probabilities": _distribution(logits),
         "random": any(not _same(other, logits[0]) for other in logits[1:]),
         "repeatable": _same(again, logits[0, :1]),
     }
+
+
+@torch.no_grad()
+def probe_module(module: UserModule, x: Tensor, randomness: Randomness) -> dict[str, bool]:
+    """Measure what only a module of the user's can have.
+
+    Returns:
+        `training`: it was given in training mode. `seeded`: its draws come from global generators.
+        `batch`: the logits of an image depend on the other images; not known if `seeded`.
+    """
+    known = {"training": module.given_training, "seeded": module.seeded}
+    if module.seeded:
+        return known
+    parts = (slice(k, k + 1) for k in range(len(x)))
+    single = torch.cat([module(x[part], randomness.select(part)) for part in parts])
+    return {**known, "batch": not _same(module(x, randomness), single)}
 
 
 def finite_difference(defense: nn.Module, x: Tensor, y: Tensor, randomness: Randomness) -> float:

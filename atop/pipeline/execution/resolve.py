@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from atop.core.execution import Compute
+from atop.core.execution import FLOAT32, Compute
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
+from atop.experiment.targets import is_external
 from atop.pipeline.execution import choices
 from atop.pipeline.execution.timing import measure, precisions
 from atop.pipeline.execution.trial import Subject, Trial
@@ -18,6 +19,8 @@ def compute(preset: Preset, kind: str, cell: Cell, device: torch.device) -> Comp
 
     Where the preset says `auto`, the first job on a device takes seconds to measure.
     """
+    if is_external(cell):  # nobody measured what another number format does to its gradients
+        return FLOAT32
     plainest, *others = (Compute(**each) for each in preset.execution(kind).allowed)
     known = {plainest.precision, *precisions(device)}
     candidates = [plainest, *(each for each in others if each.precision in known)]

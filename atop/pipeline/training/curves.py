@@ -61,6 +61,7 @@ def curve_of(
     images: Split,
     attacks: dict[str, Attack],
     *,
+    seed: int,
     batch: int,
     points: int,
     compute: Compute = FLOAT32,
@@ -72,13 +73,14 @@ def curve_of(
         bare: f alone, which is attacked (grey box, as in the authors' log).
         images: of the validation split, on the device.
         attacks: by name.
+        seed: of the draws.
         batch: images at a time.
         points: of the curve.
         compute: execution of the networks.
     """
     x, y = images.inputs(defense.sizes.input), images.labels
-    draw = Randomness(defense.seed, "curve", images.index)
-    attack_draw = Randomness(defense.seed, "curve_attack", images.index)
+    draw = Randomness(seed, "curve", images.index)
+    attack_draw = Randomness(seed, "curve_attack", images.index)
     sets = {"clean": x}
     target = partial(compute.run, bare)
     parts = [slice(start, start + batch) for start in range(0, len(x), batch)]

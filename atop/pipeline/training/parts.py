@@ -143,6 +143,7 @@ def curve(
         images.to(device),
         {name: assemble.attack(preset, name) for name in curves.attacks},
         batch=preset.settings.evaluation.batch,
+        seed=cell.seed,
         points=curves.points,
         compute=compute(preset, "train", cell, device),
     )

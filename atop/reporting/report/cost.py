@@ -9,6 +9,7 @@ from atop.experiment import paths, presets
 from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.stages.plan import KINDS
+from atop.experiment.targets import target_of
 from atop.reporting.report.records import slug
 from atop.reporting.report.trained import Stage
 from atop.results import metadata
@@ -63,7 +64,7 @@ def _sets(record: Dict, results: Path) -> Iterator[tuple[str, str, Dict]]:
         if budget.clean:
             continue
         entry = parse_entry(evaluation["attack"], record["target"])
-        target = cell.target(entry.target)
+        target = target_of(cell, entry.target)
         for after in (link.after for link in preset.chain(budget)[1:] if link.after):
             file = paths.adversarial(preset, target, after).with_suffix(".json")
             path = results / file.relative_to(paths.RESULTS)

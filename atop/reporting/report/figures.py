@@ -1,9 +1,9 @@
 """Files beside the page, the figures that the page contains, and the commands to make them."""
 
+import os
 from base64 import b64encode
 from pathlib import Path
 
-from atop.core.files import ROOT
 from atop.core.values import Dict
 from atop.experiment import config, image_grids, paths, tables
 from atop.experiment.paper import title
@@ -22,7 +22,7 @@ def parts(preset: Preset) -> list[Path]:
     drawn = [name for name in names if kind(tables.table(name, preset))]
     files = [f"{name}.csv" for name in names] + [f"{name}.svg" for name in drawn]
     files += [f"{name}.{ending}" for name in image_grids.names() for ending in ("png", "json")]
-    logs = [authors_log.FILE.relative_to(ROOT)] if preset.settings.comparable else []
+    logs = [Path(os.path.relpath(authors_log.FILE))] if preset.settings.comparable else []
     return [paths.tables_of(preset.name) / file for file in files] + logs
 
 

@@ -37,6 +37,21 @@ def probed(reading: Reading) -> Findings:
         yield "gradient-mismatch", text
 
 
+def user_module(reading: Reading) -> Findings:
+    """A module of the user's has what makes numbers depend on more than an image and a draw."""
+    probe = reading.probe
+    if probe.get("training"):
+        yield "training-mode", "the module was in training mode, and was measured as it was given"
+    if probe.get("batch"):
+        yield "depends-on-batch", "the logits of an image depend on the other images of its batch"
+    if probe.get("seeded"):
+        text = "draws come from seeded global generators: all are different, but belong to a batch"
+        yield "seeded-generators", text
+    if "training" in probe and "finite_difference" not in probe:
+        text = "gradients were not compared with finite differences: no float64, or no copy"
+        yield "unchecked-gradient", text
+
+
 def flagged(reading: Reading) -> Findings:
     """AutoAttack's own checks warned; each warning once."""
     entries: dict[str, list[str]] = {}
@@ -47,4 +62,4 @@ def flagged(reading: Reading) -> Findings:
         yield "autoattack-flag", f"{flag} ({', '.join(dict.fromkeys(names))})"
 
 
-CHECKS = (unmoved_images, probed, flagged)
+CHECKS = (unmoved_images, probed, user_module, flagged)

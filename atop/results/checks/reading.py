@@ -10,6 +10,7 @@ import numpy as np
 
 from atop.core import stats
 from atop.core.values import number
+from atop.experiment import config
 from atop.experiment.settings.attacks import parse_entry
 
 Record = dict[str, Any]
@@ -105,7 +106,7 @@ class Reading:
         entries: in the order of the suite.
         target: of the suite: the target of entries that name none.
         grey_box: whether that target is not the cell itself.
-        undefended: whether the cell is a bare classifier.
+        undefended: whether the cell is a bare classifier, trained on clean images.
         n: number of examples.
         probe: result of atop/pipeline/evaluation/gradient_probe.py; empty without one.
     """
@@ -159,10 +160,16 @@ def read(record: Record) -> Reading:
         entries=tuple(_entry(run, record["labels"], target) for run in record["evaluations"]),
         target=target,
         grey_box=record["victim"] != cell["id"],
-        undefended=cell["purifier"] == "identity" and cell["transform"] == "none",
+        undefended=_undefended(cell),
         n=len(record["labels"]),
         probe=record.get("probe", {}),
     )
+
+
+def _undefended(cell: Record) -> bool:
+    row = config.classifiers().get(cell["classifier"])
+    bare = cell["purifier"] == "identity" and cell["transform"] == "none"
+    return bare and row is not None and row.training == "standard"
 
 
 def _entry(evaluation: Record, labels: list[int], target: str) -> Entry:

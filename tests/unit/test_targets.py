@@ -1,0 +1,68 @@
+"""Entries of a suite that a defence of the user's has no parts for."""
+
+import pytest
+
+from atop.experiment import config, presets
+from atop.experiment.cells import Cell
+from atop.experiment.settings.attacks import parse_entry
+from atop.experiment.settings.inputs import ClassifierSpec
+from atop.experiment.stages.evaluation import Evaluate
+from atop.experiment.targets import applies, target_of
+
+PRESET = presets.get("paper")
+CELL = Cell(dataset="cifar10", classifier="whole")
+KNOWN = Cell(dataset="cifar10", classifier="with_inside")
+OPTIONS = {"about": "a test", "family": "external", "training": "never"}
+
+
+@pytest.fixture(autouse=True)
+def _rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "_GIVEN", {})
+    row = ClassifierSpec(**OPTIONS, options={"file": "mine.py"})
+    config.give_classifier("whole", row)
+    config.give_classifier("with_inside", row.model_copy(update={"inside": "resnet18_32"}))
+
+
+@pytest.mark.parametrize(
+    ("entry", "alone", "with_inside"),
+    [
+        ("strict-pgd", True, True),
+        ("strict-noise", True, True),
+        ("strict-bpda", False, False),
+        ("strict-features", False, False),
+        ("strict-pgd@classifier", False, True),
+        ("strict-pgd@untransformed", False, False),
+        ("strict-pgd@untuned", False, False),
+    ],
+)
+def test_an_attack_around_a_part_needs_the_part(entry: str, alone: bool, with_inside: bool) -> None:
+    parsed = parse_entry(entry, "defense")
+    assert applies(parsed, CELL, PRESET) == alone
+    assert applies(parsed, KNOWN, PRESET) == with_inside
+    assert applies(parsed, Cell(dataset="cifar10", classifier="resnet18"), PRESET)
+
+
+def test_the_classifier_inside_is_attacked_in_place_of_the_defence() -> None:
+    assert target_of(KNOWN, "classifier").classifier == "resnet18_32"
+    assert target_of(KNOWN, "defense") == KNOWN
+    assert target_of(CELL, "classifier") == CELL
+
+
+def test_an_evaluation_says_what_it_leaves_out() -> None:
+    stage = Evaluate(preset=PRESET, cell=CELL, suite="strict", target="defense")
+    assert set(stage.left_out) == {
+        "strict-bpda", "strict-features", "strict-pgd@classifier", "strict-pgd@untransformed",
+        "strict-pgd@untuned",
+    }  # fmt: skip
+    assert stage.spec.attacks + tuple(stage.left_out) != PRESET.suite("strict").attacks
+    assert set(stage.spec.attacks) | set(stage.left_out) == set(PRESET.suite("strict").attacks)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"options": {}}, {"training": "standard"}, {"weights": {"cifar10": ["a"]}}],
+)
+def test_a_row_without_its_file_is_refused(change: dict[str, object]) -> None:
+    row = {**OPTIONS, "options": {"file": "mine.py"}, **change}
+    with pytest.raises(ValueError, match="family external"):
+        ClassifierSpec(**row)

@@ -34,6 +34,10 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser = command("verify", verify)
     parser.add_argument("files", nargs="*", type=Path, help="all of results/released/ by default")
+    parser = command("export", export)
+    parser.add_argument("files", nargs="*", type=Path, help="all records of results/ by default")
+    parser.add_argument("--released", action="store_true", help="the released records instead")
+    parser.add_argument("--to", type=Path, required=True, help="such as records.parquet")
     parser = command("benchmarks", benchmarks)
     parser.add_argument("--page", type=Path, help="results/benchmarks/README.md; prints by default")
 
@@ -149,6 +153,20 @@ def verify(options: Namespace) -> None:
     if result.problems:
         raise AtopError(f"not verified: {len(result.problems)} of these are wrong")
     print("verified")
+
+
+def export(options: Namespace) -> None:
+    """Write records as Parquet: a line for each image, attack and draw."""
+    from atop.experiment import paths
+    from atop.results import export, released
+
+    here = sorted(paths.RESULTS.glob("**/records/*/*.json"))
+    files = options.files or (released.files() if options.released else here)
+    if not files:
+        raise AtopError(f"{paths.RESULTS}: no records; --released has those of this suite")
+    lines = export.frame(export.read(files))
+    export.write(lines, options.to)
+    print(f"{options.to}: {len(lines)} lines of {len(files)} files")
 
 
 def benchmarks(options: Namespace) -> None:

@@ -16,6 +16,7 @@ from atop.experiment.presets import Preset
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.settings.tables import ColumnSpec, Quotation, RowSpec, TableSpec
 from atop.experiment.substitutes import substitute
+from atop.experiment.targets import lacks_part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +145,9 @@ class Table:
             return row.cited
         if named.trained_with and not cell.trained_with:
             return f"not applicable: preset {self.preset} has one classifier for both"
-        left_out = row.key in self.left_out() or not column.entries
-        return f"preset {self.preset} leaves it out" if left_out else None
+        if row.key in self.left_out() or not column.entries:
+            return f"preset {self.preset} leaves it out"
+        return lacks_part(cell, column.entries, column.target, self.preset)
 
     def left_out(self) -> list[str]:
         """Keys of the rows that the preset does not run."""
@@ -239,7 +241,7 @@ def _row(spec: RowSpec, *, control: bool = False, extra: bool = False) -> Row:
     return Row(
         key=spec.key,
         labels=tuple(spec.labels),
-        cell=spec.cell.given() if spec.cell else None,
+        cell=spec.cell.fields if spec.cell else None,
         control=control,
         extra=extra,
         cited=spec.cited,

@@ -1,11 +1,12 @@
 """Targets: the cell that an entry of a suite attacks, and the entries that a cell's parts allow."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from atop.experiment import config
 from atop.experiment.cells import Cell
 from atop.experiment.presets import Preset
-from atop.experiment.settings.attacks import Entry, Suite
+from atop.experiment.settings.attacks import Entry, Suite, parse_entry
 
 _OF_PARTS = ("bpda", "purified")
 """Surrogates that need a defence's t and g."""
@@ -38,6 +39,19 @@ def applies(entry: Entry, cell: Cell, preset: Preset) -> bool:
     if attack.through in _OF_PARTS or (after and after.through in _OF_PARTS):
         return False
     return entry.target == "defense" or (entry.target == "classifier" and _named(entry, cell))
+
+
+def lacks_part(cell: Cell, entries: Iterable[str], target: str, preset: Preset) -> str | None:
+    """Say which part of a defence some attacks need and a cell does not have; None if it has it."""
+    parsed = [parse_entry(text, target) for text in entries]
+    if not is_external(cell) or any(preset.attack(each.attack).clean for each in parsed[:1]):
+        return None
+    if target == "classifier" and not _inside(cell):
+        file = f"{config.folder()}/classifiers.yaml"
+        return f"{file}: {cell.classifier} names no classifier `inside`, which this attacks"
+    if not any(applies(each, cell, preset) for each in parsed):
+        return f"not applicable: {cell.classifier} has no such part"
+    return None
 
 
 def is_external(cell: Cell) -> bool:

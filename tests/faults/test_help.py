@@ -21,7 +21,17 @@ VERBS = [
     "finetune",
 ]
 VERBS += ["attack", "evaluate", "images", "table", "cost", "draw", "plot", "report", "timed-run"]
-VERBS += ["release", "released", "quote", "verify", "benchmarks", "weights", "embed"]
+VERBS += [
+    "benchmark",
+    "export",
+    "release",
+    "released",
+    "quote",
+    "verify",
+    "benchmarks",
+    "weights",
+    "embed",
+]
 ASK = """
 import sys
 from atop.__main__ import main

@@ -85,6 +85,21 @@ def test_torchattacks(
     assert broken(defense, x_adv, x, y) > 0.3
 
 
+def test_adv_lib(
+    defense: Defense, easy: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It needs visdom, which builds with the setuptools of here only, so both live apart:
+    # pip install --no-deps --no-build-isolation --target .venv/adv_lib adv-lib visdom \
+    #   jsonpatch jsonpointer websocket-client
+    monkeypatch.setattr(sys, "path", [*sys.path, f"{sys.prefix}/adv_lib"])
+    attacks = pytest.importorskip("adv_lib.attacks")
+    x, y = easy
+    x_adv = attacks.apgd(
+        defense, x, y, eps=EPS, norm=float("inf"), n_iter=20, eot_iter=2, loss_function="ce"
+    )
+    assert broken(defense, x_adv, x, y) > 0.3
+
+
 def test_pyautoattack(defense: Defense, easy: tuple[Tensor, Tensor]) -> None:
     x, y = easy
     eps = 4 * EPS  # the whole defence is to fall, with a tenth of the attack's budget

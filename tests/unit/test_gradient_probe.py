@@ -95,7 +95,7 @@ def measure(classifier: nn.Module, images: Split) -> Measure:
 
 def suspicions(found: Probe) -> list[str]:
     """Names of the findings of a record that holds nothing but a probe."""
-    cell = {"id": "cell", "purifier": "deepfill", "transform": "rt2"}
+    cell = {"id": "cell", "classifier": "f", "purifier": "deepfill", "transform": "rt2"}
     record = {"cell": cell, "victim": "cell", "labels": [], "evaluations": [], "probe": found}
     return [one["name"] for one in findings(record)]
 

@@ -183,7 +183,7 @@ def attacked(defense: Defense, split: Split, rows: dict[str, Row], *, draws: int
         )
     few = split.take(slice(0, EXAMPLES))
     return {
-        "cell": {"id": "cell", "purifier": "any", "transform": "any"},
+        "cell": {"id": "cell", "classifier": "any", "purifier": "any", "transform": "any"},
         "target": "defense",
         "victim": "cell",
         "labels": y.tolist(),

@@ -1,11 +1,15 @@
 """Entries of a suite that a defence of the user's has no parts for."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from atop.experiment import config, presets
+from atop.experiment import config, presets, tables
 from atop.experiment.cells import Cell
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.settings.inputs import ClassifierSpec
+from atop.experiment.settings.tables import TableCell
 from atop.experiment.stages.evaluation import Evaluate
 from atop.experiment.targets import applies, target_of
 
@@ -66,3 +70,33 @@ def test_a_row_without_its_file_is_refused(change: dict[str, object]) -> None:
     row = {**OPTIONS, "options": {"file": "mine.py"}, **change}
     with pytest.raises(ValueError, match="family external"):
         ClassifierSpec(**row)
+
+
+def test_a_row_of_a_table_is_a_defence_of_ones_own(
+    change: Callable[[str, dict[str, object]], None],
+) -> None:
+    row = {**OPTIONS, "options": {"file": "mine.py", "files": ["mine.pt"]}}
+    change("classifiers", {"mine": row})
+    rows = [{"key": "mine", "labels": ["mine", "-"], "cell": {"defense": "mine"}}]
+    change("tables/strict", {"controls": rows})
+    change("tables/table7", {"controls": rows})
+    strict, table7 = (tables.table(name, PRESET) for name in ("strict", "table7"))
+    cell = strict.cell(strict.row("mine"))
+    assert cell
+    assert (cell.id, PRESET.sizes(cell).input) == ("cifar10-mine-undefended", 32)
+    stage = Evaluate(preset=PRESET, cell=cell, suite="strict", target="defense")
+    assert {Path("mine.py"), Path("mine.pt")} <= set(stage.inputs)
+    reasons = {column.key: strict.not_run(strict.row("mine"), column) for column in strict.columns}
+    assert {key for key, reason in reasons.items() if reason} == {
+        "bpda", "features", "grey-box", "transfer",
+    }  # fmt: skip
+    reason = table7.not_run(table7.row("mine"), table7.column("pgd-20"))
+    assert reason
+    assert "names no classifier `inside`" in reason
+    change("classifiers", {"mine": {"inside": "resnet18_32"}})
+    assert table7.not_run(table7.row("mine"), table7.column("pgd-20")) is None
+
+
+def test_a_defence_names_no_parts() -> None:
+    with pytest.raises(ValueError, match="a defense has no other transform"):
+        TableCell(defense="mine", transform="rt2")

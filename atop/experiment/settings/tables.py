@@ -23,10 +23,31 @@ class GridCell(Settings):
 
 
 class TableCell(GridCell):
-    """The same of a table, which has ablations, and purifiers before another classifier."""
+    """The same of a table, which has ablations, and purifiers before another classifier.
 
+    `defense` is a row of classifiers.yaml that is a whole defence; it names all other fields but
+    the dataset.
+    """
+
+    defense: Name | None = None
     ablation: Literal["none", "no_noise", "no_mask", "no_transform", "fixed_mask"] | None = None
     trained_with: Name | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        others = self.given().keys() - {"defense", "dataset"}
+        if self.defense and others:
+            raise ValueError(f"a defense has no other {', '.join(sorted(others))}")
+        return self
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the cell that it names."""
+        given = self.given()
+        if not (defense := given.pop("defense", None)):
+            return given
+        bare = {"purifier": "identity", "init": "none", "transform": "none", "finetune": "none"}
+        return {**given, **bare, "classifier": defense}
 
 
 class Quotation(Settings):

@@ -49,14 +49,7 @@ def _applicable(table: Table, column: Column) -> Column:
 
 
 def _spec(row: ProtocolSpec, name: str, dataset: str) -> TableSpec:
-    cell = TableCell(
-        dataset=dataset,
-        classifier=name,
-        purifier="identity",
-        init="none",
-        transform="none",
-        finetune="none",
-    )
+    cell = TableCell(dataset=dataset, defense=name)
     source = config.table(row.table) if row.table else row
     spec = TableSpec(
         title=f"{name}: {row.about}",

@@ -90,17 +90,22 @@ def add_overrides(command: Parser, *names: str) -> None:
         command.add_argument(f"--{name}", **OVERRIDES[name])
 
 
-def device_of(options: Namespace) -> "torch.device":
-    """The device of a preset, set up for this process."""
+def set_up(options: Namespace) -> None:
+    """Set torch up for this process."""
     import torch
-
-    from atop.experiment import presets
-    from atop.pipeline import devices
 
     # A peaked attention has subnormal weights, which slow a CPU down up to eight times.
     torch.set_flush_denormal(True)
     if options.threads:
         torch.set_num_threads(options.threads)
+
+
+def device_of(options: Namespace) -> "torch.device":
+    """The device of a preset, set up for this process."""
+    from atop.experiment import presets
+    from atop.pipeline import devices
+
+    set_up(options)
     preset, name = presets.get(options.preset), getattr(options, "device", None)
     return devices.of_preset(preset, name=name, allow_cpu=options.allow_cpu)
 

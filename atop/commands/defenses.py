@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from atop.commands.arguments import AddCommand, positive
+from atop.commands.arguments import AddCommand, positive, set_up
 
 WHAT = """\
 FILE.py:FUNCTION, whose function returns a torch.nn.Module from images (B, 3, H, W) in [0, 1] to
@@ -37,15 +37,11 @@ def benchmark(options: Namespace) -> None:
     Prints accuracies with 95% intervals and all findings; writes the records and the table as
     Markdown, LaTeX and CSV. Call it again after an interruption, and it goes on.
     """
-    import torch
-
-    from atop.experiment import paths
     from atop.operations.benchmark import Request, evaluate_named
+    from atop.operations.benchmark.protocols import FOLDER
     from atop.pipeline import devices
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
+    set_up(options)
     request = Request(
         name=options.name,
         dataset=options.dataset,
@@ -56,5 +52,5 @@ def benchmark(options: Namespace) -> None:
     )
     report = evaluate_named(options.defense, request, inside=options.classifier)
     print(report)
-    for path in report.save(options.out or paths.RESULTS / "defenses" / options.name):
+    for path in report.save(options.out or FOLDER / options.name):
         print(path)

@@ -155,7 +155,8 @@ def full_dataset(name: str) -> str:
 
 def classifiers() -> dict[str, ClassifierSpec]:
     """Rows of classifiers.yaml, and those that a program gave."""
-    return {**load("classifiers", Classifiers), **_GIVEN}
+    rows: dict[str, ClassifierSpec] = load("classifiers", Classifiers)
+    return rows | _GIVEN if _GIVEN else rows
 
 
 def give_classifier(name: str, row: ClassifierSpec) -> None:

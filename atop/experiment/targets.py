@@ -26,6 +26,8 @@ def target_of(cell: Cell, kind: str) -> Cell:
 
 def applicable(suite: Suite, cell: Cell, preset: Preset, target: str) -> Suite:
     """The suite without the entries that need parts which a cell does not have."""
+    if not is_external(cell):
+        return suite
     kept = [each.text for each in suite.entries(target) if applies(each, cell, preset)]
     return suite.model_copy(update={"attacks": tuple(kept)})
 
@@ -44,7 +46,7 @@ def applies(entry: Entry, cell: Cell, preset: Preset) -> bool:
 def lacks_part(cell: Cell, entries: Iterable[str], target: str, preset: Preset) -> str | None:
     """Say which part of a defence some attacks need and a cell does not have; None if it has it."""
     parsed = [parse_entry(text, target) for text in entries]
-    if not is_external(cell) or any(preset.attack(each.attack).clean for each in parsed[:1]):
+    if not is_external(cell) or any(preset.attack(each.attack).clean for each in parsed):
         return None
     if target == "classifier" and not _inside(cell):
         file = f"{config.folder()}/classifiers.yaml"

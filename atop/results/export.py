@@ -61,17 +61,18 @@ def _of_evaluation(record: Dict, run: Dict) -> pd.DataFrame:
     streams = {"evaluation": run["predictions"]}
     if selection := run.get("selection"):
         streams["selection"] = selection["predictions"]
-    n, cell = record["n"], record["cell"]
+    cell, adversarial = record["cell"], run["adversarial"] or {}
     lines = [
         (draws, draw, index, label, predicted)
         for draws, outcomes in streams.items()
         for draw, outcome in enumerate(outcomes)
         for index, label, predicted in zip(
-            record["indices"][:n], record["labels"][:n], outcome, strict=True
+            record["indices"], record["labels"], outcome, strict=True
         )
     ]
     _, name, target = parse_entry(run["attack"], record["target"])
-    attacked = (run["adversarial"] or {}).get("victim") or {"id": record["victim"]}
+    # Sets of older records do not say on what they were made; clean images have no set.
+    attacked = adversarial.get("victim", {"id": record["victim"] if adversarial else ""})
     constants = {
         "preset": record["preset"],
         "cell": cell["id"],
@@ -79,7 +80,7 @@ def _of_evaluation(record: Dict, run: Dict) -> pd.DataFrame:
         "suite": record["suite"],
         "attack": name,
         "target": target,
-        "attacked_cell": attacked["id"] if run["adversarial"] else "",
+        "attacked_cell": attacked["id"],
         "norm": run["budget"].get("norm") or "",
         "eps": run["budget"].get("eps") or "",
     }

@@ -54,12 +54,13 @@ def test_the_classifier_inside_is_attacked_in_place_of_the_defence() -> None:
 
 def test_an_evaluation_says_what_it_leaves_out() -> None:
     stage = Evaluate(preset=PRESET, cell=CELL, suite="strict", target="defense")
-    assert set(stage.left_out) == {
+    assert set(stage.not_applicable) == {
         "strict-bpda", "strict-features", "strict-pgd@classifier", "strict-pgd@untransformed",
         "strict-pgd@untuned",
     }  # fmt: skip
-    assert stage.spec.attacks + tuple(stage.left_out) != PRESET.suite("strict").attacks
-    assert set(stage.spec.attacks) | set(stage.left_out) == set(PRESET.suite("strict").attacks)
+    everything = PRESET.suite("strict").attacks
+    assert stage.spec.attacks + tuple(stage.not_applicable) != everything
+    assert set(stage.spec.attacks) | set(stage.not_applicable) == set(everything)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Evaluate(Stage):
         return applicable(self.preset.suite(self.suite), self.cell, self.preset, self.target)
 
     @property
-    def left_out(self) -> list[str]:
+    def not_applicable(self) -> list[str]:
         """Entries that do not apply to the cell."""
         every, kept = self.preset.suite(self.suite).attacks, self.spec.attacks
         return [text for text in every if text not in kept]

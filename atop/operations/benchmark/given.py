@@ -8,7 +8,6 @@ from torch import nn
 
 from atop.core.errors import AtopError
 from atop.core.files import read_json, write_json
-from atop.experiment import paths
 from atop.experiment.settings.inputs import ClassifierSpec
 from atop.experiment.stages.stage import Stage
 from atop.method.classifiers import external
@@ -18,7 +17,7 @@ from atop.pipeline.attacking.adversarial_sets import checkpoint_hashes
 
 def row(name: str, module: nn.Module, *, inside: str | None = None) -> ClassifierSpec:
     """A row for a module, with a file that holds its digest in place of one that makes it."""
-    file = paths.RESULTS / FOLDER / "modules" / f"{name}.json"
+    file = FOLDER / "modules" / f"{name}.json"
     kind = f"{type(module).__module__}.{type(module).__qualname__}"
     content = {"module": kind, "architecture": _sha256(repr(module)), "state": _digest(module)}
     if not file.exists() or read_json(file) != content:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from atop.core.errors import AtopError
-from atop.experiment import config, presets, tables, validate
+from atop.experiment import config, paths, presets, tables, validate
 from atop.experiment.presets import Preset
 from atop.experiment.settings.attacks import parse_entry
 from atop.experiment.settings.presets import AttackOverrides
@@ -12,8 +12,9 @@ from atop.experiment.settings.tables import RowSpec, TableCell, TableSpec
 from atop.experiment.tables import Column, Table
 from atop.experiment.targets import applies
 
-FOLDER = "defenses"
-"""The folder of all results of protocols, below results/."""
+NAME = "defenses"
+FOLDER = paths.RESULTS / NAME
+"""The folder of all results of protocols."""
 
 
 def table(protocol: str, *, name: str, dataset: str, n: int | None) -> Table:
@@ -59,8 +60,9 @@ def _spec(row: ProtocolSpec, name: str, dataset: str) -> TableSpec:
         rows=[RowSpec(key=name, labels=[name], cell=cell)],
         columns=[column for column in source.columns or [] if column.cell is None],
     )
-    caption = config.table(row.table).caption if row.table else None
-    return spec.model_copy(update={"caption": caption})
+    if isinstance(source, TableSpec):
+        return spec.model_copy(update={"caption": source.caption})
+    return spec
 
 
 def _preset(row: ProtocolSpec, protocol: str, n: int | None) -> Preset:
@@ -68,8 +70,8 @@ def _preset(row: ProtocolSpec, protocol: str, n: int | None) -> Preset:
     preset = presets.get(row.preset)
     settings = preset.settings
     if n is None:
-        return Preset(f"{FOLDER}/{protocol}", settings)
+        return Preset(f"{NAME}/{protocol}", settings)
     images = settings.evaluation.model_copy(update={"n": n, "grey_box": n})
     attacks = settings.attacks | {"*": AttackOverrides(examples=n)}
     changes = {"evaluation": images, "attacks": attacks}
-    return Preset(f"{FOLDER}/{protocol}-n{n}", settings.model_copy(update=changes))
+    return Preset(f"{NAME}/{protocol}-n{n}", settings.model_copy(update=changes))

@@ -92,8 +92,10 @@ class Evaluation:
         first = self.split.take(slice(0, EXAMPLES)).to(self.device)
         randomness = Randomness(self.seed, "probe", first.index)
         x, f = first.inputs(pixels), self.defense.classifier
-        known = probe_module(f, x, randomness) if isinstance(f, UserModule) else {}
-        return {**probe(self.defense, x, first.labels, randomness), **known}
+        if not isinstance(f, UserModule):
+            return probe(self.defense, x, first.labels, randomness)
+        statistics = probe(self.defense, x, first.labels, randomness, foreign=True)
+        return {**statistics, **probe_module(f, x, randomness)}
 
     def _draw(self, stream: str, draw: int) -> Randomness:
         return Randomness(self.seed, stream, self.index, draw)
@@ -142,7 +144,7 @@ def evaluate(stage: Evaluate, device: torch.device) -> Path:
         "n": stage.n,
         "draws": suite.draws,
         "selection": suite.selection,
-        **({"not_applicable": stage.left_out} if stage.left_out else {}),
+        "not_applicable": stage.not_applicable,
         "indices": split.index.tolist(),
         "labels": split.labels.tolist(),
         "evaluations": evaluations,

@@ -38,28 +38,31 @@ DIRECTIONS = 3
 
 
 def probe(
-    defense: nn.Module, x: Tensor, y: Tensor, randomness: Randomness
+    defense: nn.Module, x: Tensor, y: Tensor, randomness: Randomness, *, foreign: bool = False
 ) -> dict[str, float | bool]:
     """Measure a defence on a few examples, one at a time, so that any device can hold them.
 
     Args:
-        defense: called as defense(x, randomness); it can work in float64.
+        defense: called as defense(x, randomness); it can work in float64 unless it is foreign.
         x: (B, 3, H, W) in [0, 1].
         y: (B,) labels.
         randomness: of the examples; draws 0, 1, ... are taken.
+        foreign: a module of the user's is in it, which may not work in float64 or not be copied;
+            `finite_difference` is then missing.
 
     Returns:
         `examples`: their number. `zero_gradient`, `nonfinite_gradient`: shares of them with such a
         gradient of cross-entropy. `finite_difference`: the largest relative error of the exact
         gradient, 0 to 2. `probabilities`: outputs are a distribution, not logits. `random`: two
-        draws differ. `repeatable`: the same draw gives the same logits twice. Of modules that do
-        not work in float64, `finite_difference` is missing.
+        draws differ. `repeatable`: the same draw gives the same logits twice.
     """
     first, compared = slice(0, 1), slice(0, COMPARED)
     draw = randomness.select(compared).at(0)
     try:
         error = {"finite_difference": finite_difference(defense, x[compared], y[compared], draw)}
-    except (RuntimeError, TypeError):  # a user's module; it may also refuse to be copied
+    except (RuntimeError, TypeError):
+        if not foreign:
+            raise
         error = {}
     queries = [_query(defense, x, y, randomness.at(draw)) for draw in range(DRAWS)]
     logits = torch.stack([logits for logits, _ in queries])

@@ -19,6 +19,7 @@ from atop.experiment import config, paths
 from atop.method.classifiers import external
 from atop.method.user_module import PROBED
 from atop.operations import benchmark
+from atop.operations.benchmark import given
 from atop.results import records
 
 N = 8
@@ -164,6 +165,16 @@ def test_what_is_done_is_kept_until_the_module_changes(
     assert len(ran) == 5  # one attack and the evaluation
     evaluated(nn.Sequential(classifier))
     assert len(ran) == 8
+
+
+def test_another_module_is_told_by_its_hash_whatever_the_times_of_files(
+    classifier: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(given, "_newer", lambda *_: True)
+    first = evaluated(nn.Sequential(classifier))
+    shifted = nn.Sequential(classifier, nn.Linear(10, 10))
+    hashes = record_of(first)["provenance"]["checkpoints"]
+    assert record_of(evaluated(shifted))["provenance"]["checkpoints"] != hashes
 
 
 def test_a_report_is_saved_as_record_and_table(classifier: nn.Module, workdir: Path) -> None:
